@@ -1,0 +1,63 @@
+"""
+Every error that this package raises on purpose.
+
+::
+
+    ClvError
+    ├── SettingsError          a setting has the wrong name, type or range
+    ├── InputError             a file, table or preset cannot be read as what it claims to be
+    ├── WarehouseError         the database is missing, locked or lacks a table
+    ├── BuildError             dbt failed
+    ├── HistoryError           there is too little history for the horizon
+    ├── TrainingError          a model cannot be fitted or is not worth publishing
+    └── ModelError             a model folder cannot be used
+        ├── ModelTamperedError     a file is not the one that the manifest describes
+        ├── ExportError            the ONNX graph does not agree with the fitted model
+        └── FeatureMismatchError   a column is missing, has another type or changed its definition
+
+A message names the thing, the fault and the remedy.
+"""
+
+
+class ClvError(Exception):
+    """Base of all errors of this package."""
+
+
+class SettingsError(ClvError):
+    """A setting has the wrong name, type or range."""
+
+
+class InputError(ClvError):
+    """A file, table or preset cannot be read as what it claims to be."""
+
+
+class WarehouseError(ClvError):
+    """The database is missing, locked or lacks a table."""
+
+
+class BuildError(ClvError):
+    """A dbt command failed."""
+
+
+class HistoryError(ClvError):
+    """There is too little history for the horizon."""
+
+
+class TrainingError(ClvError):
+    """A model cannot be fitted or is not worth publishing."""
+
+
+class ModelError(ClvError):
+    """A model folder cannot be used."""
+
+
+class ModelTamperedError(ModelError):
+    """A file is not the one that the manifest describes."""
+
+
+class ExportError(ModelError):
+    """The ONNX graph does not agree with the fitted model, or the model type cannot be exported."""
+
+
+class FeatureMismatchError(ModelError):
+    """A feature is missing, has another type, or its definition changed."""
