@@ -1,0 +1,3 @@
+from dbt.adapters.duckdb.plugins import BasePlugin
+class Plugin(BasePlugin):
+    pass

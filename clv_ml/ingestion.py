@@ -1,0 +1,301 @@
+"""
+Files -> raw.events, raw.id_history, raw.fx_rates, and raw.quarantine for what is not fit for them.
+
+Three steps, all but the file reading in SQL: the file is read as text (``feeds``), a preset maps its columns onto the
+input contract (``presets``), and one check per table, the same for every preset, gives each row its types and the first
+reason against it (``dbt_project/ingestion/<table>.sql``). Rows in = rows kept + rows quarantined, a file fed twice
+changes nothing, and an error leaves no row.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import duckdb
+
+from clv_ml.errors import InputError, WarehouseError
+from clv_ml.feeds import Feed, quoted, read_feed
+from clv_ml.presets import CONTRACT, DBT_FOLDER, Preset, load_preset
+
+INGESTION_FOLDER = DBT_FOLDER / "ingestion"
+SCRATCH_VIEWS = ("feed", "feed_texts", "known_events", "known_rates", "known_id_history")
+SCRATCH_TABLES = (
+    "feed_rows",
+    "feed_rejects",
+    "feed_reject_errors",
+    "feed_reject_scans",
+    "mapped",
+    "checked",
+    "rejected",
+    "ingest_settings",
+)
+
+
+@dataclass(frozen=True)
+class IngestSummary:
+    """
+    What became of one file. Counts are rows; ``rows_in == rows_kept + rows_quarantined``.
+
+    ``rows_new`` and ``rows_newly_quarantined`` are those that no earlier feed had brought. ``reasons`` counts the
+    quarantined rows by reason, most frequent first.
+    """
+
+    path: Path
+    preset: str
+    table: str
+    rows_in: int
+    rows_kept: int
+    rows_new: int
+    rows_quarantined: int
+    rows_newly_quarantined: int
+    reasons: Mapping[str, int]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What the checks need to know. ``ingested_at`` is naive UTC; ``source`` is stored with quarantined rows."""
+
+    preset: str
+    source: str
+    event_id_rule: str | None
+    reporting_currency: str
+    ingested_at: datetime
+    built_as_of: date | None
+    header_lines: int
+
+
+def ingest(
+    connection: duckdb.DuckDBPyConnection,
+    preset: str,
+    path: Path,
+    *,
+    reporting_currency: str,
+    raw_schema: str = "raw",
+    now: datetime | None = None,
+) -> IngestSummary:
+    """
+    Feed one file, in one transaction.
+
+    Args:
+        connection: Open, outside a transaction, to a database that has the raw tables (``dbt run`` creates them).
+
+        preset: Name of a file in ``dbt_project/presets``, without ``.sql``.
+
+        path: A ``.csv``, ``.csv.gz`` or ``.parquet`` file.
+
+        reporting_currency: Three letters. Money in another currency needs a rate in ``fx_rates``.
+
+        raw_schema: Where the raw tables are.
+
+        now: The ingestion clock; later events are quarantined. Naive means UTC. Default: this instant.
+
+    Raises:
+        InputError: If the preset or the file cannot be used as such. Nothing was written.
+
+        WarehouseError: If the raw tables are absent.
+    """
+    with _transaction(connection):
+        return _ingest(connection, preset, Path(path), reporting_currency, raw_schema, _utc(now))
+
+
+def ingest_folder(
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    preset: str,
+    *,
+    reporting_currency: str,
+    raw_schema: str = "raw",
+    now: datetime | None = None,
+) -> list[IngestSummary]:
+    """
+    Feed a folder's ``fx_rates*``, then ``id_history*``, then ``events*`` files, in one transaction.
+
+    Rates come first, so that money in their currencies is admitted. Within a kind, files go by name; the preset is
+    that of the events. Other files are left alone. Arguments and errors are those of ``ingest``.
+    """
+    kinds = (("fx_rates", "fx_rates"), ("id_history", "id_history"), ("events", preset))
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"There is no folder {folder}. Check the path.")
+    files = [(kind, file) for prefix, kind in kinds for file in sorted(folder.glob(f"{prefix}*"))]
+    if not any(file.name.startswith("events") for _, file in files):
+        raise InputError(
+            f"{folder} has no file whose name starts with 'events'. Rename the feed, or name it alone."
+        )
+    clock = _utc(now)
+    with _transaction(connection):
+        return [
+            _ingest(connection, kind, file, reporting_currency, raw_schema, clock) for kind, file in files
+        ]
+
+
+def newest_built_date(connection: duckdb.DuckDBPyConnection, schema: str = "main") -> date | None:
+    """The newest ``as_of_date`` that features were built for, or None: what arrives now was not known then."""
+    exists = connection.execute(
+        "select count(*) from information_schema.tables "
+        "where table_catalog = current_database() and table_schema = ? and table_name = 'customer_features'",
+        [schema],
+    ).fetchall()[0][0]
+    if not exists:
+        return None
+    return connection.execute(f"select max(as_of_date) from {quoted(schema)}.customer_features").fetchall()[
+        0
+    ][0]
+
+
+def _ingest(
+    connection: duckdb.DuckDBPyConnection,
+    preset_name: str,
+    path: Path,
+    reporting_currency: str,
+    raw_schema: str,
+    clock: datetime,
+) -> IngestSummary:
+    preset = load_preset(preset_name)
+    feed = read_feed(connection, path)
+    settings = _Settings(
+        preset=preset.name,
+        source=f"{preset.name}:{path.name}",
+        event_id_rule=preset.event_id_rule,
+        reporting_currency=reporting_currency.strip().upper(),
+        ingested_at=clock,
+        built_as_of=newest_built_date(connection),
+        header_lines=feed.header_lines,
+    )
+    _name_relations(connection, raw_schema, settings)
+    _map(connection, preset, feed, path)
+    connection.execute(f"create or replace temp table checked as {_sql(preset.table)}")
+    connection.execute(f"create or replace temp table rejected as {_sql('quarantine')}")
+    new, newly_quarantined = _append(connection, preset.table, quoted(raw_schema))
+    summary = _summary(connection, preset, path, feed, new, newly_quarantined)
+    _drop_scratch(connection)
+    return summary
+
+
+def _name_relations(connection: duckdb.DuckDBPyConnection, raw_schema: str, settings: _Settings) -> None:
+    """Give the checks their relations under fixed names, so that their SQL needs no template."""
+    values = vars(settings)
+    types = {"ingested_at": "timestamp", "built_as_of": "timestamp", "header_lines": "bigint"}
+    columns = ", ".join(f"cast(${name} as {types.get(name, 'varchar')}) as {name}" for name in values)
+    connection.execute(f"create or replace temp table ingest_settings as select {columns}", values)
+    connection.execute(_sql("reading_text"))
+    tables = {"known_events": "events", "known_rates": "fx_rates", "known_id_history": "id_history"}
+    try:
+        for view, table in tables.items():
+            connection.execute(
+                f"create or replace temp view {view} as select * from {quoted(raw_schema)}.{table}"
+            )
+    except duckdb.CatalogException as error:
+        raise WarehouseError(
+            f"The warehouse has no table {raw_schema}.{table}. Create the input tables first: dbt run."
+        ) from error
+
+
+def _map(connection: duckdb.DuckDBPyConnection, preset: Preset, feed: Feed, path: Path) -> None:
+    """feed_rows -> mapped, one row each, in the contract's columns, still text."""
+    if missing := preset.missing_from(feed.columns):
+        raise InputError(
+            f"{path} lacks {', '.join(missing)}, which preset {preset.name!r} requires. "
+            f"It has: {', '.join(feed.columns)}. Rename its columns, choose another preset, or write one."
+        )
+    absent = "".join(
+        f", cast(null as varchar) as {quoted(name)}" for name in preset.absent_from(feed.columns)
+    )
+    connection.execute(f"create or replace temp view feed as select *{absent} from feed_rows")
+    fields = ", ".join(f"{quoted(name)} := {quoted(name)}" for name in feed.columns)
+    connection.execute(
+        "create or replace temp view feed_texts as "
+        f"select feed_row, cast(to_json(struct_pack({fields})) as varchar) as raw_text from feed_rows"
+    )
+    columns = ", ".join(f"{name} varchar" for name in CONTRACT[preset.table])
+    connection.execute(f"create or replace temp table mapped (feed_row bigint, {columns})")
+    try:
+        connection.execute(f"insert into mapped by name\n{preset.sql}")
+    except duckdb.Error as error:
+        raise InputError(f"Preset {preset.name!r} cannot map {path}: {error}") from error
+    lost = connection.execute(
+        "select count(*) from (select feed_row from feed_rows) full join mapped using (feed_row) "
+        "group by feed_row having count(*) <> 1 or count(mapped.rowid) = 0 limit 1"
+    ).fetchall()
+    if lost:
+        raise InputError(
+            f"Preset {preset.name!r} loses or repeats rows of {path}: it must select each feed_row once."
+        )
+
+
+def _append(connection: duckdb.DuckDBPyConnection, table: str, schema: str) -> tuple[int, int]:
+    """Insert what is new. Returns (rows into the table, rows into the quarantine)."""
+    kept = connection.execute(
+        f"insert into {schema}.{table} by name "
+        "select * exclude (feed_row, reason, is_new) from checked where is_new order by feed_row"
+    ).fetchall()
+    quarantined = connection.execute(
+        f"insert into {schema}.quarantine by name select * from rejected "
+        f"where quarantine_id not in (select quarantine_id from {schema}.quarantine) "
+        "order by line_number, quarantine_id"
+    ).fetchall()
+    return kept[0][0], quarantined[0][0]
+
+
+def _summary(
+    connection: duckdb.DuckDBPyConnection,
+    preset: Preset,
+    path: Path,
+    feed: Feed,
+    new: int,
+    newly_quarantined: int,
+) -> IngestSummary:
+    rows_in, kept = connection.execute(
+        "select (select count(*) from feed_rows) + (select count(*) from feed_rejects), "
+        "(select count(*) from checked where reason is null)"
+    ).fetchall()[0]
+    reasons = dict(
+        connection.execute(
+            "select reason, count(*) from rejected group by reason order by 2 desc, 1"
+        ).fetchall()
+    )
+    quarantined = sum(reasons.values())
+    if rows_in != kept + quarantined:
+        raise InputError(
+            f"{path}: {rows_in} rows in, but {kept} kept and {quarantined} quarantined. Please report it."
+        )
+    warnings = feed.warnings
+    if rows_in and not kept:
+        warnings += (
+            f"No row of {path} was kept, most often because of {next(iter(reasons))}. Check the preset.",
+        )
+    return IngestSummary(
+        path, preset.name, preset.table, rows_in, kept, new, quarantined, newly_quarantined, reasons, warnings
+    )
+
+
+def _drop_scratch(connection: duckdb.DuckDBPyConnection) -> None:
+    for view in SCRATCH_VIEWS:
+        connection.execute(f"drop view if exists temp.{view}")
+    for table in SCRATCH_TABLES:
+        connection.execute(f"drop table if exists temp.{table}")
+
+
+@contextmanager
+def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """All or nothing, the temporary tables included."""
+    connection.begin()
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
+
+
+def _utc(moment: datetime | None) -> datetime:
+    """Naive UTC. A naive moment is UTC already."""
+    aware = moment or datetime.now(UTC)
+    return aware.astimezone(UTC).replace(tzinfo=None) if aware.tzinfo else aware
+
+
+def _sql(name: str) -> str:
+    return (INGESTION_FOLDER / f"{name}.sql").read_text(encoding="utf-8")

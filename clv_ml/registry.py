@@ -1,0 +1,184 @@
+"""
+Which model version is the champion: ``champion.json``, a pointer swapped in one step.
+
+The pointer holds the version, its manifest's hash, and the pointers that it replaced, newest first, so that rollback
+needs no other file. ``promotions.jsonl`` is a diary of what happened, for people; nothing reads it back. The folders
+are the truth: a registry table in the warehouse is rebuilt from `list_models`.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from clv_ml.errors import ModelError
+from clv_ml.manifest import MANIFEST_FILE, Manifest, Sha256, check_version
+from clv_ml.model_files import LoadedModel, load_manifest, load_model, recorded_sha256
+from clv_ml.safe_files import replace_file
+
+CHAMPION_FILE, DIARY_FILE = "champion.json", "promotions.jsonl"
+KEPT_POINTERS = 50
+
+
+class Pointer(BaseModel):
+    """A version, the hash of its manifest, and when and why it became champion."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    version: str
+    manifest_sha256: Sha256
+    promoted_at: str
+    reason: str
+
+
+class Champion(Pointer):
+    """The pointer in force, and those before it, newest first."""
+
+    previous: tuple[Pointer, ...] = Field(default=())
+
+
+@dataclass(frozen=True)
+class ListedModel:
+    """A version in the folder. ``fault`` says why it cannot be used; then ``manifest`` may be None."""
+
+    version: str
+    manifest: Manifest | None
+    is_champion: bool
+    fault: str | None
+
+
+def list_models(models_dir: Path) -> list[ListedModel]:
+    """Every version, oldest first, each with its manifest or the reason why it has none. Files are not hashed."""
+    pointer = champion(models_dir)
+    current = pointer.version if pointer else None
+    folders = [path for path in _entries(models_dir) if path.is_dir() and not path.name.startswith(".")]
+    listed = [_listed(folder, folder.name == current) for folder in folders]
+    return sorted(
+        listed, key=lambda model: (model.manifest.created_at if model.manifest else "", model.version)
+    )
+
+
+def champion(models_dir: Path) -> Champion | None:
+    """
+    The pointer in force, or None where no model was promoted.
+
+    Raises:
+        ModelError: If ``champion.json`` is not a pointer.
+    """
+    path = Path(models_dir) / CHAMPION_FILE
+    if not path.exists():
+        return None
+    try:
+        return Champion.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise ModelError(
+            f"{path} is not a pointer to a model: {error.errors()[0]['msg']}. Promote a version again "
+            f"(delete the file, then clv models promote)."
+        ) from error
+
+
+def load(models_dir: Path, version: str | None = None) -> LoadedModel | None:
+    """
+    The champion, or the pinned version, checked against the hash that is held outside its folder.
+
+    Returns:
+        None where no version is pinned and no champion exists.
+
+    Raises:
+        ModelError: If the version is absent or damaged.
+    """
+    pointer = champion(models_dir)
+    if version is None:
+        return (
+            load_model(Path(models_dir) / check_version(pointer.version), pointer.manifest_sha256)
+            if pointer
+            else None
+        )
+    folder = Path(models_dir) / check_version(version)
+    if not folder.is_dir():
+        known = ", ".join(model.version for model in list_models(models_dir)) or "none"
+        raise ModelError(
+            f"Model version {version!r} is not in {models_dir}; there are: {known}. Name one of them."
+        )
+    return load_model(folder, recorded_sha256(folder))
+
+
+def promote(models_dir: Path, version: str, reason: str) -> Champion:
+    """
+    Makes a version the champion, after loading and checking it whole. Promoting the champion again changes nothing.
+
+    Raises:
+        ModelError: If the version is absent or damaged; the pointer then stays as it was.
+    """
+    model = load(models_dir, version)
+    assert model is not None  # a pinned version loads or raises
+    old = champion(models_dir)
+    if old and (old.version, old.manifest_sha256) == (version, model.manifest_sha256):
+        return old
+    kept = (_bare(old), *old.previous)[:KEPT_POINTERS] if old else ()
+    new = Champion(
+        version=version,
+        manifest_sha256=model.manifest_sha256,
+        promoted_at=_now(),
+        reason=reason,
+        previous=kept,
+    )
+    return _swap(Path(models_dir), "promote", new, reason)
+
+
+def rollback(models_dir: Path, reason: str = "rollback") -> Champion:
+    """
+    Returns to the champion before this one, after checking it; repeated, goes further back.
+
+    Raises:
+        ModelError: If there is none before, or it is absent or damaged; the pointer then stays as it was.
+    """
+    old = champion(models_dir)
+    if old is None or not old.previous:
+        raise ModelError(
+            f"{models_dir} has no earlier champion to return to. Promote a version (clv models promote)."
+        )
+    target = old.previous[0]
+    load_model(Path(models_dir) / check_version(target.version), target.manifest_sha256)
+    return _swap(
+        Path(models_dir), "rollback", Champion(**target.model_dump(), previous=old.previous[1:]), reason
+    )
+
+
+def _swap(models_dir: Path, action: str, new: Champion, reason: str) -> Champion:
+    replace_file(models_dir / CHAMPION_FILE, (new.model_dump_json(indent=1) + "\n").encode())
+    entry = {"at": _now(), "action": action, "version": new.version, "manifest_sha256": new.manifest_sha256}
+    with open(models_dir / DIARY_FILE, "a", encoding="utf-8") as diary:
+        diary.write(json.dumps({**entry, "reason": reason}) + "\n")
+        diary.flush()
+        os.fsync(diary.fileno())
+    return new
+
+
+def _listed(folder: Path, is_champion: bool) -> ListedModel:
+    manifest = None
+    try:
+        manifest, sha256 = load_manifest(folder)
+        fault = (
+            None
+            if recorded_sha256(folder) == sha256
+            else f"{MANIFEST_FILE} is not the one that was published"
+        )
+    except ModelError as error:
+        fault = str(error)
+    return ListedModel(folder.name, manifest, is_champion, fault)
+
+
+def _bare(pointer: Champion) -> Pointer:
+    return Pointer(**pointer.model_dump(exclude={"previous"}))
+
+
+def _entries(models_dir: Path) -> list[Path]:
+    return sorted(Path(models_dir).iterdir()) if Path(models_dir).is_dir() else []
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

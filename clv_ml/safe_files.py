@@ -1,0 +1,53 @@
+"""
+Reads files that may be hostile, and replaces files so that no reader and no crash sees half of one.
+"""
+
+import hashlib
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from clv_ml.errors import ModelError, ModelTamperedError
+
+REMEDY = "Restore the folder from a copy or promote another version (clv models promote)."
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Replaces a file so that a reader sees the old or the new content, and a crash leaves one of them."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fchmod(stream.fileno(), 0o644)
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read_file(path: Path, most_bytes: int) -> bytes:
+    """A regular file's bytes; never through a link, never more than allowed."""
+    try:
+        with open(os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | os.O_NONBLOCK), "rb") as stream:
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode) or status.st_size > most_bytes:
+                raise ModelTamperedError(f"{path} is no plain file of at most {most_bytes} bytes. {REMEDY}")
+            return stream.read(most_bytes + 1)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}. {REMEDY}") from error
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,70 @@
+-- Grain: one row per row of the feed, typed, with the first reason against it (NULL: kept) and whether it is new.
+-- One rate per currency and instant; the first one stands. A rate may be known ahead of its day.
+with
+    settings as (select * from ingest_settings),
+
+    typed as (
+        select
+            feed_row,
+            upper(clean_text(currency)) as currency,
+            utc_instant(clean_text(valid_from)) as valid_from,
+            rate(clean_text(rate_to_reporting)) as rate_to_reporting,
+            has_nul(concat(currency, valid_from, rate_to_reporting)) as has_nul
+        from mapped
+    ),
+
+    judged as (
+        select
+            typed.*,
+            case
+                when has_nul
+                then 'nul_byte'
+                when currency is null or not regexp_full_match(currency, '[A-Z]{3}')
+                then 'invalid_currency'
+                when valid_from is null
+                then 'invalid_valid_from'
+                when rate_to_reporting is null or rate_to_reporting <= 0
+                then 'invalid_rate'
+                when currency = reporting_currency and rate_to_reporting <> 1
+                then 'invalid_rate'
+            end as own_reason
+        from typed
+        cross join settings
+    ),
+
+    copies as (
+        select
+            *,
+            row_number() over same_key as copy,
+            first_value(rate_to_reporting) over same_key as first_rate
+        from judged
+        window same_key as (partition by own_reason, currency, valid_from order by feed_row)
+    ),
+
+    known as (
+        select currency, valid_from, min(rate_to_reporting) as rate_to_reporting
+        from known_rates
+        group by currency, valid_from
+    ),
+
+    checked as (
+        select
+            copies.feed_row,
+            copies.currency,
+            copies.valid_from,
+            copies.rate_to_reporting,
+            case
+                when copies.own_reason is not null
+                then copies.own_reason
+                when copies.rate_to_reporting <> coalesce(known.rate_to_reporting, copies.first_rate)
+                then 'conflicting_rate'
+                when copies.copy > 1
+                then 'duplicate'
+            end as reason,
+            reason is null and known.currency is null as is_new
+        from copies
+        left join known on copies.currency = known.currency and copies.valid_from = known.valid_from
+    )
+
+select *
+from checked

@@ -1,0 +1,68 @@
+-- How text becomes a value: each rule once, as a macro. NULL means absent or unreadable.
+
+-- Trimmed (no-break space and byte order mark included) and in Unicode form NFC; empty is NULL.
+create or replace temp macro clean_text(value) as
+    nullif(trim(nfc_normalize(value), e' \t\r\n' || chr(160) || chr(65279)), '');
+
+-- An id: as above, and the words that tools write for "no value" are NULL.
+create or replace temp macro clean_id(value) as
+    case
+        when lower(clean_text(value)) not in ('nan', 'null', 'none', 'n/a', '<na>', '\n') then clean_text(value)
+    end;
+
+-- An instant in UTC from ISO 8601 text (clean_text first). With an offset, Z, UTC or GMT it is that instant; without
+-- one the text is UTC already; a date alone is its midnight. Nothing else is a time: not a serial number, not an epoch,
+-- not 01/02/2011, not a named zone, whose clock shows one hour twice a year.
+create or replace temp macro iso_text(value) as
+    regexp_replace(regexp_replace(upper(value), ' ?(UTC|GMT|Z)$', '+00:00'), ' ([+-])', '\1');
+
+create or replace temp macro utc_instant(value) as
+    case
+        when
+            regexp_full_match(
+                iso_text(value), '\d{4}-\d{1,2}-\d{1,2}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?)?'
+            )
+        then try_cast(iso_text(value) as timestamp)
+        when
+            regexp_full_match(
+                iso_text(value),
+                '\d{4}-\d{1,2}-\d{1,2}[ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?[+-](0\d|1[0-4])(:?[0-5]\d)?'
+            )
+        then try_cast(iso_text(value) as timestamptz) at time zone 'UTC'
+    end;
+
+-- A plain number: digits, one decimal point, an exponent. Not NaN, not infinity, not 1,000 and not 1_000.
+-- Digits beyond the scale are rounded half away from zero.
+create or replace temp macro is_number(value) as
+    regexp_full_match(value, '[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?');
+
+create or replace temp macro money(value) as
+    case when is_number(value) then try_cast(value as decimal(18, 2)) end;
+
+create or replace temp macro quantity_of(value) as
+    case when is_number(value) then try_cast(value as decimal(18, 3)) end;
+
+create or replace temp macro rate(value) as
+    case when is_number(value) then try_cast(value as decimal(18, 8)) end;
+
+create or replace temp macro has_nul(value) as contains(value, chr(0));
+
+-- What makes two events the same event. When we learned of it does not: a feed may deliver one event twice.
+create or replace temp macro event_content(
+    customer_id, event_type, occurred_at, session_id, order_id, product_id, category, quantity, amount, currency
+) as
+    md5(
+        concat_ws(
+            chr(31),
+            customer_id,
+            event_type,
+            cast(occurred_at as varchar),
+            coalesce(session_id, ''),
+            coalesce(order_id, ''),
+            coalesce(product_id, ''),
+            coalesce(category, ''),
+            coalesce(cast(quantity as varchar), ''),
+            coalesce(cast(amount as varchar), ''),
+            coalesce(currency, '')
+        )
+    );

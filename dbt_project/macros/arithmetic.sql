@@ -1,0 +1,39 @@
+{#- Seconds from the first instant to the second, a whole number. -#}
+{% macro seconds_between(earlier, later) -%}
+    ({{ epoch_seconds(later) }} - {{ epoch_seconds(earlier) }})
+{%- endmacro %}
+
+{#- Whole days from the first instant to the second, rounded down. -#}
+{% macro days_between(earlier, later) -%}
+    cast(floor({{ seconds_between(earlier, later) }} / 86400.0E0) as int)
+{%- endmacro %}
+
+{#- a / b as double, NULL where b is zero or either is NULL. -#}
+{% macro ratio(numerator, denominator) -%}
+    (cast({{ numerator }} as double) / nullif(cast({{ denominator }} as double), 0.0E0))
+{%- endmacro %}
+
+{#- Sample standard deviation from exact sums, in the unit of the summed numbers; NULL with fewer than two. -#}
+{% macro sample_std(count, total, total_of_squares) -%}
+    case
+        when {{ count }} >= 2
+        then
+            sqrt(
+                cast(
+                    {{ wide(count) }} * {{ wide(total_of_squares) }} - {{ wide(total) }} * {{ wide(total) }} as double
+                )
+                / cast({{ wide(count) }} * ({{ wide(count) }} - 1) as double)
+            )
+    end
+{%- endmacro %}
+
+{#- Money in the reporting currency: two decimals. -#}
+{% macro money(amount) -%} cast(round({{ amount }}, 2) as decimal(18, 2)) {%- endmacro %}
+
+{#- An angle's sine or cosine: position `number` on a circle of `period`, NULL where the number is. -#}
+{% macro on_circle(function, number, period) -%}
+    {{ function }}(2.0E0 * 3.141592653589793E0 * cast({{ number }} as double) / {{ period }}.0E0)
+{%- endmacro %}
+
+{#- The mean length of a month in days (Gregorian: 365.2425 / 12). -#}
+{% macro days_per_month() -%} 30.436875E0 {%- endmacro %}

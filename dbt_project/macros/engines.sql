@@ -1,0 +1,33 @@
+{#- The seams between engines. A model calls these and holds no engine's dialect. -#}
+
+{#- Whole seconds since 1970-01-01 UTC, as bigint. -#}
+{% macro epoch_seconds(instant) -%} {{ return(adapter.dispatch("epoch_seconds", "clv")(instant)) }} {%- endmacro %}
+
+{% macro duckdb__epoch_seconds(instant) -%} cast(floor(epoch({{ instant }})) as bigint) {%- endmacro %}
+
+{% macro spark__epoch_seconds(instant) -%} unix_seconds(cast({{ instant }} as timestamp)) {%- endmacro %}
+
+{#- A UTC instant on the shop's clock. -#}
+{% macro shop_time(instant) -%} {{ return(adapter.dispatch("shop_time", "clv")(instant)) }} {%- endmacro %}
+
+{% macro duckdb__shop_time(instant) -%}
+    timezone('{{ setting("store_timezone") }}', timezone('UTC', {{ instant }}))
+{%- endmacro %}
+
+{% macro spark__shop_time(instant) -%}
+    from_utc_timestamp({{ instant }}, '{{ setting("store_timezone") }}')
+{%- endmacro %}
+
+{#- A whole number wide enough for sums of squares of seconds or cents. -#}
+{% macro wide(number) -%} {{ return(adapter.dispatch("wide", "clv")(number)) }} {%- endmacro %}
+
+{% macro duckdb__wide(number) -%} cast({{ number }} as hugeint) {%- endmacro %}
+
+{% macro spark__wide(number) -%} cast({{ number }} as decimal(38, 0)) {%- endmacro %}
+
+{#- The first twelve hex digits of md5(text) as bigint, to add up into a fingerprint that no row order can change. -#}
+{% macro md5_number(text) -%} {{ return(adapter.dispatch("md5_number", "clv")(text)) }} {%- endmacro %}
+
+{% macro duckdb__md5_number(text) -%} cast('0x' || substr(md5({{ text }}), 1, 12) as bigint) {%- endmacro %}
+
+{% macro spark__md5_number(text) -%} cast(conv(substr(md5({{ text }}), 1, 12), 16, 10) as bigint) {%- endmacro %}

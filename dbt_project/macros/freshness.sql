@@ -1,0 +1,81 @@
+{#- When may a stored feature date be reused? Only while its build_hash is today's: one mechanism, used by dbt's own
+    should_full_refresh and by the feature models' date filter. -#}
+
+{#- md5 of the uncompiled text of all models up to features, of the macros they call, and of the feature settings.
+    Engine bodies are left out, so that the hash is one on all engines. -#}
+{% macro feature_hash() -%}
+    {%- if not execute -%} {{ return("") }} {%- endif -%}
+    {%- set texts = [feature_settings()] -%}
+    {%- set models = graph.nodes.values() | selectattr("resource_type", "equalto", "model") | sort(attribute="name") -%}
+    {%- for node in models if node.fqn[1] in ("staging", "intermediate", "features") -%}
+        {%- do texts.append(node.name ~ ":" ~ node.raw_code) -%}
+    {%- endfor -%}
+    {%- for name, macro in (context["clv"] | default({})).items() | sort -%}
+        {%- if macro.macro is defined
+            and macro.macro.original_file_path.split("/")[-1] in feature_macro_files()
+            and not name.startswith(("duckdb__", "spark__")) -%}
+            {%- do texts.append(name ~ ":" ~ macro.macro.macro_sql) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(local_md5(texts | join("\n"))) }}
+{%- endmacro %}
+
+{% macro feature_macro_files() -%}
+    {{ return(["arithmetic.sql", "engines.sql", "windows.sql", "features.sql", "events.sql"]) }}
+{%- endmacro %}
+
+{#- dbt asks this before every materialization. A dated table whose hash went stale rebuilds itself, under plain
+    `dbt run` too, and a change of columns never meets an old table. -#}
+{% macro should_full_refresh() -%}
+    {%- set asked = config.get("full_refresh") if config.get("full_refresh") is not none else flags.FULL_REFRESH -%}
+    {{ return(asked or holds_stale_dates()) }}
+{%- endmacro %}
+
+{% macro holds_stale_dates() -%}
+    {%- if not execute or model.columns is not defined or "build_hash" not in model.columns -%}
+        {{ return(false) }}
+    {%- endif -%}
+    {%- set dates = load_relation(ref("as_of_dates")) -%}
+    {%- set stored = load_relation(this) -%}
+    {%- if dates is none or stored is none -%} {{ return(false) }} {%- endif -%}
+    {%- set stale -%}
+        select count(*) as stale_rows
+        from {{ stored }} as stored
+        inner join {{ dates }} as dates on dates.as_of_date = stored.as_of_date
+        where dates.build_hash <> stored.build_hash
+    {%- endset -%}
+    {{ return(run_query(stale).columns[0].values()[0] > 0) }}
+{%- endmacro %}
+
+{#- The dates that this run must compute for {{ this }}: all of them, or those it does not hold yet. Rendered as
+    literals, since a list of constants prunes the as-of joins below it and a subquery does not. -#}
+{% macro is_wanted(as_of) -%}
+    {%- set dates = ref("as_of_dates") -%}
+    {%- if not execute or not is_incremental() -%} true
+    {%- else -%}
+        {%- set missing -%}
+            select as_of_date
+            from {{ dates }}
+            where as_of_date not in (select as_of_date from {{ this }})
+            order by as_of_date
+        {%- endset -%}
+        {%- set wanted = run_query(missing).columns[0].values() -%}
+        {%- if wanted | length == 0 -%} false
+        {%- else -%}
+            {{ as_of }} in (
+                {%- for date in wanted -%} date '{{ date }}'{{ ", " if not loop.last }} {%- endfor -%}
+            )
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Drops dates that are no longer wanted (old scoring dates off the grid) from a dated table, after it was built. -#}
+{% macro prune_dates() -%}
+    {%- if execute and load_relation(this) is not none and load_relation(ref("as_of_dates")) is not none -%}
+        {{ return(adapter.dispatch("prune_dates", "clv")()) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro duckdb__prune_dates() -%}
+    delete from {{ this }} where as_of_date not in (select as_of_date from {{ ref("as_of_dates") }})
+{%- endmacro %}

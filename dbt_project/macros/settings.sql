@@ -1,0 +1,80 @@
+{#- Every setting is read through this macro, which refuses a value of another kind, so that no crafted `--vars` reaches
+    SQL as text. -#}
+{% macro setting(name) -%}
+    {%- set kind = setting_kinds()[name] -%}
+    {%- set value = var(name) -%}
+    {%- set text = value | string -%}
+    {%- set valid = namespace(answer=false) -%}
+    {%- if kind == "integer" -%} {%- set valid.answer = modules.re.fullmatch("[0-9]{1,6}", text) is not none -%}
+    {%- elif kind == "number" -%}
+        {%- set valid.answer = modules.re.fullmatch("[0-9]{1,6}([.][0-9]{1,9})?", text) is not none -%}
+    {%- elif kind == "boolean" -%} {%- set valid.answer = value in (true, false) -%}
+    {%- elif kind == "date" -%}
+        {%- set valid.answer = modules.re.fullmatch("([0-9]{4}-[0-9]{2}-[0-9]{2})?", text) is not none -%}
+    {%- elif kind == "currency" -%} {%- set valid.answer = modules.re.fullmatch("[A-Z]{3}", text) is not none -%}
+    {%- elif kind == "name" -%}
+        {%- set valid.answer = modules.re.fullmatch("[A-Za-z][A-Za-z0-9_.-]{0,99}", text) is not none -%}
+    {%- elif kind == "time zone" -%}
+        {%- set valid.answer = modules.re.fullmatch("[A-Za-z][A-Za-z0-9_+/-]{0,63}", text) is not none -%}
+    {%- elif kind == "names" -%}
+        {%- set valid.answer = value is sequence and value is not string -%}
+        {%- for item in value if valid.answer -%}
+            {%- if modules.re.fullmatch("[a-z][a-z0-9_]{0,99}", item | string) is none -%}
+                {%- set valid.answer = false -%}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {%- if not valid.answer -%}
+        {{ exceptions.raise_compiler_error(
+            "Setting '" ~ name ~ "' must be of kind " ~ kind ~ ", not " ~ (value | tojson)
+            ~ ". Correct it in dbt_project.yml or in --vars."
+        ) }}
+    {%- endif -%}
+    {{ return(value) }}
+{%- endmacro %}
+
+{#- The kind of every setting; a setting that is not listed cannot be read. -#}
+{% macro setting_kinds() -%}
+    {{ return({
+        "raw_schema": "name",
+        "as_of_date": "date",
+        "horizon_days": "integer",
+        "label_maturity_days": "integer",
+        "first_training_day": "integer",
+        "val_size": "number",
+        "test_size": "number",
+        "prune_scoring_days": "integer",
+        "reporting_currency": "currency",
+        "store_timezone": "time zone",
+        "annual_discount_rate": "number",
+        "feature_groups": "names",
+        "seasonality_period_days": "integer",
+        "new_customer_days": "integer",
+        "long_cycle_days": "integer",
+        "long_cycle_cv": "number",
+        "regular_cv": "number",
+        "excluded_features": "names",
+        "min_purchases_for_training": "integer",
+        "min_history_days": "integer",
+        "use_ml_clv": "boolean",
+        "fallback_to_simple": "boolean",
+        "model_version": "name",
+        "interval_coverage": "number",
+        "confidence_floor": "number"
+    }) }}
+{%- endmacro %}
+
+{#- The settings that change what a feature means, as text for the hash. Dates and split sizes are not among them. -#}
+{% macro feature_settings() -%}
+    {%- set names = [
+        "annual_discount_rate", "feature_groups", "horizon_days", "long_cycle_cv", "long_cycle_days",
+        "new_customer_days", "regular_cv", "reporting_currency", "seasonality_period_days", "store_timezone"
+    ] -%}
+    {%- set texts = [] -%}
+    {%- for name in names -%}
+        {%- set value = setting(name) -%}
+        {%- if value is sequence and value is not string -%} {%- set value = value | sort | join(",") -%} {%- endif -%}
+        {%- do texts.append(name ~ "=" ~ value) -%}
+    {%- endfor -%}
+    {{ return(texts | join(";")) }}
+{%- endmacro %}

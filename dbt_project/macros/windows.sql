@@ -1,0 +1,42 @@
+{#- The window rules. Every window of the project is half-open and stands here; no model writes its own comparison. -#}
+
+{#- What was known before as_of: `known_at` is when the event had both happened and been recorded. -#}
+{% macro known_before(known_at, as_of) -%}
+    {{ known_at }} < {{ as_of }}
+{%- endmacro %}
+
+{#- A state of knowledge that held at as_of. It begins strictly after known_from and lasts up to known_until. -#}
+{% macro state_known_before(known_from, known_until, as_of) -%}
+    ({{ known_from }} < {{ as_of }} and ({{ known_until }} is null or {{ known_until }} >= {{ as_of }}))
+{%- endmacro %}
+
+{#- The event lies in [as_of - days, as_of). -#}
+{% macro in_lookback(happened_at, as_of, days) -%}
+    ({{ happened_at }} >= {{ as_of }} - interval '{{ days }} days' and {{ happened_at }} < {{ as_of }})
+{%- endmacro %}
+
+{#- The event lies in the horizon that starts at as_of. -#}
+{% macro in_horizon(happened_at, as_of) -%}
+    (
+        {{ happened_at }} >= {{ as_of }}
+        and {{ happened_at }} < {{ as_of }} + interval '{{ setting("horizon_days") }} days'
+    )
+{%- endmacro %}
+
+{#- The event lies in the horizon's window one year (365 days) earlier, as far as it is past. -#}
+{% macro in_horizon_last_year(happened_at, as_of) -%}
+    (
+        {{ happened_at }} >= {{ as_of }} - interval '365 days'
+        and {{ happened_at }} < {{ as_of }} + interval '{{ setting("horizon_days") }} days' - interval '365 days'
+        and {{ happened_at }} < {{ as_of }}
+    )
+{%- endmacro %}
+
+{#- The instant from which the label of as_of is final: the horizon's end and the days that late records may take. -#}
+{% macro label_known_at(as_of) -%}
+    cast(
+        {{ as_of }}
+        + interval '{{ setting("horizon_days") }} days'
+        + interval '{{ setting("label_maturity_days") }} days' as timestamp
+    )
+{%- endmacro %}

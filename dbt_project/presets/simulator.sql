@@ -1,0 +1,2 @@
+-- The simulator writes the contract's own column names, so its feed is read by the very same preset.
+-- same as: events

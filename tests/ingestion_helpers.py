@@ -1,0 +1,68 @@
+"""What the tests of ingestion share: an empty warehouse, files, and a look at what was stored."""
+
+import csv
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from clv_ml.ingestion import IngestSummary, ingest
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED_DATA = ROOT.parent / "shared" / "data"
+NOW = datetime(2026, 1, 1)
+
+EVENT = {
+    "event_id": "e1",
+    "customer_id": "ann",
+    "event_type": "purchase",
+    "occurred_at": "2025-06-01 12:00:00",
+    "order_id": "o1",
+    "amount": "10.00",
+    "currency": "GBP",
+}
+
+
+def empty_warehouse() -> duckdb.DuckDBPyConnection:
+    """A database in memory with the raw tables, made by the statements of the dbt macro itself."""
+    macro = (ROOT / "dbt_project" / "macros" / "input_tables.sql").read_text(encoding="utf-8")
+    statements = re.search(r"{% set statements %}(.*?){% endset %}", macro, flags=re.DOTALL)
+    assert statements is not None
+    connection = duckdb.connect(config={"threads": 2})
+    connection.execute(re.sub(r'{{ var\("raw_schema"\) }}', "raw", statements.group(1)))
+    return connection
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]], delimiter: str = ",") -> Path:
+    """Write a well-formed CSV; values are quoted where they must be."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+        writer.writerows([header, *rows])
+    return path
+
+
+def write_events(path: Path, *events: dict[str, str]) -> Path:
+    """Write events, each given by how it differs from EVENT. An event_id is numbered unless it is given."""
+    rows = [{**EVENT, "event_id": f"e{number}", **event} for number, event in enumerate(events, start=1)]
+    header = list(dict.fromkeys(name for row in rows for name in row))
+    return write_csv(path, header, [[row.get(name, "") for name in header] for row in rows])
+
+
+def feed(
+    connection: duckdb.DuckDBPyConnection, path: Path, preset: str = "events", **options: object
+) -> IngestSummary:
+    """Ingest in pounds at the test's clock."""
+    return ingest(connection, preset, path, **{"reporting_currency": "GBP", "now": NOW, **options})
+
+
+def stored(connection: duckdb.DuckDBPyConnection, columns: str = "*", table: str = "events") -> list[tuple]:
+    """Rows of a raw table in a fixed order."""
+    return connection.execute(f"select {columns} from raw.{table} order by all").fetchall()
+
+
+def everything(connection: duckdb.DuckDBPyConnection) -> list[list[tuple]]:
+    """All rows of all raw tables, in the order in which they are stored."""
+    tables = ("events", "id_history", "fx_rates", "quarantine")
+    return [connection.execute(f"select * from raw.{table}").fetchall() for table in tables]

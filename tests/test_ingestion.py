@@ -1,0 +1,597 @@
+"""Files of every kind of dirt become kept rows, quarantined rows or one clear error, and nothing in between."""
+
+import gzip
+import unicodedata
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, given, settings
+from ingestion_helpers import EVENT, NOW, empty_warehouse, everything, feed, stored, write_csv, write_events
+
+from clv_ml import ingestion
+from clv_ml.errors import InputError, WarehouseError
+from clv_ml.ingestion import ingest, ingest_folder, newest_built_date
+
+
+@pytest.fixture
+def warehouse():
+    connection = empty_warehouse()
+    yield connection
+    connection.close()
+
+
+BAD_EVENTS = [
+    ("no_customer_id", {"customer_id": ""}),
+    ("no_customer_id", {"customer_id": "  "}),
+    ("no_customer_id", {"customer_id": "nan"}),
+    ("no_customer_id", {"customer_id": "NULL"}),
+    ("no_event_id", {"event_id": ""}),
+    ("unknown_event_type", {"event_type": "login"}),
+    ("unknown_event_type", {"event_type": ""}),
+    ("invalid_occurred_at", {"occurred_at": ""}),
+    ("invalid_occurred_at", {"occurred_at": "yesterday"}),
+    ("invalid_occurred_at", {"occurred_at": "40544.5"}),
+    ("invalid_occurred_at", {"occurred_at": "1293840000"}),
+    ("invalid_occurred_at", {"occurred_at": "01/02/2025"}),
+    ("invalid_occurred_at", {"occurred_at": "2025-02-30"}),
+    ("invalid_occurred_at", {"occurred_at": "infinity"}),
+    ("invalid_occurred_at", {"occurred_at": "2025-06-01 12:00:00 Europe/London"}),
+    ("invalid_occurred_at", {"occurred_at": "2025-06-01 12:00:00+25:00"}),
+    ("before_1970", {"occurred_at": "1969-12-31 23:59:59"}),
+    ("before_1970", {"occurred_at": "0001-01-01"}),
+    ("in_the_future", {"occurred_at": "2026-01-01 00:00:01"}),
+    ("in_the_future", {"occurred_at": "2026-01-01 00:00:00-00:01"}),
+    ("in_the_future", {"recorded_at": "2026-01-02"}),
+    ("invalid_recorded_at", {"recorded_at": "soon"}),
+    ("no_order_id", {"order_id": " "}),
+    ("invalid_quantity", {"quantity": "abc"}),
+    ("invalid_quantity", {"quantity": "NaN"}),
+    ("invalid_quantity", {"quantity": "1e30"}),
+    ("invalid_amount", {"amount": ""}),
+    ("invalid_amount", {"amount": "NaN"}),
+    ("invalid_amount", {"amount": "inf"}),
+    ("invalid_amount", {"amount": "-Infinity"}),
+    ("invalid_amount", {"amount": "ten"}),
+    ("invalid_amount", {"amount": "1,000.00"}),
+    ("invalid_amount", {"amount": "10,50"}),
+    ("invalid_amount", {"amount": "1_000"}),
+    ("invalid_amount", {"amount": "£5"}),
+    ("invalid_amount", {"amount": "123456789012345678"}),
+    ("invalid_amount", {"amount": "1e400"}),
+    ("invalid_amount", {"event_type": "add_to_cart", "amount": "abc"}),
+    ("wrong_sign", {"amount": "-5"}),
+    ("wrong_sign", {"event_type": "refund", "amount": "5"}),
+    ("invalid_currency", {"currency": ""}),
+    ("invalid_currency", {"currency": "POUND"}),
+    ("invalid_currency", {"currency": "£"}),
+    ("invalid_currency", {"currency": "ГБП"}),
+    ("no_fx_rate", {"currency": "EUR"}),
+    ("nul_byte", {"customer_id": "an\0n"}),
+    ("nul_byte", {"amount": "1\0"}),
+]
+
+
+@pytest.mark.parametrize(("reason", "change"), BAD_EVENTS, ids=lambda value: repr(value)[:60])
+def test_a_bad_row_is_quarantined_with_its_reason_and_text(warehouse, tmp_path, reason, change):
+    """Exactly the bad row goes to the quarantine; its good neighbour is kept."""
+    path = write_events(tmp_path / "events.csv", {}, change)
+
+    summary = feed(warehouse, path)
+
+    assert (summary.rows_in, summary.rows_kept, summary.rows_quarantined) == (2, 1, 1)
+    assert summary.reasons == {reason: 1}
+    source, line, stored_reason, text = stored(
+        warehouse, "source, line_number, reason, raw_text", "quarantine"
+    )[0]
+    assert (source, line, stored_reason) == ("events:events.csv", 3, reason)
+    fields = warehouse.execute("select json_extract_string(?, '$.event_type')", [text]).fetchall()
+    assert fields == [({**EVENT, **change}["event_type"],)]
+
+
+GOOD_EVENTS = [
+    ("occurred_at", datetime(2025, 6, 1, 12), {"occurred_at": "2025-06-01T12:00:00Z"}),
+    ("occurred_at", datetime(2025, 6, 1, 12), {"occurred_at": "2025-06-01t12:00:00z"}),
+    ("occurred_at", datetime(2025, 6, 1, 17), {"occurred_at": "2025-06-01 12:00:00-05:00"}),
+    ("occurred_at", datetime(2025, 6, 1, 6, 30), {"occurred_at": "2025-06-01 12:00:00 +0530"}),
+    ("occurred_at", datetime(2025, 5, 31, 23), {"occurred_at": "2025-06-01T01:00+02"}),
+    ("occurred_at", datetime(2025, 6, 1, 12), {"occurred_at": "2025-06-01 12:00:00 UTC"}),
+    ("occurred_at", datetime(2025, 6, 1), {"occurred_at": "2025-06-01"}),
+    ("occurred_at", datetime(2025, 6, 1, 12, 0, 0, 123456), {"occurred_at": "2025-06-01 12:00:00.1234569"}),
+    ("occurred_at", datetime(1970, 1, 1), {"occurred_at": "1970-01-01"}),
+    ("occurred_at", NOW, {"occurred_at": "2026-01-01 00:00:00"}),
+    ("recorded_at", datetime(2025, 6, 1, 12), {}),
+    ("recorded_at", datetime(2025, 7, 1), {"recorded_at": "2025-07-01"}),
+    ("recorded_at", datetime(2025, 6, 1, 12), {"recorded_at": "2025-05-01"}),
+    ("amount", Decimal("0.00"), {"amount": "0"}),
+    ("amount", Decimal("12.35"), {"amount": "12.345"}),
+    ("amount", Decimal("-12.35"), {"amount": "-12.345", "event_type": "refund"}),
+    ("amount", Decimal("1000.00"), {"amount": "1e3"}),
+    ("amount", Decimal("9999999999999999.99"), {"amount": "9999999999999999.99"}),
+    ("quantity", Decimal("1.500"), {"quantity": "1.5"}),
+    ("currency", "GBP", {"currency": " gbp "}),
+    ("event_type", "purchase", {"event_type": " Purchase "}),
+    ("customer_id", "ann", {"customer_id": "\u00a0 ann\t"}),
+    ("customer_id", "Zoë", {"customer_id": unicodedata.normalize("NFD", "Zoë")}),
+    ("customer_id", "顧客１", {"customer_id": "顧客１"}),
+    ("customer_id", 'a "b", c\nd', {"customer_id": 'a "b", c\nd'}),
+    ("customer_id", "'; drop table raw.events; --", {"customer_id": "'; drop table raw.events; --"}),
+    ("amount", None, {"event_type": "page_view", "order_id": "", "amount": "", "currency": ""}),
+    ("product_id", None, {"product_id": ""}),
+]
+
+
+@pytest.mark.parametrize("time_zone", ["UTC", "America/New_York"])
+@pytest.mark.parametrize(("column", "value", "change"), GOOD_EVENTS, ids=lambda value: repr(value)[:60])
+def test_a_good_row_is_stored_as_its_typed_value(warehouse, tmp_path, column, value, change, time_zone):
+    """Text becomes the contract's types, in UTC whatever the session's time zone is."""
+    warehouse.execute(f"set TimeZone = '{time_zone}'")
+    path = write_events(
+        tmp_path / "events.csv", {"product_id": "p", "quantity": "1", "recorded_at": ""} | change
+    )
+
+    summary = feed(warehouse, path)
+
+    assert summary.reasons == {}
+    assert stored(warehouse, column) == [(value,)]
+
+
+HEADER = "event_id,customer_id,event_type,occurred_at,session_id\n"
+GOOD_LINE = "e1,ann,page_view,2025-06-01,s1\n"
+BAD_LINES = [
+    ("too_few_fields", b"e2,ann,page_view\n", 1),
+    ("too_many_fields", b"e2,ann,page_view,2025-06-01,s1,x,y\n", 1),
+    ("bad_quotes", b'e2,"an"n,page_view,2025-06-01,s1\n', 1),
+    ("not_utf8", b"e2,\xe9mile,page_view,2025-06-01,s\xff\n", 1),
+    ("bad_quotes", b'e2,"ann,page_view,2025-06-01,s1\ne3,bob,page_view,2025-06-01,s1\n', 2),
+    ("line_too_long", b"e2," + b"x" * 2_100_000 + b",page_view,2025-06-01,s1\n", 1),
+]
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize(("reason", "line", "count"), BAD_LINES, ids=[f"{r}-{n}" for r, _, n in BAD_LINES])
+def test_a_line_that_is_no_row_is_quarantined(warehouse, tmp_path, reason, line, count, line_end):
+    """A line with broken structure is counted, kept as raw text with its line number, and stops nothing."""
+    path = tmp_path / "events.csv"
+    path.write_bytes((HEADER.encode() + GOOD_LINE.encode() + line).replace(b"\n", line_end))
+
+    summary = feed(warehouse, path)
+
+    assert (summary.rows_in, summary.rows_kept) == (1 + count, 1)
+    assert summary.reasons == {reason: count}
+    lines = stored(warehouse, "line_number, raw_text", "quarantine")
+    assert [number for number, _ in lines] == list(range(3, 3 + count))
+    assert lines[0][1].startswith("e2,")
+
+
+def test_lines_are_numbered_as_in_the_file_however_many_threads_read_it(warehouse, tmp_path):
+    """Of 200,000 lines, those without a customer and those with too few fields name their own line."""
+    path = tmp_path / "events.csv"
+    lines = [f"e{number},ann,page_view,2025-06-01,s1" for number in range(2, 200_002)]
+    for number in (7, 60_000, 199_999):
+        lines[number - 2] = f"e{number}"
+    for number in (6, 8, 60_001, 200_000):
+        lines[number - 2] = f"e{number},,page_view,2025-06-01,s1"
+    path.write_text(HEADER + "\n".join(lines))
+
+    summary = feed(warehouse, path)
+
+    assert summary.rows_in == 200_000
+    assert stored(warehouse, "reason, line_number", "quarantine") == [
+        *(("no_customer_id", number) for number in (6, 8, 60_001, 200_000)),
+        *(("too_few_fields", number) for number in (7, 60_000, 199_999)),
+    ]
+
+
+def test_a_quote_that_swallows_the_file_is_an_error_and_not_a_short_file(warehouse, tmp_path):
+    """Where a quote is never closed and megabytes follow it, no row is taken as the whole."""
+    path = tmp_path / "events.csv"
+    path.write_text(HEADER + GOOD_LINE + 'e2,"ann,page_view,2025-06-01,s1\n' + GOOD_LINE * 200_000)
+
+    with pytest.raises(InputError, match="never closed, near line 3"):
+        feed(warehouse, path)
+
+    assert everything(warehouse) == [[], [], [], []]
+
+
+UNREADABLE = [
+    ("events.csv", None, "There is no file"),
+    ("events.csv", b"", "is empty"),
+    ("events.csv", b"\xef\xbb\xbf", "first line"),
+    ("events.csv", b"\n" + HEADER.encode(), "first line"),
+    ("events.csv", HEADER.encode("utf-16"), "not UTF-8"),
+    ("events.csv", b"event_id,customer\0id\n", "not UTF-8"),
+    ("events.csv", b"event_id,customer_id,Customer_ID\n", "names a column twice: Customer_ID, customer_id"),
+    ("events.csv", b"event_id,customer_id,feed_row\n", "a name that ingestion needs"),
+    (
+        "events.csv",
+        b"event_id,customer_id,event_type\n1,2,3\n",
+        r"lacks occurred_at.*It has: event_id, customer_id",
+    ),
+    ("events.csv", (HEADER + GOOD_LINE + GOOD_LINE.replace("\n", "\r\n") * 2).encode(), "line ends"),
+    ("events.csv.gz", HEADER.encode(), "cannot be read"),
+    ("events.csv.gz", gzip.compress(HEADER.encode() * 100)[:-20], "cannot be read"),
+    ("events.parquet", b"PAR1 no parquet PAR1", "cannot be read"),
+    ("events.parquet", HEADER.encode(), "cannot be read"),
+    ("events.json", b"[]", "of no known kind"),
+    ("events", b"a", "of no known kind"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"), UNREADABLE, ids=[message for *_, message in UNREADABLE]
+)
+def test_an_unreadable_file_is_one_clear_error(warehouse, tmp_path, name, content, message):
+    """A file that is not what it claims to be names itself and the remedy, and leaves no trace."""
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(InputError, match=message) as error:
+        feed(warehouse, path)
+
+    assert str(path) in str(error.value)
+    assert everything(warehouse) == [[], [], [], []]
+    assert warehouse.execute("select table_name from duckdb_tables() where temporary").fetchall() == []
+
+
+def test_a_folder_in_place_of_a_file_is_refused(warehouse, tmp_path):
+    """A folder is fed by ingest_folder."""
+    with pytest.raises(InputError, match="is a folder"):
+        feed(warehouse, tmp_path)
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_header_without_rows_changes_nothing_and_warns(warehouse, tmp_path, end):
+    """An empty export is not an error, but it does not pass in silence."""
+    path = tmp_path / "events.csv"
+    path.write_text(HEADER.strip() + end)
+
+    summary = feed(warehouse, path)
+
+    assert (summary.rows_in, summary.rows_kept, summary.rows_quarantined) == (0, 0, 0)
+    assert "no rows" in summary.warnings[0]
+    assert everything(warehouse) == [[], [], [], []]
+
+
+def test_a_feed_of_which_nothing_is_kept_warns_with_the_commonest_reason(warehouse, tmp_path):
+    """The likely cause is a wrong preset or setting, so the summary says what stood against the rows."""
+    summary = feed(warehouse, write_events(tmp_path / "events.csv", {"currency": "USD"}))
+
+    assert "no_fx_rate" in summary.warnings[0]
+
+
+def test_reordered_columns_and_unknown_ones_read_the_same(warehouse, tmp_path):
+    """Columns go by name; extra columns and upper case in the header do not matter."""
+    feed(warehouse, write_events(tmp_path / "events.csv", {}))
+    names = [*reversed(EVENT), "note"]
+    other = empty_warehouse()
+    path = write_csv(tmp_path / "other.csv", [n.upper() for n in names], [[*reversed(EVENT.values()), "!"]])
+
+    feed(other, path)
+
+    assert stored(other) == stored(warehouse)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_delimiter_is_read_from_the_header(warehouse, tmp_path, delimiter):
+    """Four delimiters; a value that holds one is quoted."""
+    row = {**EVENT, "customer_id": "a,b;c\td|e"}
+
+    feed(warehouse, write_csv(tmp_path / "events.csv", list(row), [list(row.values())], delimiter))
+
+    assert stored(warehouse, "customer_id") == [("a,b;c\td|e",)]
+
+
+@pytest.mark.parametrize(
+    "name", ["events.csv", "EVENTS.CSV", 'é vents\' "x" [1] *?.csv', "day=1.csv.gz", "a.b.csv.gz"]
+)
+def test_any_file_name_is_taken_literally(warehouse, tmp_path, name):
+    """Quotes, spaces, glob signs, upper case and gzip; the byte order mark is not part of the first column."""
+    plain = write_events(tmp_path / "plain.csv", {}).read_bytes()
+    content = b"\xef\xbb\xbf" + plain
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+
+    feed(warehouse, tmp_path / name)
+
+    assert stored(warehouse, "event_id") == [("e1",)]
+
+
+def test_parquet_columns_of_any_type_read_as_the_csv_does(warehouse, tmp_path):
+    """Typed columns give the same rows as text; NaN, infinity and a missing column are quarantined or NULL."""
+    path = tmp_path / "events.parquet"
+    warehouse.execute(
+        f"""
+        copy (
+            select range as event_id, 7 as customer_id, 'purchase' as event_type,
+                timestamptz '2025-06-01 12:00:00+02' as occurred_at, 1 as order_id,
+                case range when 0 then 9.5 when 1 then 'nan' else 'inf' end::double as amount, 'GBP' as currency
+            from range(3)
+        ) to '{path}' (format parquet)
+        """
+    )
+    warehouse.execute("set TimeZone = 'Asia/Kolkata'")
+
+    summary = feed(warehouse, path)
+
+    assert summary.reasons == {"invalid_amount": 2}
+    assert stored(warehouse, "event_id, customer_id, occurred_at, amount, category") == [
+        ("0", "7", datetime(2025, 6, 1, 10), Decimal("9.50"), None)
+    ]
+
+
+def test_copies_and_conflicts_within_a_feed(warehouse, tmp_path):
+    """The same event again is a duplicate, even if told later; another event under its id is a conflict."""
+    path = write_events(
+        tmp_path / "events.csv",
+        {"event_id": "a", "recorded_at": "2025-06-02"},
+        {"event_id": "a", "recorded_at": "2025-06-03", "amount": "10"},
+        {"event_id": "a", "amount": "11"},
+    )
+
+    summary = feed(warehouse, path)
+
+    assert summary.reasons == {"conflicting_event": 1, "duplicate": 1}
+    assert stored(warehouse, "amount, recorded_at") == [(Decimal("10.00"), datetime(2025, 6, 2))]
+
+
+def test_an_event_never_replaces_what_is_stored(warehouse, tmp_path):
+    """The table is append-only: another content under a known id is quarantined, the same content is known."""
+    feed(warehouse, write_events(tmp_path / "first.csv", {}))
+    path = write_events(tmp_path / "second.csv", {}, {"event_id": "e1", "amount": "99"}, {"event_id": "e9"})
+
+    summary = feed(warehouse, path)
+
+    assert (summary.rows_kept, summary.rows_new) == (2, 1)
+    assert summary.reasons == {"conflicting_event": 1}
+    assert stored(warehouse, "event_id, amount") == [("e1", Decimal("10.00")), ("e9", Decimal("10.00"))]
+
+
+def test_feeding_twice_changes_nothing(warehouse, tmp_path):
+    """Every table is the same afterwards, and the second summary counts no new row."""
+    events = [change for _, change in BAD_EVENTS] + [change for *_, change in GOOD_EVENTS]
+    path = write_events(tmp_path / "events.csv", *events, {}, {"event_id": "e1"}, {"event_id": "e1"})
+    path.write_bytes(path.read_bytes() + b"x\nx\ny,z\n")
+    first = feed(warehouse, path)
+    before = everything(warehouse)
+
+    second = feed(warehouse, path, now=NOW)
+
+    assert everything(warehouse) == before
+    assert (second.rows_new, second.rows_newly_quarantined) == (0, 0)
+    assert (second.rows_kept, second.reasons) == (first.rows_kept, first.reasons)
+    assert first.rows_newly_quarantined == first.rows_quarantined == len(before[3])
+
+
+def test_a_rate_that_arrives_later_admits_the_row(warehouse, tmp_path):
+    """Foreign money waits for a rate that is valid when it was spent; the quarantine keeps the history."""
+    events = write_events(
+        tmp_path / "events.csv", {"currency": "EUR"}, {"currency": "EUR", "occurred_at": "2024-01-01"}
+    )
+    feed(warehouse, events)
+    rates = write_csv(
+        tmp_path / "fx.csv", ["currency", "valid_from", "rate_to_reporting"], [["eur", "2025-01-01", "0.85"]]
+    )
+
+    feed(warehouse, rates, "fx_rates")
+    summary = feed(warehouse, events)
+
+    assert summary.reasons == {"no_fx_rate": 1}
+    assert (summary.rows_new, summary.rows_newly_quarantined) == (1, 0)
+    assert stored(warehouse, "event_id, currency") == [("e1", "EUR")]
+
+
+def test_what_arrives_after_a_build_was_not_known_to_it(warehouse, tmp_path):
+    """Without recorded_at an old event is recorded at the newest built date; with it, its word stands."""
+    assert newest_built_date(warehouse) is None
+    warehouse.execute("create table customer_features as select date '2025-08-01' as as_of_date")
+
+    feed(
+        warehouse,
+        write_events(
+            tmp_path / "events.csv",
+            {"recorded_at": ""},
+            {"occurred_at": "2025-09-01", "recorded_at": ""},
+            {"recorded_at": "2025-06-05"},
+        ),
+    )
+
+    assert newest_built_date(warehouse) == date(2025, 8, 1)
+    assert stored(warehouse, "event_id, recorded_at") == [
+        ("e1", datetime(2025, 8, 1)),
+        ("e2", datetime(2025, 9, 1)),
+        ("e3", datetime(2025, 6, 5)),
+    ]
+
+
+def test_the_clock_is_utc(warehouse, tmp_path):
+    """An aware clock is converted; what was the future is admitted once it is past."""
+    path = write_events(tmp_path / "events.csv", {"occurred_at": "2025-06-01 12:00:00"})
+    early = datetime(2025, 6, 1, 12, 30, tzinfo=timezone(timedelta(hours=1)))
+
+    assert feed(warehouse, path, now=early).reasons == {"in_the_future": 1}
+    assert feed(warehouse, path, now=early + timedelta(hours=1)).rows_new == 1
+    assert feed(warehouse, path, now=datetime.now(UTC)).rows_new == 0
+
+
+ID_HISTORY = [
+    (None, ["a", "b", "2025-01-01"]),
+    (None, ["b", "a", "2025-01-02"]),
+    ("duplicate", ["a", "b", "2025-01-01T00:00:00Z"]),
+    ("self_merge", ["a", " a ", "2025-01-01"]),
+    ("no_customer_id", ["", "b", "2025-01-01"]),
+    ("no_customer_id", ["a", "nan", "2025-01-01"]),
+    ("invalid_merged_at", ["a", "b", "then"]),
+    ("before_1970", ["a", "b", "1900-01-01"]),
+    ("in_the_future", ["a", "b", "2026-06-01"]),
+    ("nul_byte", ["a\0", "b", "2025-01-01"]),
+]
+FX_RATES = [
+    (None, ["eur", "2025-01-01", "0.85"]),
+    (None, ["EUR", "2026-06-01", "0.90"]),
+    (None, ["GBP", "2025-01-01", "1"]),
+    ("duplicate", ["EUR", "2025-01-01", "0.850"]),
+    ("conflicting_rate", ["EUR", "2025-01-01", "0.86"]),
+    ("invalid_currency", ["EURO", "2025-01-01", "0.85"]),
+    ("invalid_currency", ["", "2025-01-01", "0.85"]),
+    ("invalid_valid_from", ["USD", "", "0.85"]),
+    ("invalid_rate", ["USD", "2025-01-01", "0"]),
+    ("invalid_rate", ["USD", "2025-01-01", "-1"]),
+    ("invalid_rate", ["USD", "2025-01-01", "nan"]),
+    ("invalid_rate", ["GBP", "2025-02-01", "1.1"]),
+    ("nul_byte", ["USD", "2025-01-01", "1\0"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("table", "header", "cases"),
+    [
+        ("id_history", ["old_customer_id", "new_customer_id", "merged_at"], ID_HISTORY),
+        ("fx_rates", ["currency", "valid_from", "rate_to_reporting"], FX_RATES),
+    ],
+)
+def test_merges_and_rates_are_judged_row_by_row(warehouse, tmp_path, table, header, cases):
+    """Each row is kept or quarantined for the stated reason, and feeding the file again changes nothing."""
+    path = write_csv(tmp_path / f"{table}.csv", header, [row for _, row in cases])
+
+    summary = feed(warehouse, path, table)
+
+    bad = [(reason, line) for line, (reason, _) in enumerate(cases, start=2) if reason]
+    assert stored(warehouse, "reason, line_number", "quarantine") == sorted(bad)
+    assert summary.rows_new == len(cases) - len(bad) == len(stored(warehouse, table=table))
+    before = everything(warehouse)
+    feed(warehouse, path, table)
+    assert everything(warehouse) == before
+
+
+def test_a_failure_on_the_way_leaves_no_row(warehouse, tmp_path, monkeypatch):
+    """Rows that were inserted before the failure are gone, temporary tables too, and the connection still works."""
+    path = write_events(tmp_path / "events.csv", {}, {"customer_id": ""})
+    with monkeypatch.context() as patch:
+        patch.setattr(ingestion, "_summary", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            feed(warehouse, path)
+
+    assert everything(warehouse) == [[], [], [], []]
+    assert warehouse.execute("select count(*) from duckdb_tables() where temporary").fetchall() == [(0,)]
+    assert feed(warehouse, path).rows_new == 1
+
+
+def test_absent_raw_tables_are_named(tmp_path):
+    """A database that dbt has not prepared is a WarehouseError with the remedy."""
+    path = write_events(tmp_path / "events.csv", {})
+
+    with (
+        duckdb.connect() as connection,
+        pytest.raises(WarehouseError, match=r"no table raw\.events.*dbt run"),
+    ):
+        feed(connection, path)
+
+
+def test_the_raw_schema_may_have_any_name(tmp_path):
+    """A schema name is an identifier, never SQL."""
+    name = 'my "raw'
+    connection = empty_warehouse()
+    connection.execute('create schema "my ""raw"')
+    for table in ("events", "id_history", "fx_rates", "quarantine"):
+        connection.execute(f'create table "my ""raw".{table} as from raw.{table}')
+
+    feed(connection, write_events(tmp_path / "events.csv", {}), raw_schema=name)
+
+    assert connection.execute('select count(*) from "my ""raw".events').fetchall() == [(1,)]
+
+
+def test_a_folder_is_fed_rates_first_and_as_a_whole(warehouse, tmp_path):
+    """Rates, then merges, then events by name; other files are left alone; one bad file undoes all."""
+    write_csv(
+        tmp_path / "fx_rates.csv",
+        ["currency", "valid_from", "rate_to_reporting"],
+        [["EUR", "2020-01-01", "1.1"]],
+    )
+    write_csv(
+        tmp_path / "id_history.csv",
+        ["old_customer_id", "new_customer_id", "merged_at"],
+        [["a", "b", "2025-01-01"]],
+    )
+    part = write_events(tmp_path / "events_2.csv", {"currency": "EUR"})
+    (tmp_path / "events_1.csv.gz").write_bytes(gzip.compress(part.read_bytes().replace(b"e1", b"e0")))
+    (tmp_path / "notes.txt").write_text("not a feed")
+
+    summaries = ingest_folder(warehouse, tmp_path, "events", reporting_currency="GBP", now=NOW)
+
+    assert [s.path.name for s in summaries] == [
+        "fx_rates.csv",
+        "id_history.csv",
+        "events_1.csv.gz",
+        "events_2.csv",
+    ]
+    assert [s.rows_new for s in summaries] == [1, 1, 1, 1]
+    before = everything(warehouse)
+    write_events(tmp_path / "events_0.csv", {"event_id": "new"})
+    (tmp_path / "events_9.csv").write_text("customer_id\nann\n")
+    with pytest.raises(InputError, match=r"events_9\.csv lacks"):
+        ingest_folder(warehouse, tmp_path, "events", reporting_currency="GBP", now=NOW)
+    assert everything(warehouse) == before
+
+
+def test_a_folder_without_events_is_refused(warehouse, tmp_path):
+    """Neither a missing folder nor one without events is an empty success."""
+    with pytest.raises(InputError, match="no file whose name starts with 'events'"):
+        ingest_folder(warehouse, tmp_path, "events", reporting_currency="GBP")
+    with pytest.raises(InputError, match="no folder"):
+        ingest_folder(warehouse, tmp_path / "absent", "events", reporting_currency="GBP")
+
+
+DIRT = st.one_of(
+    st.sampled_from(
+        ["", "ann", "purchase", "refund", "2025-06-01", "1.50", "-2", "GBP", "EUR", "nan", "o1", "\0", '"']
+    ),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=6),
+)
+QUIET = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@QUIET
+@given(rows=st.lists(st.tuples(*[DIRT] * len(EVENT)), max_size=12))
+def test_every_row_of_any_well_formed_csv_is_kept_or_quarantined(tmp_path: Path, rows):
+    """Rows in = rows written = rows stored + rows quarantined, twice over."""
+    with empty_warehouse() as connection:
+        path = write_csv(tmp_path / "events.csv", list(EVENT), rows)
+
+        summaries = [feed(connection, path), feed(connection, path)]
+
+        for summary in summaries:
+            assert summary.rows_in == len(rows) == summary.rows_kept + summary.rows_quarantined
+        assert len(stored(connection)) == summaries[0].rows_new == summaries[0].rows_kept
+        assert len(stored(connection, table="quarantine")) == summaries[0].rows_quarantined
+        assert (summaries[1].rows_new, summaries[1].rows_newly_quarantined) == (0, 0)
+
+
+@QUIET
+@given(
+    body=st.one_of(st.binary(max_size=60), st.text(st.sampled_from('a,"\n\r 1'), max_size=40).map(str.encode))
+)
+def test_no_line_of_any_garbage_is_lost(tmp_path: Path, body):
+    """Arbitrary bytes under a header are an InputError, or as many rows as lines (fewer if quotes join lines)."""
+    with empty_warehouse() as connection:
+        path = tmp_path / "events.csv"
+        path.write_bytes(HEADER.encode() + body)
+        lines = [line for line in body.replace(b"\r", b"\n").split(b"\n") if line]
+
+        try:
+            summary = feed(connection, path)
+        except InputError:
+            return
+
+        assert summary.rows_in == summary.rows_kept + summary.rows_quarantined
+        assert summary.rows_in == len(lines) or (b'"' in body and summary.rows_in <= len(lines))
+
+
+def test_ingest_takes_a_path_as_text(warehouse, tmp_path):
+    """Notebooks pass strings."""
+    path = write_events(tmp_path / "events.csv", {})
+
+    assert ingest(warehouse, "events", str(path), reporting_currency="GBP", now=NOW).rows_new == 1
