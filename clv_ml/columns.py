@@ -24,10 +24,8 @@ def select_columns(batch: Batch, names: tuple[str, ...], model: str) -> list[pa.
         FeatureMismatchError: Naming every column that is missing, there twice, or not a number.
     """
     if isinstance(batch, pa.StructArray):
-        fields = [batch.type.field(index) for index in range(batch.type.num_fields)]
-        batch = (
-            pa.RecordBatch.from_arrays(batch.flatten(), schema=pa.schema(fields)) if fields else _empty(batch)
-        )
+        schema = pa.schema([batch.type.field(index) for index in range(batch.type.num_fields)])
+        batch = pa.RecordBatch.from_arrays(batch.flatten(), schema=schema)
     positions = {name: batch.schema.get_all_field_indices(name) for name in names}
     missing = [name for name, found in positions.items() if not found]
     if missing:
@@ -101,11 +99,3 @@ def _decimals(column: pa.Array) -> NDArray[np.float64]:
     for row in np.flatnonzero(inexact & ~np.isnan(values)):
         values[row] = float(column[int(row)].as_py())
     return values
-
-
-def _empty(batch: pa.StructArray) -> pa.RecordBatch:
-    return (
-        pa.RecordBatch.from_pylist([{}] * 0, schema=pa.schema([]))
-        if not len(batch)
-        else pa.RecordBatch.from_arrays([], [])
-    )

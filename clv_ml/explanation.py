@@ -148,8 +148,8 @@ def _term(
     """The term without its weight."""
     parts = [(factor, _margin_part(factor, features, margins)) for factor in term.factors]
     positive = [_log_factor(factor.link, part) for factor, part in parts if factor.link in ("exp", "sigmoid")]
-    scale = reference if term.anchored and anchor is not None else None
-    product = _multiplied(positive, len(features), features.shape[1], anchor if scale else None, scale or 1.0)
+    own_anchor, own_reference = (anchor, reference) if term.anchored else (None, 1.0)
+    product = _multiplied(positive, len(features), features.shape[1], own_anchor, own_reference or 1.0)
     for factor, part in parts:
         if factor.link not in ("exp", "sigmoid"):
             product = _joined(product, _linked(factor.link, part))

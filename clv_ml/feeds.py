@@ -89,6 +89,7 @@ select
     row_number() over (order by record_number, part) as reject_number,
     rows_before
 from numbered
+where raw_text <> ''
 """
 
 # Lines of the file that the rows and rejects stand for; a quoted value may hold line ends of its own.

@@ -38,7 +38,7 @@ class IngestSummary:
     """
     What became of one file. Counts are rows; ``rows_in == rows_kept + rows_quarantined``.
 
-    ``rows_new`` and ``rows_newly_quarantined`` are those that no earlier feed had brought. ``reasons`` counts the
+    ``preset`` is the one that did the mapping (``events`` where ``simulator`` was asked for). ``rows_new`` and ``rows_newly_quarantined`` are those that no earlier feed had brought. ``reasons`` counts the
     quarantined rows by reason, most frequent first.
     """
 
@@ -88,7 +88,7 @@ def ingest(
 
         reporting_currency: Three letters. Money in another currency needs a rate in ``fx_rates``.
 
-        raw_schema: Where the raw tables are.
+        raw_schema: Where the raw tables are: a schema, or ``catalog.schema``.
 
         now: The ingestion clock; later events are quarantined. Naive means UTC. Default: this instant.
 
@@ -169,7 +169,7 @@ def _ingest(
     _map(connection, preset, feed, path)
     connection.execute(f"create or replace temp table checked as {_sql(preset.table)}")
     connection.execute(f"create or replace temp table rejected as {_sql('quarantine')}")
-    new, newly_quarantined = _append(connection, preset.table, quoted(raw_schema))
+    new, newly_quarantined = _append(connection, preset.table, _schema(raw_schema))
     summary = _summary(connection, preset, path, feed, new, newly_quarantined)
     _drop_scratch(connection)
     return summary
@@ -186,7 +186,7 @@ def _name_relations(connection: duckdb.DuckDBPyConnection, raw_schema: str, sett
     try:
         for view, table in tables.items():
             connection.execute(
-                f"create or replace temp view {view} as select * from {quoted(raw_schema)}.{table}"
+                f"create or replace temp view {view} as select * from {_schema(raw_schema)}.{table}"
             )
     except duckdb.CatalogException as error:
         raise WarehouseError(
@@ -295,6 +295,11 @@ def _utc(moment: datetime | None) -> datetime:
     """Naive UTC. A naive moment is UTC already."""
     aware = moment or datetime.now(UTC)
     return aware.astimezone(UTC).replace(tzinfo=None) if aware.tzinfo else aware
+
+
+def _schema(name: str) -> str:
+    """A schema, or catalog.schema, as SQL."""
+    return ".".join(quoted(part) for part in name.split("."))
 
 
 def _sql(name: str) -> str:

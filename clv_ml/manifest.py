@@ -10,10 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+import lightgbm as lgb
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
-import lightgbm as lgb
 from clv_ml.errors import ModelError
 from clv_ml.recipe import Line, Link, Output, Recipe, Term, Trees
 
@@ -98,6 +98,9 @@ class ModelDescription(_Strict):
     """
     What the trainer says of a model; the rest of the manifest is worked out when it is written.
 
+    ``feature_definitions`` maps what defines features (a model, a macro) to the md5 of its text, so that a change can be
+    refused by name; ``feature_hash`` is one over all of them.
+
     ``training_dates`` maps a part (train, calibrate, test) to its as-of dates. ``anchor_reference`` is the anchor that
     drivers are measured against, in the reporting currency: the geometric mean over training rows, say.
     """
@@ -105,6 +108,7 @@ class ModelDescription(_Strict):
     version: Annotated[str, Field(pattern=VERSION_PATTERN)]
     model_type: Text
     feature_hash: Text
+    feature_definitions: dict[str, Text] = {}
     horizon_days: Annotated[int, Field(gt=0)]
     reporting_currency: Text
     anchor_reference: Annotated[float, Field(gt=0)] | None = None

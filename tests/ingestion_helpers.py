@@ -38,7 +38,7 @@ def empty_warehouse() -> duckdb.DuckDBPyConnection:
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]], delimiter: str = ",") -> Path:
     """Write a well-formed CSV; values are quoted where they must be."""
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+        writer = csv.writer(file, delimiter=delimiter, lineterminator="\r\n")
         writer.writerows([header, *rows])
     return path
 

@@ -89,7 +89,7 @@ def test_a_bad_row_is_quarantined_with_its_reason_and_text(warehouse, tmp_path, 
     )[0]
     assert (source, line, stored_reason) == ("events:events.csv", 3, reason)
     fields = warehouse.execute("select json_extract_string(?, '$.event_type')", [text]).fetchall()
-    assert fields == [({**EVENT, **change}["event_type"],)]
+    assert fields == [({**EVENT, **change}["event_type"] or None,)]
 
 
 GOOD_EVENTS = [
@@ -308,7 +308,7 @@ def test_parquet_columns_of_any_type_read_as_the_csv_does(warehouse, tmp_path):
         copy (
             select range as event_id, 7 as customer_id, 'purchase' as event_type,
                 timestamptz '2025-06-01 12:00:00+02' as occurred_at, 1 as order_id,
-                case range when 0 then 9.5 when 1 then 'nan' else 'inf' end::double as amount, 'GBP' as currency
+                case range when 0 then 9.5e0 when 1 then 'nan'::double else 'inf'::double end as amount, 'GBP' as currency
             from range(3)
         ) to '{path}' (format parquet)
         """
@@ -354,7 +354,7 @@ def test_feeding_twice_changes_nothing(warehouse, tmp_path):
     """Every table is the same afterwards, and the second summary counts no new row."""
     events = [change for _, change in BAD_EVENTS] + [change for *_, change in GOOD_EVENTS]
     path = write_events(tmp_path / "events.csv", *events, {}, {"event_id": "e1"}, {"event_id": "e1"})
-    path.write_bytes(path.read_bytes() + b"x\nx\ny,z\n")
+    path.write_bytes(path.read_bytes() + b"x\r\nx\r\ny,z\r\n")
     first = feed(warehouse, path)
     before = everything(warehouse)
 
@@ -551,7 +551,7 @@ DIRT = st.one_of(
     ),
     st.text(st.characters(exclude_categories=["Cs"]), max_size=6),
 )
-QUIET = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUIET = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @QUIET

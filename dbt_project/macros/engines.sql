@@ -31,3 +31,17 @@
 {% macro duckdb__md5_number(text) -%} cast('0x' || substr(md5({{ text }}), 1, 12) as bigint) {%- endmacro %}
 
 {% macro spark__md5_number(text) -%} cast(conv(substr(md5({{ text }}), 1, 12), 16, 10) as bigint) {%- endmacro %}
+
+{#- All values of a group as one list. -#}
+{% macro list_of(value) -%} {{ return(adapter.dispatch("list_of", "clv")(value)) }} {%- endmacro %}
+
+{% macro duckdb__list_of(value) -%} list({{ value }}) {%- endmacro %}
+
+{% macro spark__list_of(value) -%} collect_list({{ value }}) {%- endmacro %}
+
+{#- One row per element of a list. -#}
+{% macro explode(elements) -%} {{ return(adapter.dispatch("explode", "clv")(elements)) }} {%- endmacro %}
+
+{% macro duckdb__explode(elements) -%} unnest({{ elements }}) {%- endmacro %}
+
+{% macro spark__explode(elements) -%} explode({{ elements }}) {%- endmacro %}

@@ -1,27 +1,32 @@
 {#- When may a stored feature date be reused? Only while its build_hash is today's: one mechanism, used by dbt's own
     should_full_refresh and by the feature models' date filter. -#}
 
-{#- md5 of the uncompiled text of all models up to features, of the macros they call, and of the feature settings.
-    Engine bodies are left out, so that the hash is one on all engines. -#}
-{% macro feature_hash() -%}
-    {%- if not execute -%} {{ return("") }} {%- endif -%}
-    {%- set texts = [feature_settings()] -%}
-    {%- set models = graph.nodes.values() | selectattr("resource_type", "equalto", "model") | sort(attribute="name") -%}
-    {%- for node in models if node.fqn[1] in ("staging", "intermediate", "features") -%}
-        {%- do texts.append(node.name ~ ":" ~ node.raw_code) -%}
-    {%- endfor -%}
-    {%- for name, macro in (context["clv"] | default({})).items() | sort -%}
-        {%- if macro.macro is defined
+{#- md5 of the uncompiled text of each model up to features and of each macro that they call, and of the feature settings,
+    by name. Engine bodies are left out, so that the hashes are one on all engines. -#}
+{% macro feature_definitions() -%}
+    {%- set hashes = {"settings": local_md5(feature_settings())} -%}
+    {%- if execute -%}
+        {%- for node in graph.nodes.values() | sort(attribute="name")
+            if node.resource_type == "model" and node.fqn[1] in ("staging", "intermediate", "features") -%}
+            {%- do hashes.update({node.name: local_md5(node.raw_code)}) -%}
+        {%- endfor -%}
+        {%- for name, macro in (context["clv"] | default({})).items() | sort
+            if macro.macro is defined
             and macro.macro.original_file_path.split("/")[-1] in feature_macro_files()
             and not name.startswith(("duckdb__", "spark__")) -%}
-            {%- do texts.append(name ~ ":" ~ macro.macro.macro_sql) -%}
-        {%- endif -%}
-    {%- endfor -%}
-    {{ return(local_md5(texts | join("\n"))) }}
+            {%- do hashes.update({name: local_md5(macro.macro.macro_sql)}) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(hashes) }}
+{%- endmacro %}
+
+{#- One md5 over all of them. -#}
+{% macro feature_hash() -%}
+    {{ return(local_md5(feature_definitions().items() | sort | map("join", ":") | join(";"))) }}
 {%- endmacro %}
 
 {% macro feature_macro_files() -%}
-    {{ return(["arithmetic.sql", "engines.sql", "windows.sql", "features.sql", "events.sql"]) }}
+    {{ return(["arithmetic.sql", "features.sql", "windows.sql"]) }}
 {%- endmacro %}
 
 {#- dbt asks this before every materialization. A dated table whose hash went stale rebuilds itself, under plain

@@ -1,2 +1,32 @@
-{#- The tables that Python writes. Created empty where absent, so that plain dbt works before any training. -#}
-{% macro create_model_tables() -%}{%- endmacro %}
+{#- The tables that Python writes. Created empty where absent, so that plain dbt works before any training. The model
+    folders are the truth: `model_registry` and `training_runs` are rebuilt from them. -#}
+{% macro create_model_tables() -%}
+    {% set statements %}
+        create schema if not exists {{ target.schema }};
+
+        create table if not exists {{ target.schema }}.model_registry (
+            version varchar not null,
+            model_type varchar,
+            is_champion boolean not null,
+            created_at timestamp,
+            horizon_days int,
+            reporting_currency varchar,
+            feature_hash varchar,
+            feature_count int,
+            trained_through date,
+            promotion_reason varchar,
+            fault varchar
+        );
+
+        create table if not exists {{ target.schema }}.training_runs (
+            version varchar not null,
+            created_at timestamp not null,
+            estimator varchar not null,
+            metric varchar not null,
+            metric_value double
+        );
+    {% endset %}
+    {% if execute %}
+        {% for statement in statements.split(";") if statement.strip() %}{% do run_query(statement) %}{% endfor %}
+    {% endif %}
+{%- endmacro %}

@@ -1,0 +1,250 @@
+"""
+Fits the recipe: anchor x multiplier, with trees that learn actual / anchor.
+
+The mean is half a Tweedie fit of the ratio and half a hurdle (chance of buying x amount if so), each rescaled so that
+its total meets what was spent; the typical value is the ratio's conditional median. A row weighs as much as its anchor,
+so that errors count in money. Objectives: Jorgensen (1987) for Tweedie; Duan et al. (1983) for the two-part model.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import lightgbm as lgb
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GroupKFold
+
+from clv_ml.parity import predict
+from clv_ml.recipe import Line, Link, Output, Recipe, Term, Trees
+from clv_ml.training_data import ANCHOR, TrainingData
+
+Array = NDArray[np.float64]
+ModelType = Literal["lightgbm", "ridge", "ensemble"]
+MODEL_TYPES: tuple[ModelType, ...] = ("lightgbm", "ridge", "ensemble")
+EARLY_STOPPING_ROUNDS = 30
+FOLDS = 3
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """How the model is fitted. Counts unless a unit is named; shares lie between 0 and 1."""
+
+    max_rounds: int = 300
+    leaves: int = 6
+    learning_rate: float = 0.03
+    feature_share: float = 0.6
+    row_share: float = 0.7
+    l2: float = 5.0
+    tweedie_power: float = 1.2
+    ratio_cap: float = 5.0
+    ridge_l2: float = 100.0
+    seed: int = 7
+
+
+@dataclass(frozen=True)
+class Part:
+    """
+    One booster: what it learns.
+
+    ``target`` and ``weight`` take training rows and the parameters and return shape (n,); ``rows`` masks those it
+    learns from.
+    """
+
+    name: str
+    objective: str
+    link: Link
+    target: Callable[[TrainingData, Parameters], Array]
+    weight: Callable[[TrainingData], Array]
+    rows: Callable[[TrainingData], NDArray[np.bool_]]
+
+
+def ratio(data: TrainingData) -> Array:
+    """Revenue of the horizon over the anchor, at least 0. Shape (n,)."""
+    return np.maximum(data.revenue, 0.0) / data.anchor
+
+
+def _capped(data: TrainingData, parameters: Parameters) -> Array:
+    return np.minimum(ratio(data), parameters.ratio_cap)
+
+
+def _by_anchor(data: TrainingData) -> Array:
+    return data.anchor / data.anchor.mean()
+
+
+def _alike(data: TrainingData) -> Array:
+    return np.ones(len(data))
+
+
+def _all(data: TrainingData) -> NDArray[np.bool_]:
+    return np.ones(len(data), dtype=np.bool_)
+
+
+PARTS = {
+    part.name: part
+    for part in (
+        Part("spend", "tweedie", "exp", _capped, _by_anchor, _all),
+        Part("chance", "binary", "sigmoid", lambda d, _: (d.purchases > 0).astype(float), _alike, _all),
+        Part("amount", "gamma", "exp", _capped, _by_anchor, lambda d: d.revenue > 0),
+        Part("typical", "l1", "relu", lambda d, _: ratio(d), _by_anchor, _all),
+    )
+}
+
+
+def fit_recipe(
+    data: TrainingData, model_type: ModelType, rounds: Mapping[str, int], parameters: Parameters
+) -> Recipe:
+    """
+    The recipe fitted on all rows given.
+
+    Args:
+        data: Trainable rows only.
+
+        rounds: Trees per part, from ``choose_rounds``.
+    """
+    trees = {
+        name: Trees(name, _grow(part, data, parameters, rounds[name]), part.link) for name, part in PARTS.items()
+    }
+    line = _fit_line(data, parameters)
+    boosted = ((trees["spend"],), (trees["chance"], trees["amount"]))
+    means: dict[ModelType, tuple[tuple[Trees | Line, ...], ...]] = {
+        "lightgbm": boosted,
+        "ridge": ((line,),),
+        "ensemble": (*boosted, (line,), (line,)),
+    }
+    mean = means[model_type]
+    leaving = Trees("chance", trees["chance"].booster, "sigmoid", slope=-1.0)
+    return Recipe(
+        features=data.names,
+        anchor=ANCHOR,
+        outputs=(
+            Output("clv_predicted", tuple(_levelled(factors, data, len(mean)) for factors in mean)),
+            Output("clv_typical", (Term(1.0, (trees["typical"],), anchored=True),)),
+            Output("churn_probability", (Term(1.0, (leaving,), anchored=False),)),
+        ),
+    )
+
+
+def choose_rounds(fit: TrainingData, later: TrainingData, parameters: Parameters) -> dict[str, int]:
+    """
+    Trees per part, by early stopping on a later date and on customers that the fold did not learn from.
+
+    Args:
+        fit: Trainable rows of the train dates.
+
+        later: Trainable rows of the calibration date; the same as ``fit`` where history has one date only.
+    """
+    if np.unique(fit.customer).size < FOLDS:
+        return dict.fromkeys(PARTS, 20)
+    fold_of = _folds(np.concatenate([fit.customer, later.customer]))
+    fit_fold, later_fold = fold_of[: len(fit)], fold_of[len(fit) :]
+    rounds = {}
+    for name, part in PARTS.items():
+        best = [
+            _best_round(part, fit.only(fit_fold != fold), later.only(later_fold == fold), parameters)
+            for fold in range(FOLDS)
+        ]
+        rounds[name] = max(10, round(float(np.mean(best))))
+    return rounds
+
+
+def _folds(customers: NDArray[np.str_]) -> NDArray[np.int64]:
+    """A fold per row; all rows of a customer share one."""
+    fold_of = np.empty(customers.size, dtype=np.int64)
+    for fold, (_, held_out) in enumerate(GroupKFold(FOLDS).split(customers, groups=customers)):
+        fold_of[held_out] = fold
+    return fold_of
+
+
+def _best_round(part: Part, fit: TrainingData, held_out: TrainingData, parameters: Parameters) -> int:
+    learn, check = fit.only(part.rows(fit)), held_out.only(part.rows(held_out))
+    if not len(learn) or not len(check):
+        return 0
+    booster = lgb.train(
+        _lightgbm_parameters(part, parameters, len(learn)),
+        learning := _dataset(part, learn, parameters),
+        num_boost_round=parameters.max_rounds,
+        valid_sets=[_dataset(part, check, parameters, reference=learning)],
+        callbacks=[lgb.early_stopping(EARLY_STOPPING_ROUNDS, verbose=False)],
+    )
+    return booster.best_iteration
+
+
+def _grow(part: Part, data: TrainingData, parameters: Parameters, rounds: int) -> lgb.Booster:
+    rows = data.only(part.rows(data))
+    # a shop where nobody bought again has no amount to learn; any constant will do, since the chance is zero
+    rows = rows if len(rows) else data
+    return lgb.train(
+        _lightgbm_parameters(part, parameters, len(rows)), _dataset(part, rows, parameters), num_boost_round=rounds
+    )
+
+
+def _dataset(
+    part: Part, data: TrainingData, parameters: Parameters, reference: lgb.Dataset | None = None
+) -> lgb.Dataset:
+    target = part.target(data, parameters)
+    if part.objective == "gamma":
+        target = np.maximum(target, 1e-6)
+    return lgb.Dataset(
+        data.values,
+        target,
+        weight=part.weight(data),
+        reference=reference,
+        feature_name=list(data.names),
+        params={"min_data_in_bin": 3, "verbosity": -1},
+    )
+
+
+def _lightgbm_parameters(part: Part, parameters: Parameters, rows: int) -> dict[str, Any]:
+    """LightGBM's own parameters. One thread and fixed seeds, so that a fit can be repeated bit for bit."""
+    return {
+        "objective": part.objective,
+        "tweedie_variance_power": parameters.tweedie_power,
+        "num_leaves": parameters.leaves,
+        "learning_rate": parameters.learning_rate,
+        "feature_fraction": parameters.feature_share,
+        "bagging_fraction": parameters.row_share,
+        "bagging_freq": 1,
+        "lambda_l2": parameters.l2,
+        "min_data_in_leaf": int(np.clip(rows / 60, min(100, max(5, rows / 10)), 1000)),
+        "seed": parameters.seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": 1,
+        "verbosity": -1,
+    }
+
+
+def _fit_line(data: TrainingData, parameters: Parameters) -> Line:
+    """Ridge regression of the ratio on standardised features, medians for the missing, and a flag for each of them."""
+    missing = np.isnan(data.values)
+    medians = np.array([np.median(column[~gap]) if (~gap).any() else 0.0 for column, gap in _columns(data, missing)])
+    filled = np.where(missing, medians, data.values)
+    inputs = np.column_stack([filled, missing])
+    spread = np.where(inputs.std(axis=0) > 0, inputs.std(axis=0), 1.0)
+    model = Ridge(alpha=parameters.ridge_l2).fit(
+        (inputs - inputs.mean(axis=0)) / spread, _capped(data, parameters), sample_weight=_by_anchor(data)
+    )
+    coefficients = model.coef_ / spread
+    count = len(data.names)
+    return Line(
+        name="line",
+        coefficients=coefficients[:count],
+        missing_coefficients=coefficients[count:],
+        medians=medians,
+        intercept=float(model.intercept_ - coefficients @ inputs.mean(axis=0)),
+        link="relu",
+    )
+
+
+def _columns(data: TrainingData, missing: NDArray[np.bool_]) -> zip:
+    return zip(data.values.T, missing.T, strict=True)
+
+
+def _levelled(factors: tuple[Trees | Line, ...], data: TrainingData, terms: int) -> Term:
+    """The anchored term, weighted so that it alone would meet the total of the rows, divided by the number of terms."""
+    unit = Term(1.0, factors, anchored=True)
+    total = predict(Recipe(data.names, ANCHOR, (Output("mean", (unit,)),)), data.values, data.anchor)["mean"].sum()
+    level = max(data.revenue.sum(), 0.0) / total if total > 0 else 1.0
+    return Term(float(level / terms), factors, anchored=True)

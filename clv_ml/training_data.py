@@ -1,0 +1,118 @@
+"""Training rows as arrays: what SQL computed, read once, in a stated order."""
+
+from dataclasses import dataclass, fields, replace
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from clv_ml.errors import TrainingError, WarehouseError
+from clv_ml.settings import Settings
+
+ANCHOR = "anchor_value"
+# Columns of training_rows that are no feature: keys, answers, and the estimates that features are relative to.
+NOT_FEATURES = frozenset(
+    {
+        "as_of_date",
+        "label_revenue",
+        "label_purchases",
+        "is_trainable",
+        "persistence_value",
+        "empirical_bayes_value",
+        "simple_clv_estimate",
+        ANCHOR,
+    }
+)
+BASELINES = {
+    "simple": "simple_clv_estimate",
+    "persistence": "persistence_value",
+    "empirical_bayes": "empirical_bayes_value",
+}
+TYPES = {"integer": pa.types.is_integer, "decimal": pa.types.is_decimal, "double": pa.types.is_floating}
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """
+    n customer-dates with k features, sorted by date and customer.
+
+    ``values`` has shape (n, k), NULL as NaN; all other arrays have shape (n,). Money is in the reporting currency.
+    """
+
+    names: tuple[str, ...]
+    types: tuple[str, ...]
+    values: Array
+    anchor: Array
+    revenue: Array
+    purchases: Array
+    trainable: NDArray[np.bool_]
+    customer: NDArray[np.str_]
+    as_of: NDArray[np.datetime64]
+    split: NDArray[np.str_]
+    behavior: NDArray[np.str_]
+    baselines: dict[str, Array]
+
+    def __len__(self) -> int:
+        return self.revenue.size
+
+    def only(self, rows: NDArray[np.bool_]) -> "TrainingData":
+        """The rows where the mask, shape (n,), is true."""
+        arrays = {
+            field.name: getattr(self, field.name)[rows]
+            for field in fields(self)
+            if isinstance(getattr(self, field.name), np.ndarray)
+        }
+        return replace(self, **arrays, baselines={name: b[rows] for name, b in self.baselines.items()})
+
+    def dates(self, split: str) -> NDArray[np.datetime64]:
+        """The dates of a split, in order."""
+        return np.unique(self.as_of[self.split == split])
+
+
+def read_training_rows(connection: duckdb.DuckDBPyConnection, settings: Settings) -> TrainingData:
+    """
+    All rows of ``training_rows``.
+
+    Raises:
+        WarehouseError: If the table is absent.
+        TrainingError: If it has no feature column.
+    """
+    try:
+        schema = connection.sql("select * from training_rows limit 0").to_arrow_table().schema
+    except duckdb.CatalogException as error:
+        raise WarehouseError(
+            f"{settings.warehouse} has no table training_rows. Build the features first (dbt run)."
+        ) from error
+    left_out = NOT_FEATURES | set(settings.vars.excluded_features)
+    features = {field.name: kind for field in schema if field.name not in left_out and (kind := _kind(field.type))}
+    if not features:
+        raise TrainingError("training_rows has no numeric feature. Switch feature groups on (var feature_groups).")
+    numbers = [*features, ANCHOR, "label_revenue", "label_purchases", *BASELINES.values()]
+    columns = ", ".join(f'cast("{name}" as double) as "{name}"' for name in dict.fromkeys(numbers))
+    table = connection.sql(
+        f"select customer_id, as_of_date, split, behavior_type, is_trainable, {columns} "
+        "from training_rows order by as_of_date, customer_id"
+    ).to_arrow_table()
+    values = {name: table[name].to_numpy(zero_copy_only=False) for name in dict.fromkeys(numbers)}
+    return TrainingData(
+        names=tuple(features),
+        types=tuple(features.values()),
+        values=np.column_stack([np.asarray(values[name], dtype=np.float64) for name in features]),
+        anchor=values[ANCHOR],
+        revenue=values["label_revenue"],
+        purchases=values["label_purchases"],
+        trainable=table["is_trainable"].to_numpy(zero_copy_only=False).astype(bool),
+        customer=np.asarray(table["customer_id"].to_pylist(), dtype=str),
+        as_of=table["as_of_date"].to_numpy(zero_copy_only=False).astype("datetime64[D]"),
+        split=np.asarray(table["split"].to_pylist(), dtype=str),
+        behavior=np.asarray(table["behavior_type"].to_pylist(), dtype=str),
+        baselines={name: values[column] for name, column in BASELINES.items()},
+    )
+
+
+def _kind(type_: pa.DataType) -> str | None:
+    """The type as a manifest writes it; None for what no model reads (text, dates, flags)."""
+    return next((name for name, matches in TYPES.items() if matches(type_)), None)

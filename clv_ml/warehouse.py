@@ -1,0 +1,40 @@
+"""The warehouse file. The only module that opens it, apart from dbt's own adapter."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import duckdb
+
+from clv_ml.errors import WarehouseError
+from clv_ml.settings import Settings
+
+
+@contextmanager
+def connect(settings: Settings, *, read_only: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
+    """
+    A connection in UTC, closed at the end.
+
+    Raises:
+        WarehouseError: If the file is absent (``read_only``), locked by another process, or no DuckDB database.
+    """
+    if read_only and not settings.warehouse.exists():
+        raise WarehouseError(f"There is no warehouse at {settings.warehouse}. Build it first (clv ingest, dbt run).")
+    settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        connection = duckdb.connect(settings.warehouse, read_only=read_only)
+    except duckdb.Error as error:
+        raise WarehouseError(_why(settings, error)) from error
+    try:
+        connection.execute("set TimeZone = 'UTC'")
+        yield connection
+    finally:
+        connection.close()
+
+
+def _why(settings: Settings, error: duckdb.Error) -> str:
+    if "lock" in str(error).lower():
+        return (
+            f"{settings.warehouse} is in use by another process. Wait until it is done, or read a published copy. "
+            f"({error})"
+        )
+    return f"{settings.warehouse} cannot be opened: {error}"

@@ -1,0 +1,104 @@
+-- Grain: customer_id. The customer's profile on the scoring date and what they are expected to be worth in the horizon.
+-- `clv_estimate` is always there; `clv_method` says where it came from.
+{% set plan = scoring_plan() %}
+
+with
+    dates as (select * from {{ ref("as_of_dates") }} where is_scoring_date),
+
+    features as (select * from {{ ref("customer_features") }}),
+
+    predictions as (
+        select * from {{ ref("customer_predictions") }}
+        where model_version = '{{ plan.model.version if plan.model is not none else "" }}'
+    ),
+
+    drivers as (
+        select * from {{ ref("customer_drivers") }}
+        where model_version = '{{ plan.model.version if plan.model is not none else "" }}'
+    ),
+
+    wide_drivers as (
+        select
+            customer_id,
+            as_of_date,
+            {%- for rank in [1, 2, 3] %}
+            max(case when driver_rank = {{ rank }} then driver_name end) as driver_{{ rank }}_name,
+            max(case when driver_rank = {{ rank }} then driver_value end) as driver_{{ rank }}_value,
+            max(case when driver_rank = {{ rank }} then contribution end) as driver_{{ rank }}_contribution,
+            {%- endfor %}
+            max(driver_base) as driver_base
+        from drivers
+        where driver_rank <= 3
+        group by customer_id, as_of_date
+    )
+
+select
+    features.customer_id,
+    features.as_of_date,
+    features.total_purchases,
+    features.total_revenue,
+    features.avg_order_value,
+    features.purchase_frequency_per_month,
+    features.refund_rate,
+    features.first_purchase_at,
+    features.last_purchase_at,
+    features.days_since_last_purchase,
+    features.tenure_days,
+    features.interval_mean_days,
+    features.interval_std_days,
+    features.interval_cv,
+    features.regularity_index,
+    features.overdue_ratio,
+    features.behavior_type,
+    features.churn_risk_score,
+    features.simple_clv_estimate,
+    predictions.clv_predicted,
+    predictions.clv_typical,
+    predictions.clv_low,
+    predictions.clv_high,
+    predictions.clv_prediction_confidence,
+    predictions.churn_probability,
+    cast(
+        case
+            when wide_drivers.driver_1_name is not null
+            then
+                {{ driver_text(1) }}
+                || coalesce('; ' || {{ driver_text(2) }}, '')
+                || coalesce('; ' || {{ driver_text(3) }}, '')
+        end as string
+    ) as clv_top_features,
+    {%- for rank in [1, 2, 3] %}
+    wide_drivers.driver_{{ rank }}_name,
+    wide_drivers.driver_{{ rank }}_value,
+    wide_drivers.driver_{{ rank }}_contribution,
+    {%- endfor %}
+    wide_drivers.driver_base,
+    predictions.clv_predicted
+    - wide_drivers.driver_base
+    - coalesce(wide_drivers.driver_1_contribution, 0.0E0)
+    - coalesce(wide_drivers.driver_2_contribution, 0.0E0)
+    - coalesce(wide_drivers.driver_3_contribution, 0.0E0) as driver_rest,
+    predictions.model_version as clv_model_version,
+    predictions.scored_at,
+    predictions.feature_hash,
+    cast(
+        coalesce({{ money("predictions.clv_predicted") }}, features.simple_clv_estimate) as decimal(18, 2)
+    ) as clv_estimate,
+    cast(
+        case
+            when features.total_purchases = 0
+            then 'no_purchase'
+            when predictions.clv_predicted is not null
+            then 'model'
+            else '{{ plan.method if plan.method != "model" else "simple: not scored" }}'
+        end as string
+    ) as clv_method
+from dates
+inner join features on features.as_of_date = dates.as_of_date
+left join
+    predictions
+    on predictions.customer_id = features.customer_id
+    and predictions.as_of_date = features.as_of_date
+    and predictions.build_hash = features.build_hash
+left join
+    wide_drivers on wide_drivers.customer_id = features.customer_id and wide_drivers.as_of_date = features.as_of_date

@@ -1,0 +1,88 @@
+-- Grain: customer_id x as_of_date x driver_rank: what moved the prediction away from the base, largest first, in the
+-- reporting currency. Exact: driver_base plus all contributions of a customer is clv_predicted.
+{{ config(
+    materialized="incremental",
+    incremental_strategy="delete+insert" if target.type == "duckdb" else "insert_overwrite",
+    unique_key="as_of_date"
+) }}
+{% set model = scoring_plan().model %}
+
+with
+    candidates as (select * from {{ ref("scoring_rows") }}),
+    {% if model is not none %}
+
+    -- large batches: one list per 100,000 customers
+    numbered as (
+        select
+            candidates.*,
+            cast(floor(row_number() over (order by customer_id) / 100000.0E0) as int) as batch_number
+        from candidates
+        {% if is_incremental() %}
+        where
+            not exists (
+                select 1
+                from {{ this }} as earlier
+                where
+                    earlier.as_of_date = candidates.as_of_date
+                    and earlier.build_hash = candidates.build_hash
+                    and earlier.model_version = '{{ model.version }}'
+            )
+        {% endif %}
+    ),
+
+    batches as (
+        select
+            as_of_date,
+            build_hash,
+            batch_number,
+            {{ list_of(model_struct(model, also=["customer_id"])) }} as customers
+        from numbered
+        group by as_of_date, build_hash, batch_number
+    ),
+
+    explained as (
+        select as_of_date, build_hash, {{ explode("clv_explain(customers)") }} as driver from batches
+    ),
+
+    drivers as (
+        select
+            driver.customer_id as customer_id,
+            as_of_date,
+            driver.driver_rank as driver_rank,
+            driver.driver_name as driver_name,
+            driver.driver_value as driver_value,
+            driver.contribution as contribution,
+            driver.driver_base as driver_base,
+            cast('{{ model.version }}' as string) as model_version,
+            build_hash
+        from explained
+    )
+    {% else %}
+
+    drivers as (
+        select
+            customer_id,
+            as_of_date,
+            null as driver_rank,
+            cast(null as string) as driver_name,
+            null as driver_value,
+            null as contribution,
+            null as driver_base,
+            cast(null as string) as model_version,
+            build_hash
+        from candidates
+        where false
+    )
+    {% endif %}
+
+select
+    customer_id,
+    as_of_date,
+    cast(driver_rank as int) as driver_rank,
+    driver_name,
+    cast(driver_value as double) as driver_value,
+    cast(contribution as double) as contribution,
+    cast(driver_base as double) as driver_base,
+    model_version,
+    build_hash
+from drivers

@@ -1,0 +1,84 @@
+-- Grain: customer_id x as_of_date, for every scoring date so far: what the model said then. A date is scored again only by
+-- another model or from other features, so that repeating a run changes nothing, `scored_at` included.
+{{ config(
+    materialized="incremental",
+    incremental_strategy="delete+insert" if target.type == "duckdb" else "insert_overwrite",
+    unique_key="as_of_date"
+) }}
+{% set model = scoring_plan().model %}
+
+with
+    candidates as (select * from {{ ref("scoring_rows") }}),
+    {% if model is not none %}
+
+    scored as (
+        select
+            customer_id,
+            as_of_date,
+            build_hash,
+            clv_score({{ model_struct(model) }}) as score
+        from candidates
+        {% if is_incremental() %}
+        where
+            not exists (
+                select 1
+                from {{ this }} as earlier
+                where
+                    earlier.as_of_date = candidates.as_of_date
+                    and earlier.build_hash = candidates.build_hash
+                    and earlier.model_version = '{{ model.version }}'
+            )
+        {% endif %}
+    ),
+
+    predictions as (
+        select
+            customer_id,
+            as_of_date,
+            {%- for output in ["clv_predicted", "clv_typical", "churn_probability"] %}
+            {{ "score." ~ output if output in model.outputs else "null" }} as {{ output }},
+            {%- endfor %}
+            null as clv_low,
+            null as clv_high,
+            null as clv_prediction_confidence,
+            cast('{{ model.version }}' as string) as model_version,
+            cast('{{ model.feature_hash }}' as string) as feature_hash,
+            current_timestamp as scored_at,
+            build_hash
+        from scored
+    )
+    {% else %}
+
+    predictions as (
+        select
+            customer_id,
+            as_of_date,
+            null as clv_predicted,
+            null as clv_typical,
+            null as clv_low,
+            null as clv_high,
+            null as clv_prediction_confidence,
+            null as churn_probability,
+            cast(null as string) as model_version,
+            cast(null as string) as feature_hash,
+            null as scored_at,
+            build_hash
+        from candidates
+        where false
+    )
+    {% endif %}
+
+select
+    customer_id,
+    as_of_date,
+    cast(clv_predicted as double) as clv_predicted,
+    cast(clv_typical as double) as clv_typical,
+    cast(clv_low as double) as clv_low,
+    cast(clv_high as double) as clv_high,
+    cast(clv_prediction_confidence as double) as clv_prediction_confidence,
+    cast(churn_probability as double) as churn_probability,
+    model_version,
+    feature_hash,
+    cast(scored_at as timestamp) as scored_at,
+    build_hash
+from predictions

@@ -1,0 +1,360 @@
+"""Drivers add up to the prediction, and each is what the formula says."""
+
+from itertools import combinations
+from math import factorial, log
+
+import lightgbm as lgb
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_models import FEATURES, anchors, booster, published, recipe, rows, target, trees_only
+
+from clv_ml.errors import ModelError
+from clv_ml.explanation import contributions, top_drivers, tree_contributions
+from clv_ml.parity import predict
+from clv_ml.recipe import Line, Output, Recipe, Term, Trees
+
+
+def _line(name: str, link: str, coefficients: list[float], intercept: float = 0.0) -> Line:
+    count = len(coefficients)
+    return Line(name, np.array(coefficients), np.zeros(count), np.zeros(count), intercept, link)
+
+
+def _one_term(factors: tuple, anchored: bool, weight: float = 1.0) -> Recipe:
+    anchor = "past" if anchored else None
+    return Recipe(("a", "b"), anchor, (Output("clv_predicted", (Term(weight, factors, anchored),)),))
+
+
+def _expected_score(node: dict, row: np.ndarray, known: frozenset[int]) -> float:
+    """A tree's mean over its training rows, given the known features (path-dependent, by row counts)."""
+    if "leaf_value" in node:
+        return node["leaf_value"]
+    left, right = node["left_child"], node["right_child"]
+    if node["split_feature"] in known:
+        return _expected_score(left if row[node["split_feature"]] <= node["threshold"] else right, row, known)
+    counts = [child.get("internal_count", child.get("leaf_count")) for child in (left, right)]
+    scores = [_expected_score(child, row, known) for child in (left, right)]
+    return float(np.average(scores, weights=counts))
+
+
+def _brute_force_shapley(model: lgb.Booster, row: np.ndarray) -> list[float]:
+    """Shapley's definition over all subsets of features, summed over trees."""
+    count = len(row)
+    trees = [tree["tree_structure"] for tree in model.dump_model()["tree_info"]]
+    shares = []
+    for feature in range(count):
+        others = [other for other in range(count) if other != feature]
+        share = 0.0
+        for size in range(count):
+            chance = factorial(size) * factorial(count - size - 1) / factorial(count)
+            for subset in combinations(others, size):
+                with_it, without = frozenset((*subset, feature)), frozenset(subset)
+                share += chance * sum(
+                    _expected_score(t, row, with_it) - _expected_score(t, row, without) for t in trees
+                )
+        shares.append(share)
+    return shares
+
+
+def test_log_contributions_are_shapley_values():
+    """
+    Second way: brute force over all subsets, turned into currency by the logarithmic mean, per row.
+    """
+    rng = np.random.default_rng(2)
+    table = rng.normal(size=(120, 3))
+    model = booster(table, np.exp(table[:, 0] + table[:, 1] * table[:, 2]), rounds=4, objective="tweedie")
+    made = trees_only(model, "exp", features=("a", "b", "c"))
+
+    found = contributions(made, table[:6], None, "score")
+
+    expected = model.predict(table, raw_score=True)
+    base = np.exp(tree_contributions(model, table[:1])[0, -1])
+    for row in range(6):
+        phi = np.array(_brute_force_shapley(model, table[row]))
+        mean = (np.exp(expected[row]) - base) / (expected[row] - np.log(base))
+        np.testing.assert_allclose(found.values[row], phi * mean, rtol=1e-9, atol=1e-12)
+
+
+def test_anchored_term_by_hand():
+    """
+    exp(ln 2) x anchor 50 over reference 20: 20 -> 100. ln 5 = ln 2 + ln 2.5 share 80 by their logs.
+    """
+    made = _one_term((_line("line", "exp", [log(2), 0.0]),), anchored=True)
+
+    found = contributions(made, np.array([[1.0, 7.0]]), np.array([50.0]), anchor_reference=20.0)
+
+    assert found.drivers == ("a", "b", "anchor")
+    np.testing.assert_allclose(
+        found.values, [[80 * log(2) / log(5), 0, 80 * log(2.5) / log(5)]], rtol=1e-12, atol=1e-12
+    )
+    assert found.base[0] == pytest.approx(20)
+    np.testing.assert_array_equal(found.inputs, [[1.0, 7.0, 50.0]])
+
+
+def test_anchored_relu_by_hand():
+    """
+    anchor 10 -> 30, score 1 -> 2: 10 -> 60. Anchor (30 - 10) x 1.5 = 30, score (2 - 1) x 20 = 20.
+    """
+    made = _one_term((_line("line", "relu", [0.75, 0.25], 1.0),), anchored=True)
+
+    found = contributions(made, np.array([[1.0, 1.0]]), np.array([30.0]), anchor_reference=10.0)
+
+    np.testing.assert_allclose(found.values, [[15.0, 5.0, 30.0]], rtol=1e-12)
+    assert found.base[0] == pytest.approx(10)
+
+
+def test_unanchored_identity_is_additive():
+    """
+    weight x coefficient x distance from the median, nothing else.
+    """
+    made = _one_term((_line("line", "identity", [3.0, -1.0], 4.0),), anchored=False, weight=2.0)
+
+    found = contributions(made, np.array([[1.0, 5.0]]), None)
+
+    np.testing.assert_allclose(found.values, [[6.0, -10.0]])
+    assert found.base[0] == pytest.approx(8)
+    assert found.drivers == ("a", "b")
+
+
+def test_chance_is_shared_in_proportion_to_margins():
+    """
+    sigmoid(0) -> sigmoid(3): margins 1 and 2 get a third and two thirds of the change.
+    """
+    made = _one_term((_line("line", "sigmoid", [1.0, 2.0]),), anchored=False)
+
+    found = contributions(made, np.array([[1.0, 1.0]]), None)
+
+    change = 1 / (1 + np.exp(-3)) - 0.5
+    np.testing.assert_allclose(found.values, [[change / 3, 2 * change / 3]], rtol=1e-12)
+
+
+@pytest.mark.parametrize("link", ["exp", "sigmoid", "relu", "identity"])
+def test_margins_that_cancel_leave_no_division_by_zero(link: str):
+    """
+    At p = b the limit holds: +1 and -1 stay equal and opposite, near and at the base alike.
+    """
+    made = _one_term((_line("line", link, [1.0, -1.0], 0.5),), anchored=True)
+    table = np.array([[1.0, 1.0], [1.0, 1.0 + 1e-9], [1.0, 1.0 - 1e-5]])
+
+    found = contributions(made, table, np.full(3, 20.0), anchor_reference=20.0)
+
+    slope = {"exp": np.exp(0.5), "sigmoid": np.exp(-0.5) / (1 + np.exp(-0.5)) ** 2}.get(link, 1.0)
+    np.testing.assert_allclose(found.values[:, 0], 20 * slope, rtol=1e-4)
+    np.testing.assert_allclose(found.values[0, :2].sum(), 0.0, atol=1e-12)
+    np.testing.assert_allclose(found.base, found.base[0], rtol=1e-9)
+
+
+def test_zero_typical_value_at_a_zero_base_has_no_drivers():
+    """
+    relu cuts off both the row and the base: nothing moved the prediction.
+    """
+    made = _one_term((_line("line", "relu", [1.0, 1.0], -5.0),), anchored=True)
+
+    found = contributions(made, np.array([[1.0, 2.0]]), np.array([30.0]), anchor_reference=10.0)
+
+    np.testing.assert_array_equal(found.values, np.zeros((1, 3)))
+    assert found.prediction[0] == found.base[0] == 0
+
+
+@pytest.mark.parametrize("anchor", [0.0, -5.0])
+def test_anchor_that_is_not_positive_carries_the_change(anchor: float):
+    """
+    It has no logarithm; the limit at zero is that the anchor took everything away.
+    """
+    made = _one_term((_line("line", "exp", [log(2), 0.0]),), anchored=True)
+
+    found = contributions(made, np.array([[1.0, 0.0]]), np.array([anchor]), anchor_reference=20.0)
+
+    np.testing.assert_allclose(found.values, [[0.0, 0.0, 2 * anchor - 20.0]])
+    np.testing.assert_allclose(found.base, [20.0])
+
+
+@pytest.mark.parametrize("output", ["clv_predicted", "clv_typical", "churn_probability", "clv_plain"])
+def test_every_output_adds_up_over_a_constant_base(output: str):
+    """
+    Base plus drivers is the prediction, and the base is the same for all rows: no residual hides in it.
+    """
+    made, table, anchor = recipe(), rows(), anchors()
+
+    found = contributions(made, table, anchor, output, anchor_reference=20.0)
+
+    prediction = predict(made, table, anchor)[output]
+    np.testing.assert_array_equal(found.prediction, prediction)
+    total = found.base + found.values.sum(axis=1)
+    assert (np.abs(total - prediction) <= 1e-9 * np.maximum(1, np.abs(prediction))).all()
+    assert np.ptp(found.base) <= 1e-9 * max(1.0, np.abs(prediction).max())
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    links=st.lists(st.sampled_from(["exp", "sigmoid", "relu", "identity"]), min_size=1, max_size=4),
+    anchored=st.booleans(),
+    weight=st.floats(-3, 3),
+    numbers=st.lists(st.floats(-3, 3), min_size=12, max_size=12),
+    anchor=st.floats(0.01, 1e4),
+)
+def test_any_product_adds_up_over_its_own_base(links, anchored, weight, numbers, anchor):
+    """
+    Any mixture of links: base is the term at the medians and the reference anchor, within rounding.
+    """
+    lines = tuple(
+        _line(f"line{i}", link, numbers[2 * i : 2 * i + 2], numbers[8 + i]) for i, link in enumerate(links)
+    )
+    made = _one_term(lines, anchored, weight)
+    table, anchors_ = np.array([[1.3, -0.7]]), np.array([anchor])
+
+    found = contributions(made, table, anchors_ if anchored else None, anchor_reference=20.0)
+
+    at_base = predict(made, np.zeros((1, 2)), np.array([20.0]))["clv_predicted"]
+    size = np.abs(found.values).max() + np.abs(at_base[0]) + 1e-6
+    np.testing.assert_allclose(found.base, at_base, atol=1e-9 * size)
+
+
+def test_missing_value_in_a_line_is_its_flag():
+    """
+    A missing feature stands at its median, so only the flag's coefficient contributes.
+    """
+    line = Line("line", np.array([5.0, 1.0]), np.array([0.25, 0.0]), np.array([3.0, 0.0]), 0.0, "identity")
+    made = _one_term((line,), anchored=False)
+
+    found = contributions(made, np.array([[np.nan, 2.0]]), None)
+
+    np.testing.assert_allclose(found.values, [[0.25, 2.0]])
+
+
+def test_grouped_features_are_one_driver():
+    """
+    A sine and its cosine are reported together; their value is no single number.
+    """
+    groups = {
+        "preferred_dow_sin": "preferred_dow",
+        "preferred_dow_cos": "preferred_dow",
+        "anchor": "past_spend",
+    }
+    plain = contributions(recipe(), rows(), anchors(), anchor_reference=20.0)
+
+    found = contributions(recipe(), rows(), anchors(), anchor_reference=20.0, groups=groups)
+
+    assert found.drivers == (*FEATURES[:3], "preferred_dow", "past_spend")
+    np.testing.assert_allclose(found.values[:, 3], plain.values[:, 3] + plain.values[:, 4])
+    np.testing.assert_array_equal(found.values[:, 4], plain.values[:, 5])
+    assert np.isnan(found.inputs[:, 3]).all()
+    np.testing.assert_array_equal(found.inputs[:, 4], anchors())
+
+
+def test_top_drivers_are_by_size_and_add_up():
+    """
+    Second way: Python's sort per row. Names, values, signed contributions and the rest make the prediction.
+    """
+    found = contributions(recipe(), rows(), anchors(), anchor_reference=20.0)
+
+    top = top_drivers(found, k=3)
+
+    for row in range(0, 300, 17):
+        by_size = sorted(range(len(found.drivers)), key=lambda i, row=row: -abs(found.values[row, i]))[:3]
+        assert list(top.names[row]) == [found.drivers[i] for i in by_size]
+        np.testing.assert_array_equal(top.contributions[row], found.values[row, by_size])
+        np.testing.assert_array_equal(top.values[row], found.inputs[row, by_size])
+    np.testing.assert_allclose(
+        found.base + top.contributions.sum(axis=1) + top.rest, found.prediction, rtol=1e-12
+    )
+
+
+def test_ties_go_by_feature_order_and_missing_drivers_are_none():
+    """
+    Equal sizes keep feature order whatever the sign; a model of two features has no third driver.
+    """
+    made = _one_term((_line("line", "identity", [-1.0, 1.0]),), anchored=False)
+
+    top = top_drivers(contributions(made, np.array([[2.0, 2.0]]), None), k=3)
+
+    assert top.names.tolist() == [["a", "b", None]]
+    np.testing.assert_array_equal(top.contributions, [[-2.0, 2.0, 0.0]])
+    np.testing.assert_array_equal(top.values, [[2.0, 2.0, np.nan]])
+
+
+def test_ties_among_many_drivers_keep_feature_order():
+    """
+    Forty equal drivers: short arrays are sorted stably by any method, long ones only by a stable one.
+    """
+    line = Line("line", np.tile([1.0, 2.0], 20), np.zeros(40), np.zeros(40), 0.0, "identity")
+    names = tuple(f"f{index}" for index in range(40))
+    made = Recipe(names, None, (Output("clv_predicted", (Term(1.0, (line,), False),)),))
+
+    top = top_drivers(contributions(made, np.ones((1, 40)), None), k=5)
+
+    assert top.names.tolist() == [["f1", "f3", "f5", "f7", "f9"]]
+
+
+def test_loaded_model_brings_its_own_reference(tmp_path):
+    """
+    The manifest stores the anchor that drivers are measured against.
+    """
+    model = published(tmp_path)
+
+    found = contributions(model, rows(), anchors())
+
+    expected = contributions(recipe(), rows(), anchors(), anchor_reference=20.0)
+    np.testing.assert_array_equal(found.values, expected.values)
+
+
+def test_no_rows_have_no_drivers():
+    """
+    Empty in, empty out, with the drivers' names.
+    """
+    found = contributions(recipe(), np.zeros((0, 5)), np.zeros(0), anchor_reference=20.0)
+
+    assert found.values.shape == (0, 6)
+    assert top_drivers(found).names.shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ({"output": "clv_high"}, "no output 'clv_high'"),
+        ({"anchor_reference": None}, "reference above 0"),
+        ({"anchor_reference": 0.0}, "reference above 0"),
+        ({"anchor": None}, "each row's anchor"),
+    ],
+)
+def test_what_cannot_be_explained_is_refused(options: dict, fault: str):
+    """
+    An unknown output, or an anchored model without anchor or reference.
+    """
+    arguments = {"anchor": anchors(), "anchor_reference": 20.0, **options}
+
+    with pytest.raises(ModelError, match=fault):
+        contributions(recipe(), rows(), **arguments)
+
+
+def test_a_booster_is_explained_once_for_all_terms(monkeypatch: pytest.MonkeyPatch):
+    """
+    SHAP is the slow part: two terms that share a booster ask for it once.
+    """
+    from clv_ml import explanation
+
+    calls = []
+    real = explanation.tree_contributions
+    monkeypatch.setattr(explanation, "tree_contributions", lambda b, x: calls.append(b) or real(b, x))
+
+    contributions(recipe(), rows(20), anchors(20), anchor_reference=20.0)
+
+    assert len(calls) == 2
+
+
+def test_trees_in_a_weighted_sum_add_up_term_by_term():
+    """
+    Two terms of weight 0.5 give the mean of their separate contributions.
+    """
+    table, anchor = rows(50), anchors(50)
+    one, two = (booster(rows(), target(rows()), rounds=n, objective="tweedie") for n in (2, 5))
+    halves = tuple(
+        Term(0.5, (Trees(name, model, "exp"),), True) for name, model in (("one", one), ("two", two))
+    )
+
+    def explained(*terms: Term) -> np.ndarray:
+        made = Recipe(FEATURES, "past", (Output("clv_predicted", terms),))
+        return contributions(made, table, anchor, anchor_reference=20.0).values
+
+    np.testing.assert_allclose(explained(*halves), explained(halves[0]) + explained(halves[1]), rtol=1e-12)
