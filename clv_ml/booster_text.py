@@ -133,7 +133,7 @@ def _tree(name: str, block: str, feature_count: int) -> Tree:
     tree = Tree(
         feature=np.array(_integers(name, fields["split_feature"]) if splits else [], dtype=np.int64),
         threshold=threshold,
-        missing_left=np.where(as_zero, 0.0 <= threshold, (decision & 2) > 0),
+        missing_left=np.where(as_zero, threshold >= 0.0, (decision & 2) > 0),
         missing_as_zero=as_zero,
         left=np.array(_integers(name, fields["left_child"]) if splits else [], dtype=np.int64),
         right=np.array(_integers(name, fields["right_child"]) if splits else [], dtype=np.int64),
@@ -167,7 +167,7 @@ def _check_tree(name: str, tree: Tree, feature_count: int) -> None:
     children = np.sort(np.concatenate([tree.left, tree.right]))
     if splits and not (np.array_equal(children, np.r_[-leaves:0, 1:splits]) and _children_follow(tree)):
         raise _damaged(name, "the splits of a tree do not form a tree")
-    if splits and not (0 <= tree.feature.min() and tree.feature.max() < feature_count):
+    if splits and not (tree.feature.min() >= 0 and tree.feature.max() < feature_count):
         raise _damaged(name, "a split uses a feature that the model does not have")
     if np.isnan(tree.threshold).any() or not np.isfinite(tree.leaf_value).all():
         raise _damaged(name, "a threshold or leaf value is not a number")

@@ -93,7 +93,14 @@ def _described(model: Any) -> str:
         manifest: Manifest = model().manifest
     except ClvError as error:
         return json.dumps({"error": str(error)})
-    wanted = {"version", "horizon_days", "reporting_currency", "feature_hash", "feature_definitions", "anchor"}
+    wanted = {
+        "version",
+        "horizon_days",
+        "reporting_currency",
+        "feature_hash",
+        "feature_definitions",
+        "anchor",
+    }
     described = manifest.model_dump(mode="json", include=wanted)
     described["features"] = [{"name": f.name, "type": f.type} for f in manifest.features]
     described["outputs"] = [output.name for output in manifest.outputs]

@@ -15,17 +15,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 import duckdb
 
 from clv_ml.errors import InputError
+from clv_ml.presets import DBT_FOLDER
 
 DELIMITERS = (",", ";", "\t", "|")
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 ROW_NUMBER = "feed_row"
-
-_LINE_END = r"(\r\n|\n|\r)"
 
 _READ_CSV = """
 create or replace temp table feed_rows as
@@ -35,76 +34,6 @@ from read_csv(
     auto_detect = false, header = true, quote = '"', escape = '"', strict_mode = true,
     store_rejects = true, rejects_table = 'feed_reject_errors', rejects_scan = 'feed_reject_scans'
 )
-"""
-
-# One record may have several errors: the first one names it. A quote that runs over the end of its line spoils each
-# line up to the next quote, and each of them is rejected as a line of its own.
-_REJECTS = rf"""
-create or replace temp table feed_rejects as
-with
-    records as (
-        select
-            min(line) as line,
-            min_by(error_type, byte_position) as error_type,
-            regexp_replace(min_by(csv_line, byte_position), '^[\r\n]+', '') as raw_text,
-            cast(row_number() over (order by line_byte_position) as bigint) as record_number
-        from feed_reject_errors
-        group by line_byte_position
-    ),
-
-    reasons as (
-        select
-            *,
-            cast(line as bigint) - 1 - record_number as rows_before,
-            case error_type
-                when 'MISSING COLUMNS' then 'too_few_fields'
-                when 'TOO MANY COLUMNS' then 'too_many_fields'
-                when 'INVALID ENCODING' then 'not_utf8'
-                when 'LINE SIZE OVER MAXIMUM' then 'line_too_long'
-                else 'bad_quotes'
-            end as reason
-        from records
-    ),
-
-    lines as (
-        select
-            *,
-            case
-                when reason = 'bad_quotes'
-                then regexp_split_to_array(regexp_replace(raw_text, '{_LINE_END}$', ''), '{_LINE_END}')
-                else [raw_text]
-            end as raw_lines
-        from reasons
-    ),
-
-    numbered as (
-        select * exclude (raw_lines, raw_text), unnest(raw_lines) as raw_text, generate_subscripts(raw_lines, 1) as part
-        from lines
-    )
-
-select
-    cast(line as bigint) + part - 1 as line_number,
-    reason,
-    raw_text,
-    row_number() over (order by record_number, part) as reject_number,
-    rows_before
-from numbered
-where raw_text <> ''
-"""
-
-# Lines of the file that the rows and rejects stand for; a quoted value may hold line ends of its own.
-_LINES_READ = rf"""
-with
-    texts as (
-        select concat_ws('', * columns(* exclude (feed_row))) as value from feed_rows
-        union all
-        select raw_text from feed_rejects
-    )
-
-select
-    count(*)
-    + coalesce(sum(len(regexp_extract_all(value, '{_LINE_END}'))) filter (regexp_matches(value, '[\r\n]')), 0)
-from texts
 """
 
 
@@ -144,6 +73,8 @@ def read_feed(connection: duckdb.DuckDBPyConnection, path: Path) -> Feed:
     try:
         with _plain_name(path) as plain:
             return read(connection, path, plain)
+    except (duckdb.OutOfMemoryException, duckdb.InterruptException):
+        raise
     except (duckdb.Error, OSError, EOFError, csv.Error) as error:
         raise InputError(f"{path} cannot be read: {_first_line(error)} Export it again.") from error
 
@@ -161,10 +92,10 @@ def _read_parquet(connection: duckdb.DuckDBPyConnection, path: Path, plain: Path
     source = "read_parquet($path, hive_partitioning = false)"
     described = connection.execute(f"select * from {source} limit 0", {"path": str(plain)}).description
     columns = _checked_columns(path, [column[0] for column in described])
-    names = ", ".join(f"{quoted(name)}" for name in columns)
+    names = ", ".join(quoted(name) for name in columns)
     connection.execute(
-        f"create or replace temp table feed_rows as select row_number() over () as feed_row, cast(columns(*) as varchar)"
-        f" from {source} as feed({names})",
+        "create or replace temp table feed_rows as "
+        f"select row_number() over () as feed_row, cast(columns(*) as varchar) from {source} as feed({names})",
         {"path": str(plain)},
     )
     connection.execute(
@@ -192,9 +123,10 @@ def _read_csv(connection: duckdb.DuckDBPyConnection, path: Path, plain: Path) ->
         if "state machine" not in str(error):
             raise
         raise InputError(
-            f"{path} mixes kinds of line ends (LF, CRLF, CR). Give every line the same one, for example with dos2unix."
+            f"{path} mixes kinds of line ends (LF, CRLF, CR). "
+            "Give every line the same one, for example with dos2unix."
         ) from error
-    connection.execute(_REJECTS)
+    connection.execute(f"create or replace temp table feed_rejects as {sql_text('feed_rejects')}")
     _check_every_line_was_read(connection, path, header)
     return Feed(header.columns, 1, _warnings(connection, path))
 
@@ -223,7 +155,7 @@ def _first_record(path: Path, delimiter: str) -> tuple[list[str], str, int]:
         return fields, delimiter, reader.line_num
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _opened(path: Path) -> BinaryIO | gzip.GzipFile:
     return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
 
 
@@ -241,7 +173,7 @@ def _checked_columns(path: Path, names: list[str]) -> tuple[str, ...]:
 def _check_every_line_was_read(connection: duckdb.DuckDBPyConnection, path: Path, header: _Header) -> None:
     """Lines in the file = header + rows + rejects + blank lines; a quote that is never closed can break that."""
     in_file, blank = _count_lines(path)
-    read = header.lines + _scalar(connection, _LINES_READ)
+    read = header.lines + _scalar(connection, sql_text("lines_read"))
     if not 0 <= in_file - read <= blank:
         where = _scalar(
             connection, "select coalesce(min(line_number), 0) from feed_rejects where reason = 'bad_quotes'"
@@ -278,6 +210,11 @@ def _warnings(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[str, .
 
 def _scalar(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
     return int(connection.execute(sql).fetchall()[0][0])
+
+
+def sql_text(name: str) -> str:
+    """The SQL of ``dbt_project/ingestion/<name>.sql``."""
+    return (DBT_FOLDER / "ingestion" / f"{name}.sql").read_text(encoding="utf-8")
 
 
 def quoted(identifier: str) -> str:

@@ -104,7 +104,8 @@ def fit_recipe(
         rounds: Trees per part, from ``choose_rounds``.
     """
     trees = {
-        name: Trees(name, _grow(part, data, parameters, rounds[name]), part.link) for name, part in PARTS.items()
+        name: Trees(name, _grow(part, data, parameters, rounds[name]), part.link)
+        for name, part in PARTS.items()
     }
     line = _fit_line(data, parameters)
     boosted = ((trees["spend"],), (trees["chance"], trees["amount"]))
@@ -176,7 +177,9 @@ def _grow(part: Part, data: TrainingData, parameters: Parameters, rounds: int) -
     # a shop where nobody bought again has no amount to learn; any constant will do, since the chance is zero
     rows = rows if len(rows) else data
     return lgb.train(
-        _lightgbm_parameters(part, parameters, len(rows)), _dataset(part, rows, parameters), num_boost_round=rounds
+        _lightgbm_parameters(part, parameters, len(rows)),
+        _dataset(part, rows, parameters),
+        num_boost_round=rounds,
     )
 
 
@@ -219,7 +222,9 @@ def _lightgbm_parameters(part: Part, parameters: Parameters, rows: int) -> dict[
 def _fit_line(data: TrainingData, parameters: Parameters) -> Line:
     """Ridge regression of the ratio on standardised features, medians for the missing, and a flag for each of them."""
     missing = np.isnan(data.values)
-    medians = np.array([np.median(column[~gap]) if (~gap).any() else 0.0 for column, gap in _columns(data, missing)])
+    medians = np.array(
+        [np.median(column[~gap]) if (~gap).any() else 0.0 for column, gap in _columns(data, missing)]
+    )
     filled = np.where(missing, medians, data.values)
     inputs = np.column_stack([filled, missing])
     spread = np.where(inputs.std(axis=0) > 0, inputs.std(axis=0), 1.0)
@@ -245,6 +250,8 @@ def _columns(data: TrainingData, missing: NDArray[np.bool_]) -> zip:
 def _levelled(factors: tuple[Trees | Line, ...], data: TrainingData, terms: int) -> Term:
     """The anchored term, weighted so that it alone would meet the total of the rows, divided by the number of terms."""
     unit = Term(1.0, factors, anchored=True)
-    total = predict(Recipe(data.names, ANCHOR, (Output("mean", (unit,)),)), data.values, data.anchor)["mean"].sum()
+    total = predict(Recipe(data.names, ANCHOR, (Output("mean", (unit,)),)), data.values, data.anchor)[
+        "mean"
+    ].sum()
     level = max(data.revenue.sum(), 0.0) / total if total > 0 else 1.0
     return Term(float(level / terms), factors, anchored=True)

@@ -16,10 +16,9 @@ from pathlib import Path
 import duckdb
 
 from clv_ml.errors import InputError, WarehouseError
-from clv_ml.feeds import Feed, quoted, read_feed
-from clv_ml.presets import CONTRACT, DBT_FOLDER, Preset, load_preset
+from clv_ml.feeds import Feed, quoted, read_feed, sql_text
+from clv_ml.presets import CONTRACT, Preset, load_preset
 
-INGESTION_FOLDER = DBT_FOLDER / "ingestion"
 SCRATCH_VIEWS = ("feed", "feed_texts", "known_events", "known_rates", "known_id_history")
 SCRATCH_TABLES = (
     "feed_rows",
@@ -38,8 +37,9 @@ class IngestSummary:
     """
     What became of one file. Counts are rows; ``rows_in == rows_kept + rows_quarantined``.
 
-    ``preset`` is the one that did the mapping (``events`` where ``simulator`` was asked for). ``rows_new`` and ``rows_newly_quarantined`` are those that no earlier feed had brought. ``reasons`` counts the
-    quarantined rows by reason, most frequent first.
+    ``preset`` is the one that did the mapping (``events`` where ``simulator`` was asked for). ``rows_new`` and
+    ``rows_newly_quarantined`` are those that no earlier feed had brought. ``reasons`` counts the quarantined rows by
+    reason, most frequent first.
     """
 
     path: Path
@@ -167,8 +167,8 @@ def _ingest(
     )
     _name_relations(connection, raw_schema, settings)
     _map(connection, preset, feed, path)
-    connection.execute(f"create or replace temp table checked as {_sql(preset.table)}")
-    connection.execute(f"create or replace temp table rejected as {_sql('quarantine')}")
+    connection.execute(f"create or replace temp table checked as {sql_text(preset.table)}")
+    connection.execute(f"create or replace temp table rejected as {sql_text('quarantine')}")
     new, newly_quarantined = _append(connection, preset.table, _schema(raw_schema))
     summary = _summary(connection, preset, path, feed, new, newly_quarantined)
     _drop_scratch(connection)
@@ -181,17 +181,17 @@ def _name_relations(connection: duckdb.DuckDBPyConnection, raw_schema: str, sett
     types = {"ingested_at": "timestamp", "built_as_of": "timestamp", "header_lines": "bigint"}
     columns = ", ".join(f"cast(${name} as {types.get(name, 'varchar')}) as {name}" for name in values)
     connection.execute(f"create or replace temp table ingest_settings as select {columns}", values)
-    connection.execute(_sql("reading_text"))
+    connection.execute(sql_text("reading_text"))
     tables = {"known_events": "events", "known_rates": "fx_rates", "known_id_history": "id_history"}
-    try:
-        for view, table in tables.items():
+    for view, table in tables.items():
+        try:
             connection.execute(
                 f"create or replace temp view {view} as select * from {_schema(raw_schema)}.{table}"
             )
-    except duckdb.CatalogException as error:
-        raise WarehouseError(
-            f"The warehouse has no table {raw_schema}.{table}. Create the input tables first: dbt run."
-        ) from error
+        except duckdb.CatalogException as error:
+            raise WarehouseError(
+                f"The warehouse has no table {raw_schema}.{table}. Create the input tables first: dbt run."
+            ) from error
 
 
 def _map(connection: duckdb.DuckDBPyConnection, preset: Preset, feed: Feed, path: Path) -> None:
@@ -300,7 +300,3 @@ def _utc(moment: datetime | None) -> datetime:
 def _schema(name: str) -> str:
     """A schema, or catalog.schema, as SQL."""
     return ".".join(quoted(part) for part in name.split("."))
-
-
-def _sql(name: str) -> str:
-    return (INGESTION_FOLDER / f"{name}.sql").read_text(encoding="utf-8")

@@ -136,4 +136,6 @@ def _gini(actual: Array, by: Array) -> float:
     if not total > 0:
         return 0.0
     best_first = np.argsort(-by, kind="stable")
-    return float(np.cumsum(actual[best_first]).sum() / total / actual.size - (actual.size + 1) / (2 * actual.size))
+    return float(
+        np.cumsum(actual[best_first]).sum() / total / actual.size - (actual.size + 1) / (2 * actual.size)
+    )

@@ -113,9 +113,13 @@ def parse_vars(text: str) -> dict[str, Any]:
     try:
         values = yaml.safe_load(text) if text else {}
     except yaml.YAMLError as error:
-        raise SettingsError(f"--vars is not YAML: {text!r}. Write it as dbt does: '{{horizon_days: 183}}'.") from error
+        raise SettingsError(
+            f"--vars is not YAML: {text!r}. Write it as dbt does: '{{horizon_days: 183}}'."
+        ) from error
     if not isinstance(values, dict):
-        raise SettingsError(f"--vars must be a mapping, not {text!r}. Write it as dbt does: '{{horizon_days: 183}}'.")
+        raise SettingsError(
+            f"--vars must be a mapping, not {text!r}. Write it as dbt does: '{{horizon_days: 183}}'."
+        )
     return {key: value.isoformat() if isinstance(value, date) else value for key, value in values.items()}
 
 

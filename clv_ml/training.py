@@ -69,7 +69,9 @@ def train(
         data = read_training_rows(connection, settings)
         _require_history(connection, settings)
         definitions = dict(
-            connection.sql("select definition, definition_hash from feature_definitions order by 1").fetchall()
+            connection.sql(
+                "select definition, definition_hash from feature_definitions order by 1"
+            ).fetchall()
         )
         feature_hash, as_of = connection.sql(
             "select feature_hash, as_of_date from as_of_dates where is_scoring_date"
@@ -122,7 +124,9 @@ def _measure(
     before = data.only(data.trainable & np.isin(data.split, ("train", "calibrate")))
     outputs = predict(fit_recipe(before, model_type, rounds, parameters), test.values, test.anchor)
     estimators = {"model": outputs["clv_predicted"], "typical": outputs["clv_typical"], **test.baselines}
-    return rounds, {name: dict(evaluate_predictions(test.revenue, values)) for name, values in estimators.items()}
+    return rounds, {
+        name: dict(evaluate_predictions(test.revenue, values)) for name, values in estimators.items()
+    }
 
 
 def _require_history(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:

@@ -87,9 +87,13 @@ def read_training_rows(connection: duckdb.DuckDBPyConnection, settings: Settings
             f"{settings.warehouse} has no table training_rows. Build the features first (dbt run)."
         ) from error
     left_out = NOT_FEATURES | set(settings.vars.excluded_features)
-    features = {field.name: kind for field in schema if field.name not in left_out and (kind := _kind(field.type))}
+    features = {
+        field.name: kind for field in schema if field.name not in left_out and (kind := _kind(field.type))
+    }
     if not features:
-        raise TrainingError("training_rows has no numeric feature. Switch feature groups on (var feature_groups).")
+        raise TrainingError(
+            "training_rows has no numeric feature. Switch feature groups on (var feature_groups)."
+        )
     numbers = [*features, ANCHOR, "label_revenue", "label_purchases", *BASELINES.values()]
     columns = ", ".join(f'cast("{name}" as double) as "{name}"' for name in dict.fromkeys(numbers))
     table = connection.sql(

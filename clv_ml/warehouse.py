@@ -18,7 +18,9 @@ def connect(settings: Settings, *, read_only: bool = True) -> Iterator[duckdb.Du
         WarehouseError: If the file is absent (``read_only``), locked by another process, or no DuckDB database.
     """
     if read_only and not settings.warehouse.exists():
-        raise WarehouseError(f"There is no warehouse at {settings.warehouse}. Build it first (clv ingest, dbt run).")
+        raise WarehouseError(
+            f"There is no warehouse at {settings.warehouse}. Build it first (clv ingest, dbt run)."
+        )
     settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
     try:
         connection = duckdb.connect(settings.warehouse, read_only=read_only)

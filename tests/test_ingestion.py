@@ -186,6 +186,24 @@ def test_lines_are_numbered_as_in_the_file_however_many_threads_read_it(warehous
     ]
 
 
+def test_lines_behind_a_quote_that_runs_over_lines_keep_their_numbers(warehouse, tmp_path):
+    """A quote opened in line 3 and closed in line 5 spoils three lines; lines 7 and 8 are still 7 and 8."""
+    path = tmp_path / "events.csv"
+    spoiled = 'e2,"ann,page_view,2025-06-01,s1\n,,,,\ne3,"b"ob,page_view,2025-06-01,s1\n'
+    path.write_text(
+        HEADER + GOOD_LINE + spoiled + GOOD_LINE.replace("e1", "e4") + "e5\n,x,page_view,2025-06-01,s1\n"
+    )
+
+    summary = feed(warehouse, path)
+
+    assert (summary.rows_in, summary.rows_kept) == (7, 2)
+    assert stored(warehouse, "line_number, reason", "quarantine") == [
+        *((number, "bad_quotes") for number in (3, 4, 5)),
+        (7, "too_few_fields"),
+        (8, "no_event_id"),
+    ]
+
+
 def test_a_quote_that_swallows_the_file_is_an_error_and_not_a_short_file(warehouse, tmp_path):
     """Where a quote is never closed and megabytes follow it, no row is taken as the whole."""
     path = tmp_path / "events.csv"
@@ -308,7 +326,8 @@ def test_parquet_columns_of_any_type_read_as_the_csv_does(warehouse, tmp_path):
         copy (
             select range as event_id, 7 as customer_id, 'purchase' as event_type,
                 timestamptz '2025-06-01 12:00:00+02' as occurred_at, 1 as order_id,
-                case range when 0 then 9.5e0 when 1 then 'nan'::double else 'inf'::double end as amount, 'GBP' as currency
+                case range when 0 then 9.5e0 when 1 then 'nan'::double else 'inf'::double end as amount,
+                'GBP' as currency
             from range(3)
         ) to '{path}' (format parquet)
         """

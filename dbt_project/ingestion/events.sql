@@ -108,7 +108,7 @@ with
         left join rates on rates.rated_currency = typed.currency
     ),
 
-    described as (
+    described as materialized (
         select
             *,
             -- An event cannot be known before it happens, and one that comes without a date of knowledge must not
@@ -129,18 +129,23 @@ with
         from judged
     ),
 
+    -- From here to copies: good rows only, and only what identity needs, so that sorting them stays cheap.
     counted as (
         select
-            *,
-            row_number() over (
-                partition by own_reason, content order by recorded_at nulls last, feed_row
-            ) as occurrence
+            feed_row,
+            event_id_rule,
+            preset,
+            given_id,
+            content,
+            row_number() over (partition by content order by recorded_at, feed_row) as occurrence
         from described
+        where own_reason is null
     ),
 
     identified as (
         select
-            *,
+            feed_row,
+            content,
             case event_id_rule
                 when 'given'
                 then given_id
@@ -153,63 +158,66 @@ with
 
     copies as (
         select
-            *,
+            feed_row,
+            event_id,
+            content,
             row_number() over same_id as copy,
             first_value(content) over same_id as first_content
         from identified
-        window same_id as (partition by own_reason, event_id order by feed_row)
+        window same_id as (partition by event_id order by feed_row)
     ),
 
     compared as (
         select
-            copies.*,
+            copies.feed_row,
+            copies.event_id,
             known.event_id is not null as is_known,
             case
-                when known.event_id is not null
-                then
-                    event_content(
-                        known.customer_id,
-                        known.event_type,
-                        known.occurred_at,
-                        known.session_id,
-                        known.order_id,
-                        known.product_id,
-                        known.category,
-                        known.quantity,
-                        known.amount,
-                        known.currency
-                    )
-                else first_content
-            end as standing_content
+                when
+                    copies.content <> case
+                        when known.event_id is null
+                        then copies.first_content
+                        else
+                            event_content(
+                                known.customer_id,
+                                known.event_type,
+                                known.occurred_at,
+                                known.session_id,
+                                known.order_id,
+                                known.product_id,
+                                known.category,
+                                known.quantity,
+                                known.amount,
+                                known.currency
+                            )
+                    end
+                then 'conflicting_event'
+                when copies.copy > 1
+                then 'duplicate'
+            end as copy_reason
         from copies
-        left join known_events as known on copies.event_id = known.event_id and copies.own_reason is null
+        left join known_events as known on copies.event_id = known.event_id
     ),
 
     checked as (
         select
-            feed_row,
-            event_id,
-            customer_id,
-            event_type,
-            occurred_at,
-            recorded_at,
-            session_id,
-            order_id,
-            product_id,
-            category,
-            quantity,
-            amount,
-            currency,
-            case
-                when own_reason is not null
-                then own_reason
-                when content <> standing_content
-                then 'conflicting_event'
-                when copy > 1
-                then 'duplicate'
-            end as reason,
-            reason is null and not is_known as is_new
-        from compared
+            described.feed_row,
+            compared.event_id,
+            described.customer_id,
+            described.event_type,
+            described.occurred_at,
+            described.recorded_at,
+            described.session_id,
+            described.order_id,
+            described.product_id,
+            described.category,
+            described.quantity,
+            described.amount,
+            described.currency,
+            coalesce(described.own_reason, compared.copy_reason) as reason,
+            reason is null and not compared.is_known as is_new
+        from described
+        left join compared on described.feed_row = compared.feed_row
     )
 
 select *

@@ -1,13 +1,20 @@
 -- How text becomes a value: each rule once, as a macro. NULL means absent or unreadable.
 
--- Trimmed (no-break space and byte order mark included) and in Unicode form NFC; empty is NULL.
+-- Trimmed (no-break space and byte order mark included) and in Unicode form NFC; empty is NULL. Most text is plain
+-- ASCII and needs neither, which is four times faster to see than to do.
 create or replace temp macro clean_text(value) as
-    nullif(trim(nfc_normalize(value), e' \t\r\n' || chr(160) || chr(65279)), '');
+    case
+        when regexp_full_match(value, '[!-~]([ -~]*[!-~])?')
+        then value
+        else nullif(trim(nfc_normalize(value), e' \t\r\n' || chr(160) || chr(65279)), '')
+    end;
 
 -- An id: as above, and the words that tools write for "no value" are NULL.
 create or replace temp macro clean_id(value) as
     case
-        when lower(clean_text(value)) not in ('nan', 'null', 'none', 'n/a', '<na>', '\n') then clean_text(value)
+        when lower(trim(value)) in ('nan', 'null', 'none', 'n/a', '<na>', '\n')
+        then null
+        else clean_text(value)
     end;
 
 -- An instant in UTC from ISO 8601 text (clean_text first). With an offset, Z, UTC or GMT it is that instant; without
@@ -18,11 +25,8 @@ create or replace temp macro iso_text(value) as
 
 create or replace temp macro utc_instant(value) as
     case
-        when
-            regexp_full_match(
-                iso_text(value), '\d{4}-\d{1,2}-\d{1,2}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?)?'
-            )
-        then try_cast(iso_text(value) as timestamp)
+        when regexp_full_match(value, '\d{4}-\d{1,2}-\d{1,2}([ Tt]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?)?')
+        then try_cast(upper(value) as timestamp)
         when
             regexp_full_match(
                 iso_text(value),

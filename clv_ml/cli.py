@@ -1,0 +1,335 @@
+"""The command ``clv``: parse, call, print. Exit codes: 0 done, 1 failed, 2 wrong usage."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import duckdb
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from clv_ml import pipeline, registry
+from clv_ml.errors import ClvError, SettingsError
+from clv_ml.fitting import MODEL_TYPES
+from clv_ml.presets import preset_names
+from clv_ml.settings import Settings, load_settings, parse_vars
+from clv_ml.training import TrainingResult
+from clv_ml.training import train as train_model
+from clv_ml.warehouse import connect
+
+app = typer.Typer(
+    help="Customer lifetime value in the warehouse: what dbt has no verb for.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+models_app = typer.Typer(help="Model versions: list, promote, rollback.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+out, err = Console(), Console(stderr=True)
+
+AsOf = Annotated[
+    str,
+    typer.Option(
+        "--as-of", help="Date to look back from, YYYY-MM-DD. Default: the day after the newest event."
+    ),
+]
+Horizon = Annotated[
+    int | None,
+    typer.Option(
+        "--horizon-days",
+        help="Days ahead that value is predicted for. Default: horizon_days of dbt_project.yml.",
+    ),
+]
+Vars = Annotated[
+    str,
+    typer.Option("--vars", help="Settings for this run as YAML, as for dbt: '{reporting_currency: USD}'."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", help="Folder with events*, id_history* and fx_rates* files.")
+]
+InputFile = Annotated[Path | None, typer.Argument(help="A .csv, .csv.gz or .parquet file.")]
+PresetName = Annotated[
+    str, typer.Option("--preset", help=f"What the feed looks like: {', '.join(preset_names())}.")
+]
+ModelKind = StrEnum("ModelKind", {name: name for name in MODEL_TYPES})
+Kind = Annotated[ModelKind, typer.Option("--model-type", help="What to fit.")]
+
+
+@app.command()
+def demo(
+    customers: Annotated[int, typer.Option(min=100, help="Customers of the simulated shop.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Another seed is another shop.")] = 7,
+    as_json: AsJson = False,
+) -> None:
+    """Simulate a shop, build features, train, score, and show the most valuable customers."""
+    with _reported():
+        settings = _demo_settings()
+        with _steps() as on_step:
+            result = pipeline.demo(settings, customers, seed, on_step)
+        _print(result, as_json, lambda: _show_run(settings, result))
+
+
+@app.command()
+def ingest(
+    path: InputFile = None,
+    preset: PresetName = "events",
+    data_dir: DataDir = None,
+    vars_: Vars = "",
+    as_json: AsJson = False,
+) -> None:
+    """Load a file, or a folder of files, into the raw tables. The same file twice changes nothing."""
+    with _reported():
+        settings = _settings(vars_=vars_)
+        with _steps() as on_step:
+            on_step("ingest")
+            summaries = pipeline.ingest_files(settings, preset, path, data_dir)
+        _print(summaries, as_json, lambda: _show_ingested(summaries))
+
+
+@app.command()
+def train(
+    model_type: Kind = ModelKind.lightgbm,  # type: ignore[attr-defined]
+    as_of: AsOf = "",
+    horizon_days: Horizon = None,
+    data_dir: DataDir = None,
+    preset: PresetName = "events",
+    vars_: Vars = "",
+    as_json: AsJson = False,
+) -> None:
+    """Build the training rows, fit a model, measure it on held-out time, publish it as champion."""
+    with _reported():
+        settings = _settings(as_of, horizon_days, vars_)
+        with _steps() as on_step:
+            if data_dir is not None:
+                on_step("ingest")
+                pipeline.ingest_files(settings, preset, data_dir=data_dir)
+            on_step("build features")
+            pipeline.build_features(settings)
+            on_step("train")
+            result = train_model(settings, model_type.value)
+        _print(result, as_json, lambda: _show_training(result))
+
+
+@app.command()
+def score(as_of: AsOf = "", horizon_days: Horizon = None, vars_: Vars = "", as_json: AsJson = False) -> None:
+    """Refresh the features and score every customer with the model in use."""
+    with _reported():
+        settings = _settings(as_of, horizon_days, vars_)
+        with _steps() as on_step:
+            on_step("build features")
+            pipeline.build_features(settings)
+            on_step("score")
+            result = pipeline.score(settings)
+        _print(result, as_json, lambda: _show_scoring(settings, result))
+
+
+@app.command()
+def run(
+    path: InputFile = None,
+    preset: PresetName = "events",
+    data_dir: DataDir = None,
+    model_type: Kind = ModelKind.lightgbm,  # type: ignore[attr-defined]
+    as_of: AsOf = "",
+    horizon_days: Horizon = None,
+    vars_: Vars = "",
+    as_json: AsJson = False,
+) -> None:
+    """From new files to scored customers in one process: ingest, build, train where due, score."""
+    with _reported():
+        settings = _settings(as_of, horizon_days, vars_)
+        with _steps() as on_step:
+            result = pipeline.run(settings, preset, path, data_dir, model_type.value, on_step)
+        _print(result, as_json, lambda: _show_run(settings, result))
+
+
+@models_app.command("list")
+def list_models(as_json: AsJson = False) -> None:
+    """Every version, oldest first, with its figures on the test dates."""
+    with _reported():
+        listed = registry.list_models(_settings().models)
+        _print([_model_entry(model) for model in listed], as_json, lambda: _show_models(listed))
+
+
+@models_app.command()
+def promote(
+    version: Annotated[str, typer.Argument(help="The version to score with from now on.")],
+    reason: Annotated[str, typer.Option(help="Kept with the pointer.")] = "promoted by hand",
+    as_json: AsJson = False,
+) -> None:
+    """Make a version the champion."""
+    with _reported():
+        pointer = pipeline.switch_model(_settings(), version, reason)
+        _print(pointer.model_dump(), as_json, lambda: out.print(f"Champion is now {pointer.version}."))
+
+
+@models_app.command()
+def rollback(
+    reason: Annotated[str, typer.Option(help="Kept with the pointer.")] = "rollback", as_json: AsJson = False
+) -> None:
+    """Return to the champion before this one."""
+    with _reported():
+        pointer = pipeline.switch_model(_settings(), None, reason)
+        _print(pointer.model_dump(), as_json, lambda: out.print(f"Champion is now {pointer.version}."))
+
+
+def _settings(as_of: str = "", horizon_days: int | None = None, vars_: str = "") -> Settings:
+    flags = {"as_of_date": as_of or None, "horizon_days": horizon_days}
+    return load_settings({**parse_vars(vars_), **{k: v for k, v in flags.items() if v is not None}})
+
+
+def _demo_settings() -> Settings:
+    """The demo has a folder of its own beside the default warehouse, so that it never mixes with real data."""
+    settings = _settings()
+    folder = settings.warehouse.parent / "demo"
+    return settings.model_copy(update={"warehouse": folder / "clv.duckdb", "models": folder / "models"})
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    """Turns our errors into one line on stderr and an exit code."""
+    try:
+        yield
+    except ClvError as error:
+        err.print(f"[red]Error:[/red] {type(error).__name__}: ", end="")
+        err.print(str(error), markup=False, highlight=False)
+        raise typer.Exit(2 if isinstance(error, SettingsError) else 1) from error
+
+
+@contextmanager
+def _steps() -> Iterator[Callable[[str], None]]:
+    """A line that names the step under way, on a terminal."""
+    if not sys.stderr.isatty():
+        yield pipeline.no_steps
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task("start", total=None)
+        yield lambda step: progress.update(task, description=step)
+
+
+def _print(result: Any, as_json: bool, show: Callable[[], None]) -> None:
+    if as_json:
+        print(json.dumps(result, default=_plain, ensure_ascii=False))
+    else:
+        show()
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no name for."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal | np.floating):
+        return float(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    return str(value)
+
+
+def _show_run(settings: Settings, result: pipeline.RunResult) -> None:
+    if result.ingested:
+        _show_ingested(result.ingested)
+    if result.training:
+        _show_training(result.training)
+    for warning in result.warnings:
+        err.print(f"[yellow]Warning:[/yellow] {warning}")
+    _show_scoring(settings, result.scoring)
+
+
+def _show_ingested(summaries: tuple) -> None:
+    table = Table("file", "rows", "kept", "new", "quarantined", "why", title="Ingested")
+    for summary in summaries:
+        why = ", ".join(f"{reason} {count:,}" for reason, count in summary.reasons.items())
+        table.add_row(
+            summary.path.name,
+            f"{summary.rows_in:,}",
+            f"{summary.rows_kept:,}",
+            f"{summary.rows_new:,}",
+            f"{summary.rows_quarantined:,}",
+            why,
+        )
+    out.print(table)
+    for summary in summaries:
+        for warning in summary.warnings:
+            err.print(f"[yellow]Warning:[/yellow] {warning}")
+
+
+def _show_training(result: TrainingResult) -> None:
+    state = "new" if result.is_new else "the same as before"
+    test = ", ".join(result.training_dates["test"])
+    out.print(f"Model {result.version} ({state}), {result.rows_fitted:,} rows; measured on {test}:")
+    shown = ("r2", "mae", "rmse", "mape", "top_decile_lift", "gini", "bias")
+    table = Table("estimator", *shown)
+    for estimator, metrics in result.metrics.items():
+        table.add_row(estimator, *(f"{metrics[name]:,.3f}" for name in shown))
+    out.print(table)
+    top = ", ".join(f"{name} {share:.0%}" for name, share in list(result.importance.items())[:5])
+    if top:
+        out.print(f"Most important: {top}")
+
+
+def _show_scoring(settings: Settings, result: pipeline.ScoringResult) -> None:
+    methods = ", ".join(f"{method} {count:,}" for method, count in result.methods.items())
+    out.print(
+        f"{result.customers:,} customers as of {result.as_of_date}; {settings.vars.horizon_days} days ahead, "
+        f"{settings.vars.reporting_currency} {result.estimate_total:,.0f} in all ({methods})."
+    )
+    with connect(settings) as connection:
+        out.print(_top_customers(connection))
+    out.print(f"Model version: {result.model_version or 'none'}")
+    out.print(f"Warehouse: {settings.warehouse}  (table customer_clv)", soft_wrap=True)
+
+
+def _top_customers(connection: duckdb.DuckDBPyConnection) -> Table:
+    table = Table(
+        "customer", "estimate", "low", "high", "confidence", "drivers", title="Most valuable customers"
+    )
+    rows = connection.sql(
+        "select customer_id, clv_estimate, clv_low, clv_high, clv_prediction_confidence, clv_top_features "
+        "from customer_clv order by clv_estimate desc, customer_id limit 10"
+    ).fetchall()
+    for customer, estimate, low, high, confidence, drivers in rows:
+        numbers = (
+            f"{value:,.2f}" if value is not None else "" for value in (estimate, low, high, confidence)
+        )
+        table.add_row(customer, *numbers, (drivers or "").replace("; ", "\n"))
+    return table
+
+
+def _model_entry(model: registry.ListedModel) -> dict[str, Any]:
+    manifest = model.manifest.model_dump(mode="json") if model.manifest else {}
+    kept = ("model_type", "created_at", "horizon_days", "reporting_currency", "feature_hash", "metrics")
+    return {
+        "version": model.version,
+        "is_champion": model.is_champion,
+        "fault": model.fault,
+        **{key: manifest.get(key) for key in kept},
+    }
+
+
+def _show_models(listed: list[registry.ListedModel]) -> None:
+    table = Table("version", "champion", "created", "horizon", "R²", "MAE", "fault")
+    for model in listed:
+        metrics = model.manifest.metrics.get("model", {}) if model.manifest else {}
+        figures = [metrics.get(name) if isinstance(metrics, dict) else None for name in ("r2", "mae")]
+        table.add_row(
+            model.version,
+            "yes" if model.is_champion else "",
+            model.manifest.created_at if model.manifest else "",
+            f"{model.manifest.horizon_days} days" if model.manifest else "",
+            *(f"{figure:,.3f}" if isinstance(figure, float) else "" for figure in figures),
+            model.fault or "",
+        )
+    out.print(table)

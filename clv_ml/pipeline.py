@@ -1,0 +1,206 @@
+"""The verbs of ``clv`` as functions: each does one step on the warehouse of the settings and returns what it did."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from clv_ml import registry
+from clv_ml.dbt_runner import run_dbt
+from clv_ml.errors import BuildError, HistoryError, InputError, ModelError, TrainingError
+from clv_ml.fitting import ModelType
+from clv_ml.ingestion import IngestSummary, ingest, ingest_folder
+from clv_ml.manifest import Manifest
+from clv_ml.model_files import load_manifest
+from clv_ml.registry_tables import write_registry_tables
+from clv_ml.settings import Settings
+from clv_ml.simulator import Shop, write_simulation
+from clv_ml.training import TrainingResult, train
+from clv_ml.warehouse import connect
+
+Step = Callable[[str], None]
+"""Told the name of each step as it begins."""
+
+
+@dataclass(frozen=True)
+class ScoringResult:
+    """
+    What stands in ``customer_clv`` now.
+
+    ``methods`` counts customers by ``clv_method``; ``estimate_total`` is the sum of ``clv_estimate`` in the reporting
+    currency; ``model_version`` is None where no model scored.
+    """
+
+    as_of_date: date | None
+    customers: int
+    methods: dict[str, int]
+    estimate_total: float
+    model_version: str | None
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What ``run`` did: files ingested, the training (None where none was due), the scores, and what to know of them."""
+
+    ingested: tuple[IngestSummary, ...]
+    training: TrainingResult | None
+    scoring: ScoringResult
+    warnings: tuple[str, ...]
+
+
+def no_steps(step: str) -> None:
+    """Tells nobody."""
+
+
+def prepare(settings: Settings) -> None:
+    """Creates the tables that are not dbt's own, where absent."""
+    for macro in ("create_input_tables", "create_model_tables"):
+        run_dbt(settings, ["run-operation", macro])
+
+
+def ingest_files(
+    settings: Settings, preset: str, path: Path | None = None, data_dir: Path | None = None
+) -> tuple[IngestSummary, ...]:
+    """
+    Feeds one file, or a folder's ``fx_rates*``, ``id_history*`` and ``events*`` files.
+
+    Raises:
+        InputError: If neither or both are given, or a file cannot be used. Nothing was written then.
+    """
+    if (path is None) == (data_dir is None):
+        raise InputError(
+            "Name one input: a file, or --data-dir with a folder of events*, id_history*, fx_rates*."
+        )
+    prepare(settings)
+    currency, schema = settings.vars.reporting_currency, settings.vars.raw_schema
+    with connect(settings, read_only=False) as connection:
+        if data_dir is not None:
+            return tuple(
+                ingest_folder(connection, data_dir, preset, reporting_currency=currency, raw_schema=schema)
+            )
+        assert path is not None
+        return (ingest(connection, preset, path, reporting_currency=currency, raw_schema=schema),)
+
+
+def build_features(settings: Settings) -> None:
+    """Everything up to the training rows; needs no model."""
+    run_dbt(settings, ["run", "--exclude", "customer_predictions+", "customer_drivers+"])
+
+
+def score(settings: Settings) -> ScoringResult:
+    """Scores every customer with the model in use and rebuilds the marts from that."""
+    run_dbt(settings, ["run", "--select", "scoring_rows", "customer_predictions+", "customer_drivers+"])
+    with connect(settings) as connection:
+        return read_scoring(connection)
+
+
+def read_scoring(connection: duckdb.DuckDBPyConnection) -> ScoringResult:
+    """The summary of ``customer_clv`` as it stands."""
+    rows = connection.sql(
+        "select clv_method, count(*), sum(clv_estimate), max(as_of_date), max(clv_model_version) "
+        "from customer_clv group by clv_method order by count(*) desc, clv_method"
+    ).fetchall()
+    return ScoringResult(
+        as_of_date=max((row[3] for row in rows), default=None),
+        customers=sum(row[1] for row in rows),
+        methods={row[0]: row[1] for row in rows},
+        estimate_total=float(sum(row[2] for row in rows)),
+        model_version=max((row[4] for row in rows if row[4]), default=None),
+    )
+
+
+def run(
+    settings: Settings,
+    preset: str = "events",
+    path: Path | None = None,
+    data_dir: Path | None = None,
+    model_type: ModelType = "lightgbm",
+    on_step: Step = no_steps,
+) -> RunResult:
+    """
+    From new files to scored customers: ingest, build features, train where no model fits, score.
+
+    A shop that cannot be learnt from yet is scored by the simple formula, with a warning, not an error.
+    """
+    ingested: tuple[IngestSummary, ...] = ()
+    if path is not None or data_dir is not None:
+        on_step("ingest")
+        ingested = ingest_files(settings, preset, path, data_dir)
+    on_step("build features")
+    build_features(settings)
+    training, warnings = None, [warning for summary in ingested for warning in summary.warnings]
+    if settings.vars.use_ml_clv and training_is_due(settings):
+        on_step("train")
+        try:
+            training = train(settings, model_type)
+        except (HistoryError, TrainingError) as error:
+            warnings.append(f"No model was trained. {error}")
+    on_step("score")
+    try:
+        scoring = score(settings)
+    except BuildError:
+        if not settings.vars.fallback_to_simple:
+            raise
+        warnings.append("The model could not score; clv_estimate is the simple formula (fallback_to_simple).")
+        scoring = score(without_model(settings))
+    return RunResult(ingested, training, scoring, tuple(warnings))
+
+
+def without_model(settings: Settings) -> Settings:
+    """The same settings with the model switched off."""
+    changed = {"use_ml_clv": False}
+    return settings.model_copy(
+        update={
+            "vars": settings.vars.model_copy(update=changed),
+            "overrides": {**settings.overrides, **changed},
+        }
+    )
+
+
+def training_is_due(settings: Settings) -> bool:
+    """Whether no model is in use, or the one that is was made for other features, another horizon or currency."""
+    if settings.vars.model_version != "champion":
+        return False
+    manifest = _champion_manifest(settings)
+    if manifest is None:
+        return True
+    with connect(settings) as connection:
+        hashes = connection.sql("select feature_hash from as_of_dates where is_scoring_date").fetchall()
+    made_for = (manifest.horizon_days, manifest.reporting_currency, manifest.feature_hash)
+    today = (settings.vars.horizon_days, settings.vars.reporting_currency, hashes[0][0] if hashes else None)
+    return made_for != today
+
+
+def _champion_manifest(settings: Settings) -> Manifest | None:
+    """None where there is no champion, or its manifest cannot be read."""
+    try:
+        pointer = registry.champion(settings.models)
+        return load_manifest(settings.models / pointer.version)[0] if pointer else None
+    except ModelError:
+        return None
+
+
+def switch_model(settings: Settings, version: str | None, reason: str) -> registry.Champion:
+    """Promotes a version, or rolls back where none is named, and rebuilds the registry tables."""
+    pointer = (
+        registry.promote(settings.models, version, reason)
+        if version
+        else registry.rollback(settings.models, reason)
+    )
+    prepare(settings)
+    with connect(settings, read_only=False) as connection:
+        write_registry_tables(connection, settings)
+    return pointer
+
+
+def demo(settings: Settings, customers: int, seed: int, on_step: Step = no_steps) -> RunResult:
+    """Simulates a shop beside the warehouse and runs everything on it. The same arguments do the same again."""
+    on_step("simulate a shop")
+    folder = settings.warehouse.parent / "data"
+    if folder.exists():
+        shutil.rmtree(folder)
+    write_simulation(Shop(customers=customers, seed=seed), folder)
+    return run(settings, "simulator", data_dir=folder, on_step=on_step)
