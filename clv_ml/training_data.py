@@ -120,3 +120,11 @@ def read_training_rows(connection: duckdb.DuckDBPyConnection, settings: Settings
 def _kind(type_: pa.DataType) -> str | None:
     """The type as a manifest writes it; None for what no model reads (text, dates, flags)."""
     return next((name for name, matches in TYPES.items() if matches(type_)), None)
+
+
+def temporal_split(data: TrainingData) -> dict[str, TrainingData]:
+    """
+    The rows by their place in time: ``train``, ``calibrate``, ``test``, and ``embargo`` (windows that reach into the
+    test date's). SQL decides it, in ``as_of_dates``; splitting customers at random is not an evaluation.
+    """
+    return {str(name): data.only(data.split == name) for name in np.unique(data.split)}

@@ -20,8 +20,13 @@ create or replace temp macro clean_id(value) as
 -- An instant in UTC from ISO 8601 text (clean_text first). With an offset, Z, UTC or GMT it is that instant; without
 -- one the text is UTC already; a date alone is its midnight. Nothing else is a time: not a serial number, not an epoch,
 -- not 01/02/2011, not a named zone, whose clock shows one hour twice a year.
+-- Seconds are added where an offset follows the minutes, for the sake of DuckDB 1.5.
 create or replace temp macro iso_text(value) as
-    regexp_replace(regexp_replace(upper(value), ' ?(UTC|GMT|Z)$', '+00:00'), ' ([+-])', '\1');
+    regexp_replace(
+        regexp_replace(regexp_replace(upper(value), ' ?(UTC|GMT|Z)$', '+00:00'), ' ([+-])', '\1'),
+        '([ T]\d{1,2}:\d{2})([+-])',
+        '\1:00\2'
+    );
 
 create or replace temp macro utc_instant(value) as
     case
@@ -30,7 +35,7 @@ create or replace temp macro utc_instant(value) as
         when
             regexp_full_match(
                 iso_text(value),
-                '\d{4}-\d{1,2}-\d{1,2}[ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?[+-](0\d|1[0-4])(:?[0-5]\d)?'
+                '\d{4}-\d{1,2}-\d{1,2}[ T]\d{1,2}:\d{2}:\d{2}(\.\d+)?[+-](0\d|1[0-4])(:?[0-5]\d)?'
             )
         then try_cast(iso_text(value) as timestamptz) at time zone 'UTC'
     end;

@@ -1,0 +1,150 @@
+"""
+A model in the hand: load it, predict one customer or many, explain. The same kernel as in the database, so the same
+numbers, bit for bit.
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from clv_ml import registry
+from clv_ml.columns import feature_matrix
+from clv_ml.errors import ModelError
+from clv_ml.explanation import contributions
+from clv_ml.model_files import LoadedModel, load_model, recorded_sha256
+from clv_ml.scoring import score
+
+Rows = pd.DataFrame | pa.Table
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """
+    Why a customer is worth what the model says, in the reporting currency.
+
+    ``base + sum(contributions.values()) == prediction``. ``top_positive`` and ``top_negative`` hold up to three names
+    each, strongest first.
+    """
+
+    base: float
+    prediction: float
+    contributions: Mapping[str, float]
+    top_positive: tuple[str, ...]
+    top_negative: tuple[str, ...]
+    narrative: str
+
+
+class Predictor:
+    """A checked model version. Make one with ``Predictor.load``."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        self._model = model
+
+    @classmethod
+    def load(cls, models: Path | str, version: str | None = None) -> "Predictor":
+        """
+        The champion of a model folder, or the version named.
+
+        Raises:
+            ModelError: If there is no champion, or the version is absent or damaged.
+        """
+        model = registry.load(Path(models), version)
+        if model is None:
+            raise ModelError(f"{models} has no champion. Train one (clv train) or name a version.")
+        return cls(model)
+
+    @property
+    def version(self) -> str:
+        """The model's version."""
+        return self._model.manifest.version
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that a row must have: the features, and the anchor. NULL is allowed in features."""
+        manifest = self._model.manifest
+        anchor = () if manifest.anchor is None else (manifest.anchor,)
+        return tuple(dict.fromkeys((*manifest.feature_names, *anchor)))
+
+    def save(self, models: Path | str) -> Path:
+        """
+        Copies the version, with the record of its hash, into another model folder and checks the copy.
+
+        Raises:
+            ModelError: If the version is there already.
+        """
+        source, target = self._model.folder, Path(models) / self.version
+        if target.exists():
+            raise ModelError(f"{target} exists. Versions never change: save into another folder.")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        record = source.with_name(f"{source.name}.sha256")
+        shutil.copy2(record, target.with_name(record.name))
+        shutil.copytree(source, target)
+        load_model(target, recorded_sha256(target))
+        return target
+
+    def predict(self, customer: Mapping[str, Any]) -> dict[str, float | None]:
+        """
+        One customer: a value per column (None where missing) gives a value per output, None where there is none.
+
+        Raises:
+            FeatureMismatchError: If a column is missing or not a number; names it.
+        """
+        return score(self._model, pa.Table.from_pylist([dict(customer)])).to_pylist()[0]
+
+    def predict_batch(self, rows: Rows) -> pd.DataFrame:
+        """
+        Many customers: n rows, found by column name, give n rows with a column per output, in the same order.
+
+        Raises:
+            FeatureMismatchError: If a column is missing or not a number; names it.
+        """
+        scores = score(self._model, _as_table(rows))
+        columns = {field.name: scores.field(field.name).to_numpy(zero_copy_only=False) for field in scores.type}
+        return pd.DataFrame(columns, index=rows.index if isinstance(rows, pd.DataFrame) else None)
+
+    def explain(self, customer: Mapping[str, Any]) -> Explanation:
+        """
+        Why ``clv_predicted`` is what it is, feature by feature; exact SHAP values turned into currency.
+
+        Raises:
+            FeatureMismatchError: If a column is missing or not a number; names it.
+        """
+        manifest = self._model.manifest
+        table = pa.Table.from_pylist([dict(customer)])
+        anchor = feature_matrix(table, (manifest.anchor,), manifest.version)[:, 0] if manifest.anchor else None
+        features = feature_matrix(table, manifest.feature_names, manifest.version)
+        found = contributions(self._model, features, anchor, groups={"anchor": manifest.anchor or "anchor"})
+        by_name = dict(zip(found.drivers, found.values[0].tolist(), strict=True))
+        strongest = sorted(by_name, key=lambda name: -abs(by_name[name]))
+        up = tuple(name for name in strongest if by_name[name] > 0)[:3]
+        down = tuple(name for name in strongest if by_name[name] < 0)[:3]
+        prediction = float(found.prediction[0])
+        return Explanation(
+            base=float(found.base[0]),
+            prediction=prediction,
+            contributions=by_name,
+            top_positive=up,
+            top_negative=down,
+            narrative=_narrative(prediction, manifest.reporting_currency, by_name, up, down),
+        )
+
+
+def _as_table(rows: Rows) -> pa.Table:
+    return pa.Table.from_pandas(rows, preserve_index=False) if isinstance(rows, pd.DataFrame) else rows
+
+
+def _narrative(
+    prediction: float, currency: str, by_name: Mapping[str, float], up: tuple[str, ...], down: tuple[str, ...]
+) -> str:
+    parts = [f"Expected value {currency} {prediction:,.2f}."]
+    for title, names in (("Raised by", up), ("Held back by", down)):
+        if names:
+            listed = ", ".join(f"{name} ({by_name[name]:+,.2f})" for name in names)
+            parts.append(f"{title} {listed}.")
+    return " ".join(parts)
+
