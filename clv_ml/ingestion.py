@@ -141,9 +141,8 @@ def newest_built_date(connection: duckdb.DuckDBPyConnection, schema: str = "main
     ).fetchall()[0][0]
     if not exists:
         return None
-    return connection.execute(f"select max(as_of_date) from {quoted(schema)}.customer_features").fetchall()[
-        0
-    ][0]
+    newest = connection.execute(f"select max(as_of_date) from {quoted(schema)}.customer_features")
+    return newest.fetchall()[0][0]
 
 
 def _ingest(

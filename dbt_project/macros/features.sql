@@ -23,3 +23,23 @@
 
 {#- A rounded whole number of cents (or squared cents) for exact sums of what is not whole. -#}
 {% macro whole(number) -%} {{ wide("round(" ~ number ~ ")") }} {%- endmacro %}
+
+{#- What is fitted by maximum likelihood on each grid date; see the column descriptions of `fitted_dates`. -#}
+{% macro fitted_names() -%}
+    {{ return([
+        "bgnbd_r", "bgnbd_alpha", "bgnbd_a", "bgnbd_b",
+        "paretonbd_r", "paretonbd_alpha", "paretonbd_s", "paretonbd_beta",
+        "gammagamma_p", "gammagamma_q", "gammagamma_gamma"
+    ]) }}
+{%- endmacro %}
+
+{#- Columns as texts for a hash: whole billionths, so that every engine writes the same digits. -#}
+{% macro hashed_numbers(relation, names) -%}
+    {%- set texts = [] -%}
+    {%- for name in names -%}
+        {%- do texts.append(
+            "coalesce(cast(cast(round(" ~ relation ~ "." ~ name ~ " * 1000000000.0E0) as decimal(38, 0)) as string), '-')"
+        ) -%}
+    {%- endfor -%}
+    {{ return(texts) }}
+{%- endmacro %}

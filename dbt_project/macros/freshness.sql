@@ -36,33 +36,39 @@
     {{ return(asked or holds_stale_dates()) }}
 {%- endmacro %}
 
+{#- A stored date that was built under other definitions; its columns may be others, so the table starts anew. -#}
 {% macro holds_stale_dates() -%}
     {%- if not execute or model.columns is not defined or "build_hash" not in model.columns -%}
         {{ return(false) }}
     {%- endif -%}
-    {%- set dates = load_relation(ref("as_of_dates")) -%}
     {%- set stored = load_relation(this) -%}
-    {%- if dates is none or stored is none -%} {{ return(false) }} {%- endif -%}
+    {%- if stored is none or config.get("materialized") != "incremental" -%} {{ return(false) }} {%- endif -%}
     {%- set stale -%}
         select count(*) as stale_rows
-        from {{ stored }} as stored
-        inner join {{ dates }} as dates on dates.as_of_date = stored.as_of_date
-        where dates.build_hash <> stored.build_hash
+        from {{ stored }}
+        where build_hash not like '{{ feature_hash()[:12] }}-%'
     {%- endset -%}
     {{ return(run_query(stale).columns[0].values()[0] > 0) }}
 {%- endmacro %}
 
-{#- The dates that this run must compute for {{ this }}: all of them, or those it does not hold yet. Rendered as
-    literals, since a list of constants prunes the as-of joins below it and a subquery does not. -#}
+{#- The table that lists a dated model's dates and the hash of each: as_of_dates, or what `meta.dates` names. -#}
+{% macro dates_table() -%} {{ return(ref(config.get("meta", {}).get("dates", "as_of_dates"))) }} {%- endmacro %}
+
+{#- The dates that this run must compute for {{ this }}: all of them, or those it does not hold under today's hash.
+    Rendered as literals, since a list of constants prunes the as-of joins below it and a subquery does not. -#}
 {% macro is_wanted(as_of) -%}
-    {%- set dates = ref("as_of_dates") -%}
+    {%- set dates = dates_table() -%}
     {%- if not execute or not is_incremental() -%} true
     {%- else -%}
         {%- set missing -%}
-            select as_of_date
-            from {{ dates }}
-            where as_of_date not in (select as_of_date from {{ this }})
-            order by as_of_date
+            select dates.as_of_date
+            from {{ dates }} as dates
+            left join
+                (select distinct as_of_date, build_hash from {{ this }}) as stored
+                on stored.as_of_date = dates.as_of_date
+                and stored.build_hash = dates.build_hash
+            where stored.as_of_date is null
+            order by dates.as_of_date
         {%- endset -%}
         {%- set wanted = run_query(missing).columns[0].values() -%}
         {%- if wanted | length == 0 -%} false
@@ -76,11 +82,17 @@
 
 {#- Drops dates that are no longer wanted (old scoring dates off the grid) from a dated table, after it was built. -#}
 {% macro prune_dates() -%}
-    {%- if execute and load_relation(this) is not none and load_relation(ref("as_of_dates")) is not none -%}
-        {{ return(adapter.dispatch("prune_dates", "clv")()) }}
+    {%- set dates = dates_table() -%}
+    {%- if execute and load_relation(this) is not none -%}
+        {{ return(adapter.dispatch("prune_dates", "clv")(dates)) }}
     {%- endif -%}
 {%- endmacro %}
 
-{% macro duckdb__prune_dates() -%}
-    delete from {{ this }} where as_of_date not in (select as_of_date from {{ ref("as_of_dates") }})
+{% macro duckdb__prune_dates(dates) -%}
+    delete from {{ this }} where as_of_date not in (select as_of_date from {{ dates }})
+{%- endmacro %}
+
+{#- A date's hash: which definitions, then everything else that its rows were made from. -#}
+{% macro build_hash(inputs) -%}
+    cast('{{ feature_hash()[:12] }}-' || md5({{ inputs | join(" || '|' || ") }}) as string)
 {%- endmacro %}

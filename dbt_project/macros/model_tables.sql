@@ -25,6 +25,12 @@
             metric varchar not null,
             metric_value double
         );
+
+        create table if not exists {{ target.schema }}.fitted_parameters (
+            fitted_as_of date not null,
+            name varchar not null,
+            parameter_value double not null
+        );
     {% endset %}
     {% if execute %}
         {% for statement in statements.split(";") if statement.strip() %}{% do run_query(statement) %}{% endfor %}

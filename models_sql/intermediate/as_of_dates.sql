@@ -186,19 +186,12 @@ select
     ) as split,
     cast({{ days_between("today.opened_on", "dated.as_of_date") }} as int) as shop_age_days,
     cast('{{ feature_hash() }}' as string) as feature_hash,
-    cast(
-        md5(
-            '{{ feature_hash() }}'
-            || '|'
-            || inputs.id_fingerprint
-            || '|'
-            || inputs.rate_fingerprint
-            || '|'
-            || cast(known.event_count as string)
-            || '|'
-            || cast(known.amount as string)
-        ) as string
-    ) as build_hash
+    {{ build_hash([
+        "inputs.id_fingerprint",
+        "inputs.rate_fingerprint",
+        "cast(known.event_count as string)",
+        "cast(known.amount as string)"
+    ]) }} as build_hash
 from dated
 inner join known on known.as_of_date = dated.as_of_date
 left join fitted on fitted.as_of_date = dated.as_of_date

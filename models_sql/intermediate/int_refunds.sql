@@ -1,5 +1,6 @@
 -- Grain: one row per refund line. It counts from known_from until known_until, when it was paired with its whole sale.
 select
+    event_id as refund_id,
     customer_id,
     order_id,
     occurred_at as refunded_at,

@@ -6,6 +6,12 @@ with
 
     refunds as (select * from {{ ref("int_refunds") }})
 
-select refunds.customer_id, dates.as_of_date, refunds.order_id, refunds.refunded_at, refunds.refund_amount
+select
+    refunds.refund_id,
+    refunds.customer_id,
+    dates.as_of_date,
+    refunds.order_id,
+    refunds.refunded_at,
+    refunds.refund_amount
 from dates
 inner join refunds on {{ state_known_before("refunds.known_from", "refunds.known_until", "dates.as_of_date") }}
