@@ -16,6 +16,7 @@ import pyarrow as pa
 from dbt.adapters.duckdb.plugins import BasePlugin
 
 from clv_ml import registry
+from clv_ml.btyd import register_functions
 from clv_ml.columns import feature_matrix
 from clv_ml.errors import ClvError
 from clv_ml.explanation import contributions
@@ -57,6 +58,7 @@ def register(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
         assert loaded is not None  # the functions exist only where a manifest was found
         return loaded
 
+    register_functions(connection)
     manifest = None
     try:
         manifest = _manifest(settings)

@@ -1,9 +1,12 @@
 """
 Fits the recipe: anchor x multiplier, with trees that learn actual / anchor.
 
-The mean is half a Tweedie fit of the ratio and half a hurdle (chance of buying x amount if so), each rescaled so that
-its total meets what was spent; the typical value is the ratio's conditional median. A row weighs as much as its anchor,
-so that errors count in money. Objectives: Jorgensen (1987) for Tweedie; Duan et al. (1983) for the two-part model.
+The anchor carries the shop's level, so the trees learn only how customers differ: each training date's answers are
+divided by that date's own ratio of actual to anchor total. The mean is, in equal parts, a Tweedie fit of the ratio, a
+hurdle (chance of buying x amount if so) and the anchor itself; the typical value is the ratio's conditional median. A
+row weighs as much as its anchor, so that errors count in money.
+
+Sources: Jorgensen (1987) for Tweedie models; Duan et al. (1983) for the two-part model.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,6 +34,7 @@ FOLDS = 3
 class Parameters:
     """How the model is fitted. Counts unless a unit is named; shares lie between 0 and 1."""
 
+    default_rounds: int = 150
     max_rounds: int = 300
     leaves: int = 6
     learning_rate: float = 0.03
@@ -38,7 +42,7 @@ class Parameters:
     row_share: float = 0.7
     l2: float = 5.0
     tweedie_power: float = 1.2
-    ratio_cap: float = 5.0
+    ratio_cap: float = 8.0
     ridge_l2: float = 100.0
     seed: int = 7
 
@@ -48,52 +52,63 @@ class Part:
     """
     One booster: what it learns.
 
-    ``target`` and ``weight`` take training rows and the parameters and return shape (n,); ``rows`` masks those it
-    learns from.
+    ``target`` takes training rows, their ratios and the parameters, ``weight`` the rows; both return shape (n,).
+    ``rows`` masks the rows that it learns from.
     """
 
     name: str
     objective: str
     link: Link
-    target: Callable[[TrainingData, Parameters], Array]
+    target: Callable[[TrainingData, Array, Parameters], Array]
     weight: Callable[[TrainingData], Array]
     rows: Callable[[TrainingData], NDArray[np.bool_]]
 
 
 def ratio(data: TrainingData) -> Array:
-    """Revenue of the horizon over the anchor, at least 0. Shape (n,)."""
-    return np.maximum(data.revenue, 0.0) / data.anchor
+    """
+    Revenue of the horizon, at least 0, over the anchor, with each date's total brought to the anchor's. Shape (n,).
+
+    A date on which nobody spent anything has ratios of 0.
+    """
+    spent = np.maximum(data.revenue, 0.0)
+    _, date = np.unique(data.as_of, return_inverse=True)
+    total, expected = np.bincount(date, data.revenue), np.bincount(date, data.anchor)
+    level = np.where(total > 0, total / expected, 1.0)[date]
+    return spent / (data.anchor * level)
 
 
-def _capped(data: TrainingData, parameters: Parameters) -> Array:
-    return np.minimum(ratio(data), parameters.ratio_cap)
+def _capped(_: TrainingData, ratios: Array, parameters: Parameters) -> Array:
+    return np.minimum(ratios, parameters.ratio_cap)
 
 
 def _by_anchor(data: TrainingData) -> Array:
     return data.anchor / data.anchor.mean()
 
 
-def _alike(data: TrainingData) -> Array:
-    return np.ones(len(data))
-
-
 def _all(data: TrainingData) -> NDArray[np.bool_]:
     return np.ones(len(data), dtype=np.bool_)
+
+
+def _ones(data: TrainingData) -> Array:
+    return np.ones(len(data))
 
 
 PARTS = {
     part.name: part
     for part in (
         Part("spend", "tweedie", "exp", _capped, _by_anchor, _all),
-        Part("chance", "binary", "sigmoid", lambda d, _: (d.purchases > 0).astype(float), _alike, _all),
+        Part("chance", "binary", "sigmoid", lambda d, _, __: (d.purchases > 0).astype(float), _ones, _all),
         Part("amount", "gamma", "exp", _capped, _by_anchor, lambda d: d.revenue > 0),
-        Part("typical", "l1", "relu", lambda d, _: ratio(d), _by_anchor, _all),
+        Part("typical", "l1", "relu", lambda _, ratios, __: ratios, _by_anchor, _all),
     )
 }
 
 
 def fit_recipe(
-    data: TrainingData, model_type: ModelType, rounds: Mapping[str, int], parameters: Parameters
+    data: TrainingData,
+    model_type: ModelType,
+    rounds: Mapping[str, int] | None = None,
+    parameters: Parameters | None = None,
 ) -> Recipe:
     """
     The recipe fitted on all rows given.
@@ -101,18 +116,19 @@ def fit_recipe(
     Args:
         data: Trainable rows only.
 
-        rounds: Trees per part, from ``choose_rounds``.
+        rounds: Trees per part, from ``choose_rounds``; ``default_rounds`` each if not given.
     """
+    parameters = parameters or Parameters()
+    rounds = rounds or dict.fromkeys(PARTS, parameters.default_rounds)
     trees = {
-        name: Trees(name, _grow(part, data, parameters, rounds[name]), part.link)
-        for name, part in PARTS.items()
+        name: Trees(name, _grow(part, data, parameters, rounds[name]), part.link) for name, part in PARTS.items()
     }
     line = _fit_line(data, parameters)
-    boosted = ((trees["spend"],), (trees["chance"], trees["amount"]))
+    boosted = ((trees["spend"],), (trees["chance"], trees["amount"]), ())
     means: dict[ModelType, tuple[tuple[Trees | Line, ...], ...]] = {
         "lightgbm": boosted,
         "ridge": ((line,),),
-        "ensemble": (*boosted, (line,), (line,)),
+        "ensemble": (*boosted, (line,)),
     }
     mean = means[model_type]
     leaving = Trees("chance", trees["chance"].booster, "sigmoid", slope=-1.0)
@@ -127,6 +143,17 @@ def fit_recipe(
     )
 
 
+def fit_plain(data: TrainingData, parameters: Parameters) -> Callable[[TrainingData], Array]:
+    """LightGBM without an anchor: Tweedie on revenue itself, the usual first attempt. Returns its prediction."""
+    spent = np.maximum(data.revenue, 0.0)
+    booster = lgb.train(
+        _lightgbm_parameters("tweedie", parameters, len(data)),
+        lgb.Dataset(data.values, spent, params={"verbosity": -1}),
+        num_boost_round=parameters.default_rounds,
+    )
+    return lambda rows: np.exp(np.asarray(booster.predict(rows.values, raw_score=True, num_threads=1)))
+
+
 def choose_rounds(fit: TrainingData, later: TrainingData, parameters: Parameters) -> dict[str, int]:
     """
     Trees per part, by early stopping on a later date and on customers that the fold did not learn from.
@@ -137,7 +164,7 @@ def choose_rounds(fit: TrainingData, later: TrainingData, parameters: Parameters
         later: Trainable rows of the calibration date; the same as ``fit`` where history has one date only.
     """
     if np.unique(fit.customer).size < FOLDS:
-        return dict.fromkeys(PARTS, 20)
+        return dict.fromkeys(PARTS, parameters.default_rounds)
     fold_of = _folds(np.concatenate([fit.customer, later.customer]))
     fit_fold, later_fold = fold_of[: len(fit)], fold_of[len(fit) :]
     rounds = {}
@@ -159,50 +186,51 @@ def _folds(customers: NDArray[np.str_]) -> NDArray[np.int64]:
 
 
 def _best_round(part: Part, fit: TrainingData, held_out: TrainingData, parameters: Parameters) -> int:
-    learn, check = fit.only(part.rows(fit)), held_out.only(part.rows(held_out))
-    if not len(learn) or not len(check):
+    learning = _dataset(part, fit, parameters)
+    checking = _dataset(part, held_out, parameters, reference=learning)
+    if learning is None or checking is None:
         return 0
     booster = lgb.train(
-        _lightgbm_parameters(part, parameters, len(learn)),
-        learning := _dataset(part, learn, parameters),
+        _lightgbm_parameters(part.objective, parameters, int(part.rows(fit).sum())),
+        learning,
         num_boost_round=parameters.max_rounds,
-        valid_sets=[_dataset(part, check, parameters, reference=learning)],
+        valid_sets=[checking],
         callbacks=[lgb.early_stopping(EARLY_STOPPING_ROUNDS, verbose=False)],
     )
     return booster.best_iteration
 
 
 def _grow(part: Part, data: TrainingData, parameters: Parameters, rounds: int) -> lgb.Booster:
-    rows = data.only(part.rows(data))
-    # a shop where nobody bought again has no amount to learn; any constant will do, since the chance is zero
-    rows = rows if len(rows) else data
-    return lgb.train(
-        _lightgbm_parameters(part, parameters, len(rows)),
-        _dataset(part, rows, parameters),
-        num_boost_round=rounds,
-    )
+    dataset = _dataset(part, data, parameters)
+    if dataset is None:
+        # a shop where nobody bought again has no amount to learn; any constant will do, since the chance is zero
+        dataset = lgb.Dataset(data.values, np.ones(len(data)), feature_name=list(data.names))
+    rules = _lightgbm_parameters(part.objective, parameters, int(part.rows(data).sum()))
+    return lgb.train(rules, dataset, num_boost_round=rounds)
 
 
 def _dataset(
     part: Part, data: TrainingData, parameters: Parameters, reference: lgb.Dataset | None = None
-) -> lgb.Dataset:
-    target = part.target(data, parameters)
-    if part.objective == "gamma":
-        target = np.maximum(target, 1e-6)
+) -> lgb.Dataset | None:
+    """What the part learns from; None where there is nothing. Ratios are taken over whole dates, before rows leave."""
+    rows = part.rows(data)
+    if not rows.any():
+        return None
+    target = part.target(data, ratio(data), parameters)[rows]
     return lgb.Dataset(
-        data.values,
-        target,
-        weight=part.weight(data),
+        data.values[rows],
+        np.maximum(target, 1e-6) if part.objective == "gamma" else target,
+        weight=part.weight(data)[rows],
         reference=reference,
         feature_name=list(data.names),
-        params={"min_data_in_bin": 3, "verbosity": -1},
+        params={"verbosity": -1},
     )
 
 
-def _lightgbm_parameters(part: Part, parameters: Parameters, rows: int) -> dict[str, Any]:
+def _lightgbm_parameters(objective: str, parameters: Parameters, rows: int) -> dict[str, Any]:
     """LightGBM's own parameters. One thread and fixed seeds, so that a fit can be repeated bit for bit."""
     return {
-        "objective": part.objective,
+        "objective": objective,
         "tweedie_variance_power": parameters.tweedie_power,
         "num_leaves": parameters.leaves,
         "learning_rate": parameters.learning_rate,
@@ -223,13 +251,14 @@ def _fit_line(data: TrainingData, parameters: Parameters) -> Line:
     """Ridge regression of the ratio on standardised features, medians for the missing, and a flag for each of them."""
     missing = np.isnan(data.values)
     medians = np.array(
-        [np.median(column[~gap]) if (~gap).any() else 0.0 for column, gap in _columns(data, missing)]
+        [np.median(column[~gap]) if not gap.all() else 0.0 for column, gap in zip(data.values.T, missing.T, strict=True)]
     )
-    filled = np.where(missing, medians, data.values)
-    inputs = np.column_stack([filled, missing])
+    inputs = np.column_stack([np.where(missing, medians, data.values), missing])
     spread = np.where(inputs.std(axis=0) > 0, inputs.std(axis=0), 1.0)
     model = Ridge(alpha=parameters.ridge_l2).fit(
-        (inputs - inputs.mean(axis=0)) / spread, _capped(data, parameters), sample_weight=_by_anchor(data)
+        (inputs - inputs.mean(axis=0)) / spread,
+        _capped(data, ratio(data), parameters),
+        sample_weight=_by_anchor(data),
     )
     coefficients = model.coef_ / spread
     count = len(data.names)
@@ -243,15 +272,8 @@ def _fit_line(data: TrainingData, parameters: Parameters) -> Line:
     )
 
 
-def _columns(data: TrainingData, missing: NDArray[np.bool_]) -> zip:
-    return zip(data.values.T, missing.T, strict=True)
-
-
 def _levelled(factors: tuple[Trees | Line, ...], data: TrainingData, terms: int) -> Term:
-    """The anchored term, weighted so that it alone would meet the total of the rows, divided by the number of terms."""
+    """The anchored term, weighted so that it alone keeps the rows' anchor total, divided by the number of terms."""
     unit = Term(1.0, factors, anchored=True)
-    total = predict(Recipe(data.names, ANCHOR, (Output("mean", (unit,)),)), data.values, data.anchor)[
-        "mean"
-    ].sum()
-    level = max(data.revenue.sum(), 0.0) / total if total > 0 else 1.0
-    return Term(float(level / terms), factors, anchored=True)
+    total = predict(Recipe(data.names, ANCHOR, (Output("mean", (unit,)),)), data.values, data.anchor)["mean"].sum()
+    return Term(float(data.anchor.sum() / total / terms) if total > 0 else 0.0, factors, anchored=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 
 from clv_ml import registry
+from clv_ml.btyd_fitting import fit_missing_dates
 from clv_ml.dbt_runner import run_dbt
 from clv_ml.errors import BuildError, HistoryError, InputError, ModelError, TrainingError
 from clv_ml.fitting import ModelType
@@ -86,8 +87,15 @@ def ingest_files(
 
 
 def build_features(settings: Settings) -> None:
-    """Everything up to the training rows; needs no model."""
-    run_dbt(settings, ["run", "--exclude", "customer_predictions+", "customer_drivers+"])
+    """
+    Everything up to the training rows; needs no model. The parameters of the probabilistic baselines are fitted between
+    two selections of dbt, for the grid dates that have none yet.
+    """
+    scoring = ["customer_predictions+", "customer_drivers+"]
+    run_dbt(settings, ["run", "--exclude", "fitted_dates+", *scoring])
+    with connect(settings, read_only=False) as connection:
+        fit_missing_dates(connection)
+    run_dbt(settings, ["run", "--select", "fitted_dates+", "--exclude", *scoring])
 
 
 def score(settings: Settings) -> ScoringResult:

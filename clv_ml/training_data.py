@@ -11,24 +11,16 @@ from clv_ml.errors import TrainingError, WarehouseError
 from clv_ml.settings import Settings
 
 ANCHOR = "anchor_value"
-# Columns of training_rows that are no feature: keys, answers, and the estimates that features are relative to.
-NOT_FEATURES = frozenset(
-    {
-        "as_of_date",
-        "label_revenue",
-        "label_purchases",
-        "is_trainable",
-        "persistence_value",
-        "empirical_bayes_value",
-        "simple_clv_estimate",
-        ANCHOR,
-    }
-)
 BASELINES = {
-    "simple": "simple_clv_estimate",
+    "simple": "simple_value",
     "persistence": "persistence_value",
     "empirical_bayes": "empirical_bayes_value",
+    "bgnbd": "bgnbd_value",
+    "paretonbd": "paretonbd_value",
+    "btyd": "btyd_value",
 }
+# Numbers of training_rows that are no feature: answers, and the estimates that features are relative to.
+NOT_FEATURES = {"label_revenue", "label_purchases", "simple_clv_estimate", ANCHOR, "probabilistic_value", *BASELINES.values()}
 TYPES = {"integer": pa.types.is_integer, "decimal": pa.types.is_decimal, "double": pa.types.is_floating}
 
 Array = NDArray[np.float64]

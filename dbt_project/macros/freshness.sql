@@ -30,10 +30,11 @@
 {%- endmacro %}
 
 {#- dbt asks this before every materialization. A dated table whose hash went stale rebuilds itself, under plain
-    `dbt run` too, and a change of columns never meets an old table. -#}
+    `dbt run` too, and a change of columns never meets an old table. A table of record (full_refresh: false, such as the
+    history of scores) is never rebuilt. -#}
 {% macro should_full_refresh() -%}
     {%- set asked = config.get("full_refresh") if config.get("full_refresh") is not none else flags.FULL_REFRESH -%}
-    {{ return(asked or holds_stale_dates()) }}
+    {{ return(asked or (config.get("full_refresh") is not false and holds_stale_dates())) }}
 {%- endmacro %}
 
 {#- A stored date that was built under other definitions; its columns may be others, so the table starts anew. -#}
@@ -52,7 +53,7 @@
 {%- endmacro %}
 
 {#- The table that lists a dated model's dates and the hash of each: as_of_dates, or what `meta.dates` names. -#}
-{% macro dates_table() -%} {{ return(ref(config.get("meta", {}).get("dates", "as_of_dates"))) }} {%- endmacro %}
+{% macro dates_table() -%} {{ return(ref((config.get("meta") or {}).get("dates", "as_of_dates"))) }} {%- endmacro %}
 
 {#- The dates that this run must compute for {{ this }}: all of them, or those it does not hold under today's hash.
     Rendered as literals, since a list of constants prunes the as-of joins below it and a subquery does not. -#}

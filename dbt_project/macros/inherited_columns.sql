@@ -31,7 +31,7 @@
 {%- endmacro %}
 
 {% macro get_assert_columns_equivalent(sql) -%}
-    {%- for parent in config.get("meta", {}).get("columns_of", []) -%}
+    {%- for parent in (config.get("meta") or {}).get("columns_of", []) -%}
         {%- do model["columns"].update(columns_of(parent)) -%}
     {%- endfor -%}
     {{ return(adapter.dispatch("get_assert_columns_equivalent", "dbt")(sql)) }}

@@ -28,6 +28,7 @@
 
         create table if not exists {{ target.schema }}.fitted_parameters (
             fitted_as_of date not null,
+            build_hash varchar not null,
             name varchar not null,
             parameter_value double not null
         );

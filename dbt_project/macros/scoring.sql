@@ -14,7 +14,7 @@
     cannot be used fails the run by name, or, with fallback_to_simple, says so in the rows. -#}
 {% macro scoring_plan() -%}
     {#- named before any early return, so that dbt sees the dependency while it parses -#}
-    {%- set tables = [ref("customer_features"), ref("customer_anchors")] -%}
+    {%- set tables = [ref("customer_features"), ref("customer_baselines"), ref("customer_anchors")] -%}
     {%- if not execute -%} {{ return({"method": "simple: no model", "model": none}) }} {%- endif -%}
     {%- if not setting("use_ml_clv") -%} {{ return({"method": "simple: model switched off", "model": none}) }} {%- endif -%}
     {%- set model = champion() -%}

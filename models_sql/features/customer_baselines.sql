@@ -1,7 +1,5 @@
 -- Grain: customer_id x as_of_date, for customers who ever bought. The baselines of record: estimates of the horizon's
 -- revenue by formula from what was known on the date. BTYD ones are NULL until their parameters were fitted.
-{{ config(meta={"dates": "fitted_dates"}) }}
-
 with
     purchases as (select * from {{ ref("customer_rfm") }} where {{ is_wanted("as_of_date") }} and total_purchases > 0),
 
@@ -155,6 +153,15 @@ with
             ) as gammagamma_order_value
         from estimated
         inner join fitted on fitted.as_of_date = estimated.as_of_date
+    ),
+
+    averaged as (
+        select
+            expected.*,
+            0.5E0
+            * (coalesce(bgnbd_purchases, paretonbd_purchases) + coalesce(paretonbd_purchases, bgnbd_purchases))
+            as btyd_purchases
+        from expected
     )
 
 select
@@ -165,7 +172,13 @@ select
     {{ money("expected.bayes_purchases * expected.bayes_order_value") }} as empirical_bayes_value,
     {{ money("expected.bgnbd_purchases * expected.gammagamma_order_value") }} as bgnbd_value,
     {{ money("expected.paretonbd_purchases * expected.gammagamma_order_value") }} as paretonbd_value,
+    {{ money("expected.btyd_purchases * expected.gammagamma_order_value") }} as btyd_value,
+    {{ money(
+        "coalesce("
+        ~ "expected.btyd_purchases * expected.gammagamma_order_value, expected.bayes_purchases * expected.bayes_order_value"
+        ~ ")"
+    ) }} as probabilistic_value,
     cast(expected.alive_probability as double) as alive_probability,
     expected.fitted_hash as build_hash
-from expected
+from averaged as expected
 inner join simple on simple.customer_id = expected.customer_id and simple.as_of_date = expected.as_of_date

@@ -6,7 +6,14 @@
 with
     dates as (select * from {{ ref("as_of_dates") }}),
 
-    parameters as (select * from {{ source("model", "fitted_parameters") }}),
+    -- a fit of features that have changed since is not used, nor one on less than twelve weeks of history: it converges,
+    -- and says little
+    parameters as (
+        select stored.*
+        from {{ source("model", "fitted_parameters") }} as stored
+        inner join dates on dates.as_of_date = stored.fitted_as_of and dates.build_hash = stored.build_hash
+        where dates.shop_age_days >= 84
+    ),
 
     newest as (
         select dates.as_of_date, max(parameters.fitted_as_of) as fitted_as_of

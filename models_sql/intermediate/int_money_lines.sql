@@ -22,7 +22,7 @@ with
         where event_type in ('purchase', 'refund')
     ),
 
-    -- First way: an order and the refunds that name it come to zero together.
+    -- A refund names its sale where it bears the number of an order that was known by then.
     orders as (
         select customer_id, order_id, min(known_at) as known_at, min(occurred_at) as ordered_at
         from lines
@@ -39,39 +39,7 @@ with
         left join orders on orders.customer_id = lines.customer_id and orders.order_id = lines.order_id
     ),
 
-    order_steps as (
-        select
-            customer_id,
-            order_id,
-            known_at,
-            sum(source_amount) as amount_change,
-            sum(case when names_its_sale then 1 else 0 end) as refund_count
-        from named_lines
-        where not is_refund or names_its_sale
-        group by customer_id, order_id, known_at
-    ),
-
-    order_balances as (
-        select
-            customer_id,
-            order_id,
-            known_at,
-            refund_count,
-            sum(amount_change) over (
-                partition by customer_id, order_id order by known_at
-                rows between unbounded preceding and current row
-            ) as balance
-        from order_steps
-    ),
-
-    cancelled_orders as (
-        select customer_id, order_id, min(known_at) as voided_at
-        from order_balances
-        where balance = 0 and refund_count > 0
-        group by customer_id, order_id
-    ),
-
-    -- Second way: a refund under a number of its own takes back the latest sale of the same customer, product, quantity
+    -- First way: a refund under a number of its own takes back the latest sale of the same customer, product, quantity
     -- and amount that is still open. Sales and refunds are opening and closing brackets; a pair shares its depth.
     brackets as (
         select
@@ -140,19 +108,75 @@ with
         where depth > 0
     ),
 
-    pairs as (
+    found as (
         select
-            neighbours.event_id as sale_id, neighbours.refund_id, neighbours.refunded_at, neighbours.occurred_at as sold_at
+            neighbours.event_id as sale_id,
+            neighbours.refund_id,
+            neighbours.refunded_at,
+            neighbours.occurred_at as sold_at,
+            lines.customer_id,
+            lines.order_id,
+            lines.source_amount
         from neighbours
         inner join lines on lines.event_id = neighbours.event_id
+        where not neighbours.is_refund and neighbours.refund_id is not null
+    ),
+
+    -- Second way: an order and the refunds that name it come to zero together, lines that are already paired left out.
+    changes as (
+        select customer_id, order_id, known_at, source_amount, case when names_its_sale then 1 else 0 end as named, 0 as paired
+        from named_lines
+        where not is_refund or names_its_sale
+        union all
+        select customer_id, order_id, refunded_at, -source_amount, 0 as named, 1 as paired
+        from found
+    ),
+
+    order_steps as (
+        select
+            customer_id,
+            order_id,
+            known_at,
+            sum(source_amount) as amount_change,
+            sum(named) as named_count,
+            sum(named + paired) as refund_count
+        from changes
+        group by customer_id, order_id, known_at
+    ),
+
+    order_balances as (
+        select
+            customer_id,
+            order_id,
+            known_at,
+            refund_count,
+            sum(named_count) over (
+                partition by customer_id, order_id order by known_at
+                rows between unbounded preceding and current row
+            ) as named_so_far,
+            sum(amount_change) over (
+                partition by customer_id, order_id order by known_at
+                rows between unbounded preceding and current row
+            ) as balance
+        from order_steps
+    ),
+
+    cancelled_orders as (
+        select customer_id, order_id, min(known_at) as voided_at
+        from order_balances
+        where balance = 0 and refund_count > 0 and named_so_far > 0
+        group by customer_id, order_id
+    ),
+
+    -- what an order's cancellation took back cannot be taken back again
+    pairs as (
+        select found.sale_id, found.refund_id, found.refunded_at, found.sold_at
+        from found
         left join
             cancelled_orders
-            on cancelled_orders.customer_id = lines.customer_id
-            and cancelled_orders.order_id = lines.order_id
-        where
-            not neighbours.is_refund
-            and neighbours.refund_id is not null
-            and (cancelled_orders.voided_at is null or cancelled_orders.voided_at > neighbours.refunded_at)
+            on cancelled_orders.customer_id = found.customer_id
+            and cancelled_orders.order_id = found.order_id
+        where cancelled_orders.voided_at is null or cancelled_orders.voided_at >= found.refunded_at
     )
 
 select

@@ -1,9 +1,10 @@
--- Grain: one row, or none for a shop without events: the scoring date, and the day the shop's history begins.
+-- Grain: one row, or none for a shop without events: the scoring date, and the day from which anything was known. A late
+-- record of an older time does not move that day, or it would change the dates and features before it arrived.
 {{ config(materialized="view") }}
 
 with
     shop as (
-        select cast(min(occurred_at) as date) as opened_on, cast(max(occurred_at) as date) as newest_on
+        select cast(min(known_at) as date) as opened_on, cast(max(occurred_at) as date) as newest_on
         from {{ ref("int_events") }}
     )
 

@@ -6,6 +6,8 @@ with
 
     features as (select * from {{ ref("customer_features") }}),
 
+    baselines as (select * from {{ ref("customer_baselines") }}),
+
     anchors as (select * from {{ ref("customer_anchors") }}),
 
     labels as (select * from {{ ref("customer_labels") }})
@@ -14,6 +16,7 @@ select
     features.customer_id,
     features.as_of_date,
     {{ feature_columns("customer_features", "features") }}
+    {{ feature_columns("customer_baselines", "baselines") }}
     {{ feature_columns("customer_anchors", "anchors") }}
     labels.label_revenue,
     labels.label_purchases,
@@ -23,6 +26,8 @@ select
     >= {{ setting("min_history_days") }} as is_trainable,
     features.build_hash
 from features
+inner join
+    baselines on baselines.customer_id = features.customer_id and baselines.as_of_date = features.as_of_date
 inner join anchors on anchors.customer_id = features.customer_id and anchors.as_of_date = features.as_of_date
 inner join labels on labels.customer_id = features.customer_id and labels.as_of_date = features.as_of_date
 inner join dates on dates.as_of_date = features.as_of_date

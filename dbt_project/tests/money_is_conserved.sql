@@ -1,0 +1,35 @@
+-- Fails where money got lost or was counted twice: what stands today (orders and refunds) and what was voided must make
+-- all that was delivered, and what was voided must come to zero in the currency that it was paid in.
+with
+    events as (select * from {{ ref("int_events") }} where event_type in ('purchase', 'refund')),
+
+    lines as (select * from {{ ref("int_money_lines") }}),
+
+    entries as (
+        select customer_id, amount as delivered, 0 as accounted
+        from events
+        union all
+        select customer_id, 0 as delivered, order_value as accounted
+        from {{ ref("int_orders") }}
+        where known_until is null
+        union all
+        select customer_id, 0 as delivered, refund_amount as accounted
+        from {{ ref("int_refunds") }}
+        where known_until is null
+        union all
+        select customer_id, 0 as delivered, amount as accounted
+        from lines
+        where voided_at is not null
+    )
+
+select customer_id, cast(null as string) as currency, sum(delivered) - sum(accounted) as difference
+from entries
+group by customer_id
+having sum(delivered) <> sum(accounted)
+union all
+select events.customer_id, events.currency, sum(events.source_amount) as difference
+from lines
+inner join events on events.event_id = lines.event_id
+where lines.voided_at is not null
+group by events.customer_id, events.currency
+having sum(events.source_amount) <> 0

@@ -1,0 +1,107 @@
+"""What the end-to-end tests share: one copy of the project, and shops that are built once and copied by each test."""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from shops import ROOT as PROJECT_ROOT
+from shops import Event, add_events, copied, copy_project, settings_for
+
+from clv_ml import pipeline
+from clv_ml.settings import Settings
+from clv_ml.simulator import Shop, write_simulation
+from clv_ml.training import train
+
+SIMULATED = Shop(customers=250, seed=3, start=date(2024, 1, 1), end=date(2024, 10, 16))
+
+OpenShop = Callable[..., Settings]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet_dbt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keeps dbt's artefacts and logs out of the project, and the environment as it was."""
+    folder = tmp_path_factory.mktemp("dbt")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DBT_TARGET_PATH", str(folder / "target"))
+        patch.setenv("DBT_LOG_PATH", str(folder / "logs"))
+        patch.setenv("CLV_WAREHOUSE", "warehouse/clv.duckdb")
+        patch.setenv("CLV_MODELS", "models")
+        yield
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's dbt files, copied once: nothing that happens to the originals disturbs a run."""
+    return copy_project(PROJECT_ROOT, tmp_path_factory.mktemp("copy") / "project")
+
+
+@pytest.fixture
+def own_project(project: Path, tmp_path: Path) -> Path:
+    """A copy of the project that the test may edit."""
+    return copy_project(project, tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def empty_shop(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Settings:
+    """A warehouse with the raw tables and nothing in them. Copy it, do not change it."""
+    settings = settings_for(tmp_path_factory.mktemp("empty"), project)
+    pipeline.prepare(settings)
+    return settings
+
+
+@pytest.fixture
+def open_shop(empty_shop: Settings, tmp_path: Path) -> OpenShop:
+    """Makes a warehouse with these events; keywords are dbt vars, ``name`` tells several shops of a test apart."""
+
+    def make(events: Iterable[Event] = (), name: str = "shop", **values: Any) -> Settings:
+        places = copied(empty_shop, tmp_path / name)
+        settings = settings_for(tmp_path / name, empty_shop.project, **values)
+        assert settings.warehouse == places.warehouse
+        events = list(events)
+        if events:
+            add_events(settings, events)
+        return settings
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def simulated_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The feed of a small simulated shop with refunds, currencies, merges, late records and dirt."""
+    folder = tmp_path_factory.mktemp("simulated")
+    write_simulation(SIMULATED, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def simulated(
+    empty_shop: Settings, tmp_path_factory: pytest.TempPathFactory, simulated_files: Path
+) -> Settings:
+    """The simulated shop, ingested and with its features built; no model. Copy it, do not change it."""
+    settings = copied(empty_shop, tmp_path_factory.mktemp("built"))
+    pipeline.ingest_files(settings, "simulator", data_dir=simulated_files)
+    pipeline.build_features(settings)
+    return settings
+
+
+@pytest.fixture(scope="session")
+def trained(simulated: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The simulated shop with a champion, scored. Copy it, do not change it."""
+    settings = copied(simulated, tmp_path_factory.mktemp("trained"))
+    train(settings)
+    pipeline.score(settings)
+    return settings
+
+
+@pytest.fixture
+def simulated_copy(simulated: Settings, tmp_path: Path) -> Settings:
+    """The simulated shop, for the test alone."""
+    return copied(simulated, tmp_path / "simulated")
+
+
+@pytest.fixture
+def trained_copy(trained: Settings, tmp_path: Path) -> Settings:
+    """The trained shop, for the test alone."""
+    return copied(trained, tmp_path / "trained")

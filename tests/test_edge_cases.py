@@ -1,0 +1,365 @@
+"""Customers and shops at the edges: each has a stated outcome, by hand-worked rows."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from shops import (
+    Event,
+    add_events,
+    add_merges,
+    all_contents,
+    build,
+    copied,
+    day,
+    feature_rows,
+    one,
+    purchase,
+    query,
+    refund,
+    refused_by,
+    regular_shop,
+    visit,
+    with_vars,
+)
+
+from clv_ml import pipeline
+from clv_ml.errors import BuildError, HistoryError
+from clv_ml.settings import Settings
+from clv_ml.training import TrainingResult, train
+
+OpenShop = Callable[..., Settings]
+MONTH = 30.436875
+AS_OF = 200  # day number of the scoring date of the shop of oddities
+UNICODE = "Ωμέγα 客户 'o\"brien' 🛒"
+NFC, NFD = "Zoë", "Zoe\u0308"
+
+
+def _oddities() -> list[Event]:
+    """A shop with one customer of every odd kind; the newest event, on day 199, makes day 200 the scoring date."""
+    return [
+        visit("looker", 150),
+        purchase("once", 100, 30),
+        purchase("twin", 120.5, 10, order="t1"),
+        purchase("twin", 120.5, 20, order="t2"),
+        purchase("veteran", -3650, 10),
+        purchase("veteran", 190, 10),
+        purchase("over-refunded", 110, 10, order="r1"),
+        refund("over-refunded", 130, -25, order="r1"),
+        refund("refund-only", 140, -40),
+        purchase("cancelled", 105, 99, order="k1"),
+        refund("cancelled", 106, -99, order="k1"),
+        purchase("old", 90, 5),
+        purchase("middle", 95, 6),
+        purchase("final", 99, 7),
+        purchase(UNICODE, 100, 11),
+        purchase(NFC, 100, 12),
+        purchase(NFD, 100, 13),
+        purchase("regular", 99, 8),
+        purchase("regular", 199, 8),
+        purchase("abroad", 100, 10),
+        purchase("abroad", 101, 99, currency="USD"),
+        purchase("on the edge", AS_OF - 90, 1),
+        purchase("on the edge", day(AS_OF - 90) - timedelta(seconds=1), 10),
+        purchase("on the edge", day(AS_OF) - timedelta(seconds=1), 100),
+    ]
+
+
+@pytest.fixture(scope="module")
+def oddities(empty_shop: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The shop of oddities, built; `old` became `middle`, and `middle` became `final`."""
+    settings = copied(empty_shop, tmp_path_factory.mktemp("oddities"))
+    add_events(settings, _oddities())
+    add_merges(settings, ("old", "middle"), ("middle", "final"))
+    build(settings)
+    return settings
+
+
+def _profile(settings: Settings, customer: str) -> dict[str, object]:
+    columns = (
+        "total_purchases, total_revenue, days_since_last_purchase, avg_order_value, refund_rate, interval_mean_days, "
+        "interval_std_days, interval_cv, behavior_type, tenure_days, churn_risk_score, clv_estimate, clv_method"
+    )
+    quoted = customer.replace("'", "''")
+    rows = query(settings, f"select {columns} from customer_clv where customer_id = '{quoted}'")
+    assert len(rows) == 1, f"{customer} has {len(rows)} rows"
+    return dict(zip(columns.split(", "), rows[0], strict=True))
+
+
+def test_a_customer_without_a_purchase_stays_and_says_so(oddities: Settings):
+    """
+    Who only looked has a row: no purchases, NULL where nothing is defined, an estimate of 0 by method no_purchase.
+    """
+    found = _profile(oddities, "looker")
+
+    assert (found["total_purchases"], found["total_revenue"], found["clv_estimate"]) == (0, 0, 0)
+    assert found["days_since_last_purchase"] is None
+    assert found["avg_order_value"] is None
+    assert (found["behavior_type"], found["clv_method"]) == ("new", "no_purchase")
+
+
+def test_one_purchase_has_no_interval(oddities: Settings):
+    """
+    One sale of 30 a hundred days ago: no interval, one_time, and the simple formula worked by hand.
+    """
+    found = _profile(oddities, "once")
+
+    assert (found["total_purchases"], found["total_revenue"], found["days_since_last_purchase"]) == (
+        1,
+        30,
+        100,
+    )
+    assert found["interval_mean_days"] is None
+    assert found["churn_risk_score"] is None
+    assert found["behavior_type"] == "one_time"
+    assert float(found["clv_estimate"]) == round(1 / (100 / MONTH) * 30 * 60 / MONTH, 2)
+    assert found["clv_method"] == "simple: no model"
+
+
+def test_two_purchases_at_one_instant_are_two_orders_without_a_gap(oddities: Settings):
+    """
+    They count as two and add up, but no interval lies between them; the type falls to irregular, as NULL CV does.
+    """
+    found = _profile(oddities, "twin")
+
+    assert (found["total_purchases"], found["total_revenue"]) == (2, 30)
+    assert found["interval_mean_days"] is None
+    assert found["interval_cv"] is None
+    assert found["behavior_type"] == "irregular"
+
+
+def test_a_very_long_tenure_is_counted_in_full(oddities: Settings):
+    """
+    Ten years between two purchases: one interval of 3,840 days, and a grid that reaches back as far.
+    """
+    found = _profile(oddities, "veteran")
+
+    assert found["tenure_days"] == 3850
+    assert found["interval_mean_days"] == 3840.0
+    assert found["interval_std_days"] is None
+    assert found["behavior_type"] == "long_cycle"
+    assert one(oddities, "select count(*) from as_of_dates where is_grid") >= 125
+
+
+def test_a_refund_larger_than_its_sale_leaves_negative_revenue(oddities: Settings):
+    """
+    10 bought, 25 given back: the sale stands, revenue is -15, and no estimate is below zero.
+    """
+    found = _profile(oddities, "over-refunded")
+
+    assert (found["total_purchases"], found["total_revenue"], found["refund_rate"]) == (1, -15, 2.5)
+    assert one(oddities, "select min(anchor_value) > 0 from customer_anchors")
+    assert one(oddities, "select count(*) from customer_clv where clv_estimate is null") == 0
+
+
+def test_a_refund_without_a_sale_counts_as_money_only(oddities: Settings):
+    """
+    No purchase, -40 of revenue, no rate of refunds, method no_purchase.
+    """
+    found = _profile(oddities, "refund-only")
+
+    assert (found["total_purchases"], found["total_revenue"], found["refund_rate"]) == (0, -40, None)
+    assert found["clv_method"] == "no_purchase"
+
+
+def test_a_sale_cancelled_in_full_never_was_afterwards_but_was_before(oddities: Settings):
+    """
+    The order counts on no later date; on a date between sale and cancellation it would have.
+    """
+    found = _profile(oddities, "cancelled")
+
+    assert (found["total_purchases"], found["total_revenue"]) == (0, 0)
+    assert found["clv_method"] == "no_purchase"
+
+
+def test_merged_customers_are_one_person_on_every_date(oddities: Settings):
+    """
+    A chain of two merges ends at the last number, which has all three purchases, in the past too.
+    """
+    found = _profile(oddities, "final")
+    replaced = "select count(*) from customer_features where customer_id in ('old', 'middle')"
+    past = "select total_purchases from customer_features where customer_id = 'final' and as_of_date = '2024-05-01'"
+
+    assert (found["total_purchases"], found["total_revenue"]) == (3, 18)
+    assert one(oddities, replaced) == 0
+    assert one(oddities, past) == 3
+
+
+def test_ids_may_hold_any_text(oddities: Settings):
+    """
+    Quotes, signs of any script and emoji pass unchanged; two spellings of one name in bytes are two customers.
+    """
+    assert _profile(oddities, UNICODE)["total_revenue"] == 11
+    assert _profile(oddities, NFC)["total_revenue"] == 12
+    assert _profile(oddities, NFD)["total_revenue"] == 13
+
+
+def test_a_customer_untouched_by_oddities_is_plain(oddities: Settings):
+    """
+    Two sales a hundred days apart: one interval, overdue by a hundredth of it, hand-worked.
+    """
+    found = _profile(oddities, "regular")
+
+    assert (found["total_purchases"], found["total_revenue"], found["interval_mean_days"]) == (2, 16, 100.0)
+    assert found["churn_risk_score"] == pytest.approx(0.01 / 1.01, rel=1e-12)
+
+
+def test_a_cycle_of_ids_is_refused_by_name_and_changes_nothing_downstream(open_shop: OpenShop):
+    """
+    a -> b -> c -> a: the run fails, names them, and every feature, prediction and mart stands as it was.
+    """
+    settings = open_shop([purchase(name, 50 + number, 10) for number, name in enumerate("abcd")])
+    build(settings)
+    before = all_contents(settings) | {"clv": _clv(settings)}
+    add_merges(settings, ("a", "b"), ("b", "c"), ("c", "a"))
+
+    with pytest.raises(BuildError, match=r"id history never ends.*'a'.*'b'.*'c'"):
+        build(settings)
+
+    assert all_contents(settings) | {"clv": _clv(settings)} == before
+
+
+def test_a_number_merged_into_itself_is_no_cycle(open_shop: OpenShop):
+    """
+    A row that replaces a number by itself says nothing and is ignored.
+    """
+    settings = open_shop([purchase("a", 50, 10)])
+    add_merges(settings, ("a", "a"))
+
+    build(settings)
+
+    assert one(settings, "select total_revenue from customer_clv where customer_id = 'a'") == 10
+
+
+def _clv(settings: Settings) -> list[str]:
+    return [str(row) for row in query(settings, "select * from customer_clv order by customer_id")]
+
+
+def test_a_shop_of_one_customer_works(open_shop: OpenShop):
+    """
+    One customer: scored by the simple formula, finite everywhere; training says what is lacking.
+    """
+    settings = open_shop([purchase("only", number, 10) for number in range(0, 400, 15)])
+
+    result = pipeline.run(settings)
+
+    assert result.scoring.methods == {"simple: no model": 1}
+    assert one(settings, "select isfinite(anchor_value::double) from customer_anchors limit 1")
+    assert result.training is None
+    assert "No model was trained" in result.warnings[0]
+
+
+def test_a_shop_of_one_time_buyers_works(open_shop: OpenShop):
+    """
+    Nobody ever comes back, so there is no spend to learn: everyone has an estimate all the same, from a model or, with a
+    warning, from the simple formula.
+    """
+    settings = open_shop([purchase(f"c{number:03}", number + 0.5, 10 + number % 9) for number in range(330)])
+
+    result = pipeline.run(settings)
+
+    assert result.scoring.customers == 330
+    if result.training is None:
+        assert "No model was trained" in result.warnings[0]
+        assert result.scoring.methods == {"simple: no model": 330}
+    else:
+        assert result.scoring.methods == {"model": 330}
+
+
+def test_history_shorter_than_the_horizon_is_explained(open_shop: OpenShop):
+    """
+    The error names the days needed, the days there are and the longest horizon that works; one day more does not.
+    """
+    settings = open_shop(regular_shop(customers=40, days=260, every=12), horizon_days=365)
+    pipeline.build_features(settings)
+    there = one(settings, "select shop_age_days from as_of_dates where is_scoring_date")
+
+    with pytest.raises(HistoryError) as caught:
+        train(settings)
+
+    message = refused_by(caught.value)
+    assert "horizon of 365 days" in message
+    assert f"there are {there}." in message
+    needed = int(message.split("needs up to ")[1].split(" days")[0])
+    assert needed >= 2 * 365
+    longest = int(message.split("longest horizon that works is ")[1].split(" days")[0])
+    assert 0 < longest < there
+    with pytest.raises(HistoryError):
+        _build_and_train(settings, longest + 1)
+    assert _build_and_train(settings, longest).is_champion
+
+
+def _build_and_train(settings: Settings, horizon: int) -> TrainingResult:
+    changed = with_vars(settings, horizon_days=horizon)
+    pipeline.build_features(changed)
+    return train(changed)
+
+
+def test_history_too_short_for_any_horizon_still_scores(open_shop: OpenShop):
+    """
+    Three weeks old: training says that no horizon works, and the run scores by the simple formula with a warning.
+    """
+    settings = open_shop(regular_shop(customers=5, days=21, every=7))
+
+    result = pipeline.run(settings)
+
+    assert result.training is None
+    assert "No horizon works yet" in result.warnings[0]
+    assert set(result.scoring.methods) == {"simple: no model"}
+
+
+def test_an_empty_warehouse_cannot_be_trained_on(open_shop: OpenShop):
+    """
+    The error says that there are no events and what to do.
+    """
+    settings = open_shop()
+    pipeline.build_features(settings)
+
+    with pytest.raises(HistoryError, match=r"holds no events\. Load some first"):
+        train(settings)
+
+
+def test_without_behavioural_events_engagement_is_null_and_all_else_works(open_shop: OpenShop):
+    """
+    A shop that tracks nothing but sales: engagement is NULL, never 0, for everyone; the model trains and scores.
+    """
+    settings = open_shop(regular_shop())
+
+    result = pipeline.run(settings)
+
+    columns = (
+        "total_sessions, total_page_views, cart_abandonment_rate, items_per_session, revenue_per_session, "
+        "purchase_per_session, pages_per_purchase"
+    )
+    anything = f"select count(*) from customer_engagement where coalesce({columns}) is not null"
+    assert one(settings, anything) == 0
+    assert set(result.scoring.methods) == {"model"}
+
+
+def test_a_shop_that_tracks_has_zero_for_who_never_came(oddities: Settings):
+    """
+    Where sessions are tracked, a customer without one has 0 sessions, and NULL for ratios over them; page views, which
+    nobody has, are NULL for all.
+    """
+    columns = "total_sessions, purchase_per_session, total_page_views"
+
+    assert feature_rows(oddities, "looker", columns) == [(1, 0.0, None)]
+    assert feature_rows(oddities, "once", columns) == [(0, None, None)]
+
+
+def test_money_without_a_rate_is_left_aside_until_one_comes(oddities: Settings):
+    """
+    A sale in a currency without a rate is summed nowhere; nor does it stop the others.
+    """
+    assert feature_rows(oddities, "abroad", "total_purchases, total_revenue") == [(1, Decimal("10.00"))]
+    assert one(oddities, "select count(*) from int_unconverted_events") == 1
+
+
+def test_window_edges_are_half_open(oddities: Settings):
+    """
+    A sale exactly 90 days before the date is inside, a second earlier outside; one a second before the date is inside.
+    """
+    columns = "purchase_count_90d, revenue_90d, total_revenue"
+
+    assert feature_rows(oddities, "on the edge", columns) == [(2, 101, 111)]

@@ -1,0 +1,141 @@
+"""Settings stand once, in dbt_project.yml; whatever lies over them is checked by name, type and range."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+import yaml
+from shops import ROOT, edit
+
+from clv_ml.dbt_runner import run_dbt
+from clv_ml.errors import BuildError, SettingsError
+from clv_ml.settings import Settings, find_project, load_settings, parse_vars, vars_as_json
+
+
+def test_defaults_are_those_of_the_project_file(project: Path):
+    """
+    Nothing is repeated in Python: every var it reads has the file's value.
+    """
+    declared = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
+
+    found = load_settings(project=project).vars.model_dump()
+
+    assert found.pop("as_of_date") is None
+    for name, value in found.items():
+        assert value == (tuple(declared[name]) if isinstance(declared[name], list) else declared[name]), name
+
+
+def test_an_override_reaches_python_and_dbt(project: Path):
+    """
+    One value for both: typed for Python, as JSON for dbt's ``--vars``.
+    """
+    settings = load_settings({"horizon_days": 90, "as_of_date": "2024-05-01"}, project)
+
+    assert (settings.vars.horizon_days, settings.vars.as_of_date) == (90, date(2024, 5, 1))
+    assert yaml.safe_load(vars_as_json(settings)) == {"horizon_days": 90, "as_of_date": "2024-05-01"}
+
+
+def test_an_unknown_setting_is_refused_with_the_known_ones(project: Path):
+    """
+    A misspelt name does not pass silently.
+    """
+    with pytest.raises(SettingsError, match=r"Unknown setting 'horizon_day'.*horizon_days"):
+        load_settings({"horizon_day": 90}, project)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("horizon_days", 0),
+        ("horizon_days", "many"),
+        ("horizon_days", -365),
+        ("label_maturity_days", -1),
+        ("reporting_currency", "pounds"),
+        ("as_of_date", "tomorrow"),
+        ("as_of_date", "2024-02-30"),
+        ("interval_coverage", 1.5),
+        ("raw_schema", "raw; drop schema raw"),
+        ("fallback_to_simple", "perhaps"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused_by_name(project: Path, name: str, value: object):
+    """
+    Before anything is run, with the setting's name in the message.
+    """
+    with pytest.raises(SettingsError, match=name):
+        load_settings({name: value}, project)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("store_timezone", "UTC'; drop table raw.events; --"),
+        ("model_version", "x' or 'a' = 'a"),
+        ("feature_groups", "rfm"),
+        ("seasonality_period_days", "365 + 1"),
+        ("long_cycle_cv", "1.0) or (true"),
+    ],
+)
+def test_dbt_refuses_a_crafted_value(empty_shop: Settings, project: Path, name: str, value: object):
+    """
+    What Python does not read is checked where SQL reads it: no text of a setting reaches a statement.
+    """
+    crafted = empty_shop.model_copy(update={"overrides": {name: value}})
+
+    with pytest.raises(BuildError, match=f"Setting '{name}' must be of kind"):
+        run_dbt(
+            crafted,
+            ["run", "--select", "customer_seasonality", "customer_behavior", "customer_clv", "as_of_dates"],
+        )
+
+
+@pytest.mark.parametrize("text", ["{horizon_days: 90", "90", "[a, b]", "just words"])
+def test_vars_that_are_no_mapping_are_refused(text: str):
+    """
+    The message shows how to write them.
+    """
+    with pytest.raises(SettingsError, match=r"Write it as dbt does"):
+        parse_vars(text)
+
+
+def test_vars_may_be_yaml_or_json():
+    """
+    As dbt takes them; a YAML date becomes text again, nothing at all is no setting.
+    """
+    assert parse_vars("{as_of_date: 2024-05-01, horizon_days: 90}") == {
+        "as_of_date": "2024-05-01",
+        "horizon_days": 90,
+    }
+    assert parse_vars('{"use_ml_clv": false}') == {"use_ml_clv": False}
+    assert parse_vars("") == {}
+
+
+def test_places_come_from_the_environment(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """
+    CLV_WAREHOUSE and CLV_MODELS name the file and the folder; a relative one lies in the project.
+    """
+    monkeypatch.setenv("CLV_WAREHOUSE", str(tmp_path / "other.duckdb"))
+    monkeypatch.setenv("CLV_MODELS", "shelf")
+
+    settings = load_settings(project=project)
+
+    assert settings.warehouse == tmp_path / "other.duckdb"
+    assert settings.models == project / "shelf"
+
+
+def test_the_project_is_found_from_a_folder_inside_it(project: Path, monkeypatch: pytest.MonkeyPatch):
+    """
+    From anywhere below, as dbt and git do.
+    """
+    monkeypatch.chdir(project / "models_sql" / "features")
+
+    assert find_project() == project
+
+
+def test_the_project_file_is_the_truth_for_a_run(own_project: Path):
+    """
+    Editing a var in dbt_project.yml is all it takes.
+    """
+    edit(own_project, "dbt_project.yml", "horizon_days: 365", "horizon_days: 45")
+
+    assert load_settings(project=own_project).vars.horizon_days == 45
