@@ -6,18 +6,21 @@ difference to each baseline has a bootstrap interval over customers (a customer'
 overlap in time and are not independent, so the interval speaks of other customers, not of other years.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from clv_ml.calibration import Held, calibrate
 from clv_ml.errors import HistoryError
-from clv_ml.fitting import Parameters, fit_plain, fit_recipe
+from clv_ml.fitting import Parameters, fit_churn, fit_hurdle, fit_plain, fit_recipe, with_calibrated_churn
 from clv_ml.metrics import HIGHER_IS_BETTER, METRICS, Array
 from clv_ml.parity import predict
+from clv_ml.selection import choose_form, mean_in_form
 from clv_ml.settings import Settings
+from clv_ml.training import Shop, churn_metrics, interval_metrics, read_shop
 from clv_ml.training_data import TrainingData, read_training_rows
 from clv_ml.warehouse import connect
 
@@ -30,11 +33,16 @@ COMPARED = ("r2", "nmae", "spearman", "gini", "top_decile_lift", "bias", "decile
 
 @dataclass(frozen=True)
 class Origin:
-    """One origin: the rows predicted, and each estimator's prediction, shape (n,)."""
+    """
+    One origin: the rows predicted, each estimator's prediction, shape (n,), how intervals, confidence and chance of churn
+    held, and the form of the model that would have been published.
+    """
 
     as_of: np.datetime64
     rows: TrainingData
     predicted: Mapping[str, Array]
+    held_up: Mapping[str, float]
+    form: str
 
 
 @dataclass(frozen=True)
@@ -68,8 +76,22 @@ class BacktestResult:
 
     horizon_days: int
     origins: tuple[str, ...]
+    forms: tuple[str, ...]
     metrics: pa.Table
     comparisons: tuple[Comparison, ...]
+
+    def averages(self) -> dict[str, dict[str, float]]:
+        """Each estimator's metrics on all customers, averaged over the origins that have them."""
+        found: dict[str, dict[str, list[float]]] = {}
+        for row in self.metrics.to_pylist():
+            if row["segment"] == "all" and np.isfinite(row["metric_value"]):
+                found.setdefault(row["estimator"], {}).setdefault(row["metric"], []).append(
+                    row["metric_value"]
+                )
+        return {
+            estimator: {metric: float(np.mean(values)) for metric, values in metrics.items()}
+            for estimator, metrics in found.items()
+        }
 
 
 def backtest(settings: Settings, origins: int = 4) -> BacktestResult:
@@ -81,10 +103,12 @@ def backtest(settings: Settings, origins: int = 4) -> BacktestResult:
     """
     with connect(settings) as connection:
         data = read_training_rows(connection, settings)
-    ran = [_run_origin(data, day, settings) for day in choose_origins(data, settings, origins)]
+        shop = read_shop(connection)
+    ran = [_run_origin(data, shop, day, settings) for day in choose_origins(data, settings, origins)]
     result = BacktestResult(
         horizon_days=settings.vars.horizon_days,
         origins=tuple(str(origin.as_of) for origin in ran),
+        forms=tuple(origin.form for origin in ran),
         metrics=_metric_table(ran),
         comparisons=_compare(ran),
     )
@@ -95,7 +119,9 @@ def backtest(settings: Settings, origins: int = 4) -> BacktestResult:
         connection.begin()
         for table, new in (("backtest_metrics", "new_metrics"), ("backtest_predictions", "new_predictions")):
             connection.execute(f"delete from {table}")
-            connection.execute(f"insert into {table} by name select * from {new}")
+            connection.execute(
+                f"insert into {table} by name select * replace (cast(origin as date) as origin) from {new}"
+            )
         connection.commit()
     return result
 
@@ -117,20 +143,44 @@ def _label_ends(days: NDArray[np.datetime64], settings: Settings) -> NDArray[np.
     return days + np.timedelta64(settings.vars.horizon_days + settings.vars.label_maturity_days, "D")
 
 
-def _run_origin(data: TrainingData, day: np.datetime64, settings: Settings) -> Origin:
-    known = data.only(data.trainable & (_label_ends(data.as_of, settings) <= day))
+def _run_origin(data: TrainingData, shop: Shop, day: np.datetime64, settings: Settings) -> Origin:
+    """
+    What would have been published at the date: form, intervals and chance of churn are taken from the last date whose
+    label was final, predicted by a fit that ended before it.
+    """
+    ends = _label_ends(data.as_of, settings)
+    known = data.only(data.trainable & (ends <= day))
+    last = known.as_of.max()
+    later = known.only(known.as_of == last)
+    earlier = known.only(_label_ends(known.as_of, settings) <= last)
+    earlier = earlier if len(earlier) else known.only(known.as_of < last)
+    early = fit_recipe(earlier, later.customers, "lightgbm")
+    early_said = predict(early, later.values, later.anchor)["clv_predicted"]
+    form = choose_form(later, early_said).form
+    held = Held(later, mean_in_form(early, form, later))
+    calibration = calibrate(
+        [held], shop.level_log_sd(day), settings.vars.interval_coverage, settings.vars.confidence_floor
+    )
+
     rows = data.only(data.as_of == day)
-    recipe = fit_recipe(known, "lightgbm", None, Parameters())
+    recipe = with_calibrated_churn(fit_recipe(known, rows.customers, "lightgbm"), *fit_churn(early, later))
     ours = predict(recipe, rows.values, rows.anchor)
-    line = predict(fit_recipe(known, "ridge", None, Parameters()), rows.values, rows.anchor)
+    line = predict(fit_recipe(known, rows.customers, "ridge"), rows.values, rows.anchor)
+    mean = mean_in_form(recipe, form, rows)
+    baselines = {name: values for name, values in rows.baselines.items() if np.isfinite(values).all()}
     predicted = {
-        "model": ours["clv_predicted"],
+        "model": mean,
         "typical": ours["clv_typical"],
         "ridge": line["clv_predicted"],
         "plain_lightgbm": fit_plain(known, Parameters())(rows),
-        **rows.baselines,
+        "lognormal_hurdle": fit_hurdle(known, Parameters())(rows),
+        **baselines,
     }
-    return Origin(day, rows, predicted)
+    held_up = {
+        **interval_metrics(calibration, rows, mean),
+        **{f"churn_{name}": value for name, value in churn_metrics(rows, ours["churn_probability"]).items()},
+    }
+    return Origin(day, rows, predicted, held_up, form)
 
 
 def _segments(rows: TrainingData) -> dict[str, NDArray[np.bool_]]:
@@ -143,15 +193,28 @@ def _segments(rows: TrainingData) -> dict[str, NDArray[np.bool_]]:
 
 def _metric_table(origins: Sequence[Origin]) -> pa.Table:
     found = [
-        (str(origin.as_of), segment, estimator, metric, measure(origin.rows.revenue[mask], predicted[mask]), int(mask.sum()))
+        (
+            str(origin.as_of),
+            segment,
+            estimator,
+            metric,
+            measure(origin.rows.revenue[mask], predicted[mask]),
+            int(mask.sum()),
+        )
         for origin in origins
         for segment, mask in _segments(origin.rows).items()
         if mask.any()
         for estimator, predicted in origin.predicted.items()
         for metric, measure in METRICS.items()
+    ] + [
+        (str(origin.as_of), "all", "model", metric, value, len(origin.rows))
+        for origin in origins
+        for metric, value in origin.held_up.items()
     ]
     names = ("origin", "segment", "estimator", "metric", "metric_value", "customers")
-    return pa.table({name: list(column) for name, column in zip(names, zip(*found, strict=True), strict=True)})
+    return pa.table(
+        {name: list(column) for name, column in zip(names, zip(*found, strict=True), strict=True)}
+    )
 
 
 def _prediction_table(origins: Sequence[Origin]) -> pa.Table:
@@ -172,7 +235,10 @@ def _prediction_table(origins: Sequence[Origin]) -> pa.Table:
 
 
 def _compare(origins: Sequence[Origin]) -> tuple[Comparison, ...]:
-    rivals = tuple(name for name in origins[0].predicted if name not in ("model", "typical", "ridge"))
+    everywhere = set.intersection(*(set(origin.predicted) for origin in origins))
+    rivals = tuple(
+        name for name in origins[-1].predicted if name in everywhere - {"model", "typical", "ridge"}
+    )
     draws = list(_draws(origins))
     found = [_comparison(metric, origins, rivals, draws) for metric in COMPARED]
     order = np.argsort([comparison.p_value for comparison in found])
@@ -181,7 +247,8 @@ def _compare(origins: Sequence[Origin]) -> tuple[Comparison, ...]:
         running = max(running, min(1.0, found[index].p_value * (len(found) - place)))
         corrected[int(index)] = running
     return tuple(
-        Comparison(**{**vars(comparison), "p_holm": corrected[index]}) for index, comparison in enumerate(found)
+        Comparison(**{**vars(comparison), "p_holm": corrected[index]})
+        for index, comparison in enumerate(found)
     )
 
 
@@ -194,7 +261,10 @@ def _comparison(
     value = {name: _average(metric, origins, name, whole) for name in (mine, *rivals)}
     best = max(rivals, key=lambda name: sign * value[name] if np.isfinite(value[name]) else -np.inf)
     gains = np.array(
-        [sign * (_average(metric, origins, mine, draw) - _average(metric, origins, best, draw)) for draw in draws]
+        [
+            sign * (_average(metric, origins, mine, draw) - _average(metric, origins, best, draw))
+            for draw in draws
+        ]
     )
     gains = gains[np.isfinite(gains)]
     below = (gains <= 0).mean() if gains.size else 1.0
@@ -223,7 +293,7 @@ def _average(metric: str, origins: Sequence[Origin], name: str, draw: Sequence[N
     )
 
 
-def _draws(origins: Sequence[Origin]):
+def _draws(origins: Sequence[Origin]) -> Iterator[list[NDArray[np.intp]]]:
     """Rows of each origin under a draw of customers with replacement."""
     customers = np.unique(np.concatenate([origin.rows.customer for origin in origins]))
     places = [np.searchsorted(customers, origin.rows.customer) for origin in origins]

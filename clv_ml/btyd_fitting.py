@@ -6,7 +6,7 @@ weight. The search runs over the logarithms of the parameters with exact derivat
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import duckdb

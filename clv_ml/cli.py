@@ -19,6 +19,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from clv_ml import pipeline, registry
+from clv_ml.backtest import BacktestResult
+from clv_ml.backtest import backtest as run_backtest
 from clv_ml.errors import ClvError, SettingsError
 from clv_ml.fitting import MODEL_TYPES
 from clv_ml.presets import preset_names
@@ -153,6 +155,34 @@ def run(
         _print(result, as_json, lambda: _show_run(settings, result))
 
 
+@app.command()
+def backtest(
+    origins: Annotated[
+        int, typer.Option(min=1, help="Dates to predict from, spread evenly up to the newest.")
+    ] = 4,
+    as_of: AsOf = "",
+    horizon_days: Horizon = None,
+    vars_: Vars = "",
+    as_json: AsJson = False,
+) -> None:
+    """Predict from past dates, strictly out of time, and compare the model with every baseline."""
+    with _reported():
+        settings = _settings(as_of, horizon_days, vars_)
+        with _steps() as on_step:
+            on_step("build features")
+            pipeline.build_features(settings)
+            on_step("backtest")
+            result = run_backtest(settings, origins)
+        shown = {
+            "horizon_days": result.horizon_days,
+            "origins": result.origins,
+            "forms": result.forms,
+            "averages": result.averages(),
+            "comparisons": result.comparisons,
+        }
+        _print(shown, as_json, lambda: _show_backtest(result))
+
+
 @models_app.command("list")
 def list_models(as_json: AsJson = False) -> None:
     """Every version, oldest first, with its figures on the test dates."""
@@ -273,8 +303,18 @@ def _show_training(result: TrainingResult) -> None:
     shown = ("r2", "mae", "rmse", "mape", "top_decile_lift", "gini", "bias")
     table = Table("estimator", *shown)
     for estimator, metrics in result.metrics.items():
-        table.add_row(estimator, *(f"{metrics[name]:,.3f}" for name in shown))
+        if "r2" in metrics:
+            table.add_row(estimator, *(f"{metrics[name]:,.3f}" for name in shown))
     out.print(table)
+    intervals, churn = result.metrics["intervals"], result.metrics["churn"]
+    out.print(
+        f"Intervals held {intervals['coverage']:.0%} ({intervals['coverage_top_fifth']:.0%} of the top fifth), "
+        f"confidence was off by {intervals['confidence_error']:.2f}, "
+        f"churn had a Brier score of {churn['brier']:.3f} ({churn['brier_of_constant']:.3f} for a constant)."
+    )
+    out.print(f"Published as {result.reason}")
+    if result.caution:
+        err.print(f"[yellow]Caution:[/yellow] this shop is hard to learn from: {result.caution}.")
     top = ", ".join(f"{name} {share:.0%}" for name, share in list(result.importance.items())[:5])
     if top:
         out.print(f"Most important: {top}")
@@ -306,6 +346,33 @@ def _top_customers(connection: duckdb.DuckDBPyConnection) -> Table:
         )
         table.add_row(customer, *numbers, (drivers or "").replace("; ", "\n"))
     return table
+
+
+def _show_backtest(result: BacktestResult) -> None:
+    forms = ", ".join(f"{day} ({form})" for day, form in zip(result.origins, result.forms, strict=True))
+    shown = ("nmae", "r2", "spearman", "gini", "top_decile_lift", "bias", "decile_mape")
+    table = Table("estimator", *shown, title=f"{result.horizon_days} days ahead, mean of {forms}")
+    averages = result.averages()
+    for estimator, metrics in averages.items():
+        table.add_row(estimator, *(f"{metrics.get(name, float('nan')):.3f}" for name in shown))
+    out.print(table)
+    held = averages["model"]
+    kept = (
+        "coverage",
+        "coverage_top_fifth",
+        "mean_width_to_mean",
+        "confidence_error",
+        "churn_brier",
+        "churn_calibration_error",
+    )
+    out.print("; ".join(f"{name} {held[name]:.3f}" for name in kept if name in held))
+    table = Table("metric", "ours", "best baseline", "theirs", "gain", "95 %", "p (Holm)", "")
+    for one in result.comparisons:
+        interval = f"{one.gain_low:+.3f} to {one.gain_high:+.3f}"
+        verdict = "LOSS" if one.is_loss else ""
+        numbers = (f"{one.theirs:.3f}", f"{one.gain:+.3f}", interval, f"{one.p_holm:.3f}", verdict)
+        table.add_row(one.metric, f"{one.ours:.3f}", one.baseline, *numbers)
+    out.print(table)
 
 
 def _model_entry(model: registry.ListedModel) -> dict[str, Any]:

@@ -102,9 +102,11 @@ def _described(model: Any) -> str:
         "feature_hash",
         "feature_definitions",
         "anchor",
+        "calibration",
     }
     described = manifest.model_dump(mode="json", include=wanted)
     described["features"] = [{"name": f.name, "type": f.type} for f in manifest.features]
+    described["caution"] = manifest.parameters.get("caution")
     described["outputs"] = [output.name for output in manifest.outputs]
     return json.dumps(described)
 

@@ -16,12 +16,13 @@ from typing import Any, Literal
 import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import Ridge
+from scipy.special import logit
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GroupKFold
 
 from clv_ml.parity import predict
 from clv_ml.recipe import Line, Link, Output, Recipe, Term, Trees
-from clv_ml.training_data import ANCHOR, TrainingData
+from clv_ml.training_data import ANCHOR, Customers, TrainingData
 
 Array = NDArray[np.float64]
 ModelType = Literal["lightgbm", "ridge", "ensemble"]
@@ -106,6 +107,7 @@ PARTS = {
 
 def fit_recipe(
     data: TrainingData,
+    today: Customers,
     model_type: ModelType,
     rounds: Mapping[str, int] | None = None,
     parameters: Parameters | None = None,
@@ -116,12 +118,16 @@ def fit_recipe(
     Args:
         data: Trainable rows only.
 
+        today: Customers of the date that will be predicted, without answers. Each term is weighted so that their total
+            is the anchors', which is the shop's level: what trees make of a shop as it ages must not move it.
+
         rounds: Trees per part, from ``choose_rounds``; ``default_rounds`` each if not given.
     """
     parameters = parameters or Parameters()
     rounds = rounds or dict.fromkeys(PARTS, parameters.default_rounds)
     trees = {
-        name: Trees(name, _grow(part, data, parameters, rounds[name]), part.link) for name, part in PARTS.items()
+        name: Trees(name, _grow(part, data, parameters, rounds[name]), part.link)
+        for name, part in PARTS.items()
     }
     line = _fit_line(data, parameters)
     boosted = ((trees["spend"],), (trees["chance"], trees["amount"]), ())
@@ -136,11 +142,41 @@ def fit_recipe(
         features=data.names,
         anchor=ANCHOR,
         outputs=(
-            Output("clv_predicted", tuple(_levelled(factors, data, len(mean)) for factors in mean)),
+            Output(
+                "clv_predicted", tuple(_levelled(factors, data.names, today, len(mean)) for factors in mean)
+            ),
             Output("clv_typical", (Term(1.0, (trees["typical"],), anchored=True),)),
             Output("churn_probability", (Term(1.0, (leaving,), anchored=False),)),
         ),
     )
+
+
+def fit_churn(recipe: Recipe, rows: TrainingData) -> tuple[float, float]:
+    """
+    Slope and intercept that calibrate the margin of not buying on rows that the recipe was not fitted on.
+
+    Source: Platt (1999).
+    """
+    left = rows.purchases == 0
+    if left.all() or not left.any():
+        return 1.0, 0.0
+    chance = predict(recipe, rows.values, rows.anchor)["churn_probability"]
+    margin = logit(np.clip(chance, 1e-9, 1 - 1e-9))
+    model = LogisticRegression(C=1e6).fit(margin[:, None], left)
+    return float(model.coef_[0, 0]), float(model.intercept_[0])
+
+
+def with_calibrated_churn(recipe: Recipe, slope: float, intercept: float) -> Recipe:
+    """The recipe whose churn probability has its margin of not buying stretched and moved."""
+    outputs = []
+    for output in recipe.outputs:
+        if output.name == "churn_probability":
+            (factor,) = output.terms[0].factors
+            assert isinstance(factor, Trees)
+            moved = Trees(factor.name, factor.booster, "sigmoid", slope * factor.slope, intercept)
+            output = Output(output.name, (Term(1.0, (moved,), anchored=False),))
+        outputs.append(output)
+    return Recipe(recipe.features, recipe.anchor, tuple(outputs))
 
 
 def fit_plain(data: TrainingData, parameters: Parameters) -> Callable[[TrainingData], Array]:
@@ -152,6 +188,30 @@ def fit_plain(data: TrainingData, parameters: Parameters) -> Callable[[TrainingD
         num_boost_round=parameters.default_rounds,
     )
     return lambda rows: np.exp(np.asarray(booster.predict(rows.values, raw_score=True, num_threads=1)))
+
+
+def fit_hurdle(data: TrainingData, parameters: Parameters) -> Callable[[TrainingData], Array]:
+    """
+    Zero-inflated lognormal without an anchor: chance of spending x exp(mean + variance / 2) of ln(revenue) among spenders.
+
+    Source: Wang, Liu and Miao (2019), arXiv:1912.07753, with trees in place of their network.
+    """
+    spent = data.revenue > 0
+    if not spent.any():
+        return lambda rows: np.zeros(len(rows))
+
+    def grow(objective: str, target: Array, rows: NDArray[np.bool_]) -> lgb.Booster:
+        rules = _lightgbm_parameters(objective, parameters, int(rows.sum()))
+        dataset = lgb.Dataset(data.values[rows], target[rows], params={"verbosity": -1})
+        return lgb.train(rules, dataset, num_boost_round=parameters.default_rounds)
+
+    logs = np.log(np.where(spent, data.revenue, 1.0))
+    chance, amount = grow("binary", spent.astype(float), _all(data)), grow("regression", logs, spent)
+    variance = float(np.var(logs[spent] - np.asarray(amount.predict(data.values[spent], num_threads=1))))
+    return lambda rows: (
+        np.asarray(chance.predict(rows.values, num_threads=1))
+        * np.exp(np.asarray(amount.predict(rows.values, num_threads=1)) + variance / 2)
+    )
 
 
 def choose_rounds(fit: TrainingData, later: TrainingData, parameters: Parameters) -> dict[str, int]:
@@ -251,7 +311,10 @@ def _fit_line(data: TrainingData, parameters: Parameters) -> Line:
     """Ridge regression of the ratio on standardised features, medians for the missing, and a flag for each of them."""
     missing = np.isnan(data.values)
     medians = np.array(
-        [np.median(column[~gap]) if not gap.all() else 0.0 for column, gap in zip(data.values.T, missing.T, strict=True)]
+        [
+            np.median(column[~gap]) if not gap.all() else 0.0
+            for column, gap in zip(data.values.T, missing.T, strict=True)
+        ]
     )
     inputs = np.column_stack([np.where(missing, medians, data.values), missing])
     spread = np.where(inputs.std(axis=0) > 0, inputs.std(axis=0), 1.0)
@@ -272,8 +335,11 @@ def _fit_line(data: TrainingData, parameters: Parameters) -> Line:
     )
 
 
-def _levelled(factors: tuple[Trees | Line, ...], data: TrainingData, terms: int) -> Term:
-    """The anchored term, weighted so that it alone keeps the rows' anchor total, divided by the number of terms."""
+def _levelled(
+    factors: tuple[Trees | Line, ...], names: tuple[str, ...], today: Customers, terms: int
+) -> Term:
+    """The anchored term, weighted so that it alone keeps today's anchor total, divided by the number of terms."""
     unit = Term(1.0, factors, anchored=True)
-    total = predict(Recipe(data.names, ANCHOR, (Output("mean", (unit,)),)), data.values, data.anchor)["mean"].sum()
-    return Term(float(data.anchor.sum() / total / terms) if total > 0 else 0.0, factors, anchored=True)
+    recipe = Recipe(names, ANCHOR, (Output("mean", (unit,)),))
+    total = predict(recipe, today.values, today.anchor)["mean"].sum()
+    return Term(float(today.anchor.sum() / total / terms) if total > 0 else 0.0, factors, anchored=True)

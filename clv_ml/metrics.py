@@ -22,8 +22,8 @@ def mean_absolute_error(actual: Array, predicted: Array) -> float:
 
 def normalised_mae(actual: Array, predicted: Array) -> float:
     """Mean absolute error over the mean of the actual; NaN where that is not positive."""
-    mean = actual.mean()
-    return mean_absolute_error(actual, predicted) / mean if mean > 0 else float("nan")
+    mean = float(actual.mean())
+    return float(mean_absolute_error(actual, predicted) / mean) if mean > 0 else float("nan")
 
 
 def root_mean_squared_error(actual: Array, predicted: Array) -> float:
@@ -46,11 +46,11 @@ def r_squared(actual: Array, predicted: Array) -> float:
 
 
 def spearman(actual: Array, predicted: Array) -> float:
-    """Rank correlation, ties broken at random; NaN with fewer than two rows."""
+    """Rank correlation, ties broken at random on each side apart; NaN with fewer than two rows."""
     if actual.size < 2:
         return float("nan")
-    order = _shuffled(actual.size)
-    return float(np.corrcoef(_ranks(actual[order]), _ranks(predicted[order]))[0, 1])
+    ranks = (_ranks(values, seed) for seed, values in enumerate((actual, predicted), start=SEED))
+    return float(np.corrcoef(*ranks)[0, 1])
 
 
 def normalised_gini(actual: Array, predicted: Array) -> float:
@@ -100,6 +100,22 @@ def decile_wape(actual: Array, predicted: Array) -> float:
     return float(np.abs(expected - happened).sum() / happened.sum()) if happened.sum() > 0 else float("nan")
 
 
+def deviance(actual: Array, predicted: Array) -> Array:
+    """
+    Poisson deviance of each row, shape (n,): lowest in the mean where the prediction is the true mean. A negative actual
+    counts as 0, a prediction below a thousandth of the mean as that.
+    """
+    happened = np.maximum(actual, 0.0)
+    expected = np.maximum(predicted, max(1e-3 * float(happened.mean()), 1e-9))
+    logs = np.where(happened > 0, happened * np.log(np.where(happened > 0, happened, 1.0) / expected), 0.0)
+    return 2 * (logs - (happened - expected))
+
+
+def brier_score(happened: Array, chance: Array) -> float:
+    """Mean squared difference of a chance and what happened (0 or 1)."""
+    return float(np.mean((happened - chance) ** 2))
+
+
 METRICS = {
     "r2": r_squared,
     "mae": mean_absolute_error,
@@ -121,13 +137,14 @@ def evaluate_predictions(actual: Array, predicted: Array) -> Mapping[str, float]
     return {name: metric(actual, predicted) for name, metric in METRICS.items()}
 
 
-def _shuffled(size: int) -> NDArray[np.intp]:
-    return np.random.default_rng(SEED).permutation(size)
+def _shuffled(size: int, seed: int = SEED) -> NDArray[np.intp]:
+    return np.random.default_rng(seed).permutation(size)
 
 
-def _ranks(values: Array) -> Array:
+def _ranks(values: Array, seed: int) -> Array:
+    order = _shuffled(values.size, seed)
     ranks = np.empty(values.size)
-    ranks[np.argsort(values, kind="stable")] = np.arange(values.size)
+    ranks[order[np.argsort(values[order], kind="stable")]] = np.arange(values.size)
     return ranks
 
 

@@ -22,6 +22,9 @@ from clv_ml.simulator import Shop, write_simulation
 from clv_ml.training import TrainingResult, train
 from clv_ml.warehouse import connect
 
+SCORING = ("calibration+", "customer_predictions+", "customer_drivers+")
+"""What asks for the model, as dbt selects it."""
+
 Step = Callable[[str], None]
 """Told the name of each step as it begins."""
 
@@ -91,16 +94,15 @@ def build_features(settings: Settings) -> None:
     Everything up to the training rows; needs no model. The parameters of the probabilistic baselines are fitted between
     two selections of dbt, for the grid dates that have none yet.
     """
-    scoring = ["customer_predictions+", "customer_drivers+"]
-    run_dbt(settings, ["run", "--exclude", "fitted_dates+", *scoring])
+    run_dbt(settings, ["run", "--exclude", "fitted_dates+", *SCORING])
     with connect(settings, read_only=False) as connection:
         fit_missing_dates(connection)
-    run_dbt(settings, ["run", "--select", "fitted_dates+", "--exclude", *scoring])
+    run_dbt(settings, ["run", "--select", "fitted_dates+", "--exclude", *SCORING])
 
 
 def score(settings: Settings) -> ScoringResult:
     """Scores every customer with the model in use and rebuilds the marts from that."""
-    run_dbt(settings, ["run", "--select", "scoring_rows", "customer_predictions+", "customer_drivers+"])
+    run_dbt(settings, ["run", "--select", "scoring_rows", *SCORING])
     with connect(settings) as connection:
         return read_scoring(connection)
 

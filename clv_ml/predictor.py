@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from clv_ml import registry
+from clv_ml.calibration import RECENCY, Calibration, intervals
 from clv_ml.columns import feature_matrix
 from clv_ml.errors import ModelError
 from clv_ml.explanation import contributions
@@ -89,23 +91,38 @@ class Predictor:
 
     def predict(self, customer: Mapping[str, Any]) -> dict[str, float | None]:
         """
-        One customer: a value per column (None where missing) gives a value per output, None where there is none.
+        One customer: a value per column (None where missing) gives the fields of ``predict_batch``.
 
         Raises:
             FeatureMismatchError: If a column is missing or not a number; names it.
         """
-        return score(self._model, pa.Table.from_pylist([dict(customer)])).to_pylist()[0]
+        return self._scored(pa.Table.from_pylist([dict(customer)])).to_pylist()[0]
 
     def predict_batch(self, rows: Rows) -> pd.DataFrame:
         """
-        Many customers: n rows, found by column name, give n rows with a column per output, in the same order.
+        Many customers: n rows, found by column name, give n rows in the same order, with a column per output (NaN where
+        there is none) and ``clv_low``, ``clv_high`` and ``clv_prediction_confidence``, as in ``customer_predictions``.
 
         Raises:
             FeatureMismatchError: If a column is missing or not a number; names it.
         """
-        scores = score(self._model, _as_table(rows))
-        columns = {field.name: scores.field(field.name).to_numpy(zero_copy_only=False) for field in scores.type}
-        return pd.DataFrame(columns, index=rows.index if isinstance(rows, pd.DataFrame) else None)
+        scored = self._scored(_as_table(rows)).to_pandas()
+        return scored.set_index(rows.index) if isinstance(rows, pd.DataFrame) else scored
+
+    def _scored(self, table: pa.Table) -> pa.Table:
+        scores = score(self._model, table)
+        columns = {field.name: scores.field(field.name) for field in scores.type}
+        predicted = columns["clv_predicted"].to_numpy(zero_copy_only=False)
+        calibration = Calibration.from_json(self._model.manifest.calibration)
+        if calibration.bins:
+            recency = feature_matrix(table, (RECENCY,), self.version)[:, 0]
+            found = intervals(calibration, predicted, np.nan_to_num(recency))
+            names = ("clv_low", "clv_high", "clv_prediction_confidence")
+            columns |= {
+                name: pa.array(values, mask=np.isnan(predicted))
+                for name, values in zip(names, found, strict=True)
+            }
+        return pa.table(columns)
 
     def explain(self, customer: Mapping[str, Any]) -> Explanation:
         """
@@ -116,7 +133,9 @@ class Predictor:
         """
         manifest = self._model.manifest
         table = pa.Table.from_pylist([dict(customer)])
-        anchor = feature_matrix(table, (manifest.anchor,), manifest.version)[:, 0] if manifest.anchor else None
+        anchor = (
+            feature_matrix(table, (manifest.anchor,), manifest.version)[:, 0] if manifest.anchor else None
+        )
         features = feature_matrix(table, manifest.feature_names, manifest.version)
         found = contributions(self._model, features, anchor, groups={"anchor": manifest.anchor or "anchor"})
         by_name = dict(zip(found.drivers, found.values[0].tolist(), strict=True))
@@ -147,4 +166,3 @@ def _narrative(
             listed = ", ".join(f"{name} ({by_name[name]:+,.2f})" for name in names)
             parts.append(f"{title} {listed}.")
     return " ".join(parts)
-

@@ -15,17 +15,34 @@ import duckdb
 import numpy as np
 
 from clv_ml import registry
+from clv_ml.calibration import (
+    Calibration,
+    Held,
+    calibrate,
+    calibration_error,
+    came_true,
+    intervals,
+    recency_of,
+)
 from clv_ml.errors import HistoryError, TrainingError
-from clv_ml.fitting import ModelType, Parameters, choose_rounds, fit_recipe
+from clv_ml.fitting import (
+    ModelType,
+    Parameters,
+    choose_rounds,
+    fit_churn,
+    fit_recipe,
+    with_calibrated_churn,
+)
 from clv_ml.manifest import ModelDescription
-from clv_ml.metrics import evaluate_predictions
-from clv_ml.model_files import LoadedModel, write_model
+from clv_ml.metrics import Array, brier_score, evaluate_predictions
+from clv_ml.model_files import write_model
 from clv_ml.onnx_export import export_onnx
 from clv_ml.parity import predict
 from clv_ml.recipe import Recipe, Trees
 from clv_ml.registry_tables import write_registry_tables
+from clv_ml.selection import Choice, choose_form, in_form, mean_in_form
 from clv_ml.settings import Settings
-from clv_ml.training_data import TrainingData, read_training_rows
+from clv_ml.training_data import ANCHOR, TrainingData, read_scoring_rows, read_training_rows
 from clv_ml.warehouse import connect
 
 MIN_TRAINING_ROWS = 20
@@ -37,8 +54,9 @@ class TrainingResult:
     What ``train`` did.
 
     ``metrics`` maps an estimator (``model``, ``typical``, ``simple``, ``persistence``, ...) to its metrics on the test
-    dates; ``importance`` a feature to its share of the mean's total split gain, largest first. ``is_new`` is false
-    where the same model had been published before.
+    dates (``intervals`` and ``churn`` hold how those did); ``importance`` a feature to its share of the mean's total
+    split gain, largest first. ``is_new`` is false where the same model had been published before. ``reason`` says which
+    form was published and why; ``caution`` why the shop is hard to learn from, None where it is not.
     """
 
     version: str
@@ -49,6 +67,8 @@ class TrainingResult:
     training_dates: Mapping[str, tuple[str, ...]]
     metrics: Mapping[str, Mapping[str, float]]
     importance: Mapping[str, float]
+    reason: str
+    caution: str | None
 
 
 def train(
@@ -68,65 +88,192 @@ def train(
     with connect(settings) as connection:
         data = read_training_rows(connection, settings)
         _require_history(connection, settings)
-        definitions = dict(
-            connection.sql(
-                "select definition, definition_hash from feature_definitions order by 1"
-            ).fetchall()
-        )
-        feature_hash, as_of = connection.sql(
-            "select feature_hash, as_of_date from as_of_dates where is_scoring_date"
-        ).fetchall()[0]
-    rounds, metrics = _measure(data, model_type, parameters)
+        shop = read_shop(connection)
+        today = read_scoring_rows(connection, data.names)
+    measured = _measure(data, shop, model_type, parameters, settings)
     fitted = data.only(data.trainable)
-    recipe = fit_recipe(fitted, model_type, rounds, parameters)
+    recipe = in_form(fit_recipe(fitted, today, model_type, measured.rounds, parameters), measured.choice.form)
+    recipe = with_calibrated_churn(recipe, measured.churn_slope, measured.churn_intercept)
+    anchor = fitted.anchor if recipe.anchor == ANCHOR else fitted.baselines[measured.choice.form]
     description = ModelDescription(
         version="unnamed",
         model_type=model_type,
-        feature_hash=feature_hash,
-        feature_definitions=definitions,
+        feature_hash=shop.feature_hash,
+        feature_definitions=shop.definitions,
         horizon_days=settings.vars.horizon_days,
         reporting_currency=settings.vars.reporting_currency,
-        anchor_reference=float(np.exp(np.mean(np.log(fitted.anchor)))),
+        anchor_reference=float(np.exp(np.mean(np.log(np.maximum(anchor, 0.01))))),
         training_dates=_dates(data),
-        parameters={**asdict(parameters), "rounds": rounds},
-        metrics=_without_nan(metrics),
+        parameters={
+            **asdict(parameters),
+            "rounds": measured.rounds,
+            "form": measured.choice.form,
+            "caution": caution(data, shop, measured),
+        },
+        metrics=_without_nan(measured.metrics),
+        calibration=measured.calibration.as_json(),
     )
-    description = description.model_copy(update={"version": _version(description, recipe, as_of)})
+    description = description.model_copy(update={"version": _version(description, recipe, shop.as_of_date)})
     is_new = not (settings.models / description.version).exists()
-    model = _publish(settings, recipe, description, fitted) if is_new else _published(settings, description)
-    registry.promote(settings.models, model.manifest.version, "trained")
+    if is_new:
+        types = dict(zip(fitted.names, fitted.types, strict=True))
+        write_model(settings.models, recipe, description, fitted.values, anchor, types)
+    registry.promote(settings.models, description.version, measured.choice.reason)
     with connect(settings, read_only=False) as connection:
         write_registry_tables(connection, settings)
     return TrainingResult(
-        version=model.manifest.version,
+        version=description.version,
         model_type=model_type,
         is_new=is_new,
         is_champion=True,
+        reason=measured.choice.reason,
+        caution=description.parameters["caution"],  # type: ignore[arg-type]
         rows_fitted=len(fitted),
         training_dates=description.training_dates,
-        metrics=metrics,
+        metrics=measured.metrics,
         importance=_importance(recipe),
     )
 
 
+@dataclass(frozen=True)
+class Shop:
+    """What the trainer knows of the shop besides its rows. ``misses`` holds a date, when it was known, ln(level / actual)."""
+
+    as_of_date: date
+    age_days: int
+    feature_hash: str
+    definitions: dict[str, str]
+    misses: tuple[tuple[np.datetime64, float], ...]
+
+    def level_log_sd(self, known_by: np.datetime64) -> float:
+        """How far the level was off where the answer was known by then; three misses of 15 % are assumed beforehand."""
+        squares = [miss**2 for known_at, miss in self.misses if known_at <= known_by]
+        return float(np.sqrt((sum(squares) + 3 * 0.15**2) / (len(squares) + 3)))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What out-of-time predictions taught: trees per part, the form to publish, figures, and the calibration."""
+
+    rounds: dict[str, int]
+    choice: Choice
+    metrics: dict[str, dict[str, float]]
+    calibration: Calibration
+    churn_slope: float
+    churn_intercept: float
+
+
+def read_shop(connection: duckdb.DuckDBPyConnection) -> Shop:
+    as_of, age, feature_hash = connection.sql(
+        "select as_of_date, shop_age_days, feature_hash from as_of_dates where is_scoring_date"
+    ).fetchall()[0]
+    definitions = connection.sql(
+        "select definition, definition_hash from feature_definitions order by 1"
+    ).fetchall()
+    misses = connection.sql(
+        "select cast(dates.label_known_at as date), ln(cast(levels.level_value as double) / levels.actual_total) "
+        "from shop_levels as levels inner join as_of_dates as dates on dates.as_of_date = levels.as_of_date "
+        "where levels.actual_total > 0 and levels.level_value > 0 order by dates.as_of_date"
+    ).fetchall()
+    known = tuple((np.datetime64(known_at, "D"), float(miss)) for known_at, miss in misses)
+    return Shop(as_of, age, feature_hash, dict(definitions), known)
+
+
 def _measure(
-    data: TrainingData, model_type: ModelType, parameters: Parameters
-) -> tuple[dict[str, int], dict[str, dict[str, float]]]:
-    """Trees per part, and every estimator's metrics on the test dates, from a fit that saw only what came before."""
-    train, later = (data.only(data.trainable & (data.split == split)) for split in ("train", "calibrate"))
+    data: TrainingData, shop: Shop, model_type: ModelType, parameters: Parameters, settings: Settings
+) -> Measured:
+    """Fits that saw only what came before predict the calibration and the test dates, and are compared with the truth."""
+    train = data.only(data.trainable & (data.split == "train"))
+    later = data.only(data.split == "calibrate")
+    _require_rows(train, later)
+    # one date only: its customers calibrate what was fitted on them, the best that such a history allows
+    later = later if len(later) else train
+    rounds = choose_rounds(train, later.only(later.trainable), parameters)
+    early = fit_recipe(train, later.customers, model_type, rounds, parameters)
+    before = data.only(data.trainable & np.isin(data.split, ("train", "calibrate")))
+    test = data.only(data.split == "test")
+    late = fit_recipe(before, test.customers, model_type, rounds, parameters)
+    early_said = predict(early, later.values, later.anchor)
+    choice = choose_form(later, early_said["clv_predicted"])
+
+    held = [
+        Held(later, mean_in_form(early, choice.form, later)),
+        Held(test, mean_in_form(late, choice.form, test)),
+    ]
+    floor, coverage = settings.vars.confidence_floor, settings.vars.interval_coverage
+    known = calibrate(held[:1], shop.level_log_sd(test.as_of.min()), coverage, floor)
+    churn = fit_churn(early, later)
+    metrics = _test_metrics(test, held[1].predicted, late, known, churn)
+    return Measured(
+        rounds=rounds,
+        choice=choice,
+        metrics=metrics,
+        calibration=calibrate(held, shop.level_log_sd(np.datetime64(shop.as_of_date)), coverage, floor),
+        churn_slope=churn[0],
+        churn_intercept=churn[1],
+    )
+
+
+def _require_rows(train: TrainingData, later: TrainingData) -> None:
     if min(len(train), len(later) or len(train)) < MIN_TRAINING_ROWS:
         raise TrainingError(
             f"Only {len(train)} training rows ({len(later)} to calibrate on); at least {MIN_TRAINING_ROWS} are needed. "
             "Load more customers, shorten horizon_days, or lower min_purchases_for_training."
         )
-    rounds = choose_rounds(train, later if len(later) else train, parameters)
-    test = data.only(data.split == "test")
-    before = data.only(data.trainable & np.isin(data.split, ("train", "calibrate")))
-    outputs = predict(fit_recipe(before, model_type, rounds, parameters), test.values, test.anchor)
-    estimators = {"model": outputs["clv_predicted"], "typical": outputs["clv_typical"], **test.baselines}
-    return rounds, {
-        name: dict(evaluate_predictions(test.revenue, values)) for name, values in estimators.items()
+
+
+def _test_metrics(
+    test: TrainingData, predicted: Array, late: Recipe, known: Calibration, churn: tuple[float, float]
+) -> dict[str, dict[str, float]]:
+    """Every estimator on the test dates, and how the intervals, the confidence and the chance of churn held there."""
+    said = predict(with_calibrated_churn(late, *churn), test.values, test.anchor)
+    estimators = {"model": predicted, "typical": said["clv_typical"]} | {
+        name: values for name, values in test.baselines.items() if np.isfinite(values).all()
     }
+    metrics = {name: dict(evaluate_predictions(test.revenue, values)) for name, values in estimators.items()}
+    metrics["intervals"] = interval_metrics(known, test, predicted)
+    metrics["churn"] = churn_metrics(test, said["churn_probability"])
+    return metrics
+
+
+def interval_metrics(known: Calibration, rows: TrainingData, predicted: Array) -> dict[str, float]:
+    """How intervals and confidence held: shares of customers, and the mean width over the mean actual."""
+    low, high, confidence = intervals(known, predicted, recency_of(rows))
+    inside = (rows.revenue >= low) & (rows.revenue <= high)
+    top = predicted >= np.quantile(predicted, 0.8)
+    hits = came_true(rows.revenue, predicted, known.confidence_floor)
+    return {
+        "coverage": float(inside.mean()),
+        "coverage_top_fifth": float(inside[top].mean()),
+        "mean_width_to_mean": float((high - low).mean() / max(rows.revenue.mean(), 1e-9)),
+        "confidence_error": calibration_error(confidence, hits),
+    }
+
+
+def churn_metrics(rows: TrainingData, chance: Array) -> dict[str, float]:
+    """Brier score of the chance of churn, that of the mean for everybody, and the calibration error in ten groups."""
+    left = (rows.purchases == 0).astype(float)
+    return {
+        "brier": brier_score(left, chance),
+        "brier_of_constant": brier_score(left, np.full(left.size, left.mean())),
+        "calibration_error": calibration_error(chance, left > 0),
+    }
+
+
+def caution(data: TrainingData, shop: Shop, measured: Measured) -> str | None:
+    """Why figures of this shop deserve little trust, in words; None where nothing speaks against them."""
+    reasons = []
+    if shop.age_days < 365:
+        reasons.append(f"{shop.age_days} days of history, less than a year")
+    newest = data.only(data.as_of == data.as_of.max())
+    spent = np.maximum(newest.revenue, 0.0)
+    if spent.sum() > 0 and spent.max() > 0.10 * spent.sum():
+        reasons.append(f"one customer is {spent.max() / spent.sum():.0%} of revenue")
+    if len(newest) < 500:
+        reasons.append(f"{len(newest)} customers, fewer than 500")
+    if measured.metrics["model"]["r2"] < 0.05:
+        reasons.append(f"R² of {measured.metrics['model']['r2']:.2f} on the test date")
+    return "; ".join(reasons) or None
 
 
 def _require_history(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
@@ -179,19 +326,6 @@ def _version(description: ModelDescription, recipe: Recipe, as_of: date) -> str:
     """Names the model after its content, so that the same fit has the same name and nothing is published twice."""
     content = json.dumps(description.model_dump(mode="json"), sort_keys=True).encode() + export_onnx(recipe)
     return f"{description.model_type}-{as_of:%Y%m%d}-{hashlib.sha256(content).hexdigest()[:8]}"
-
-
-def _publish(
-    settings: Settings, recipe: Recipe, description: ModelDescription, fitted: TrainingData
-) -> LoadedModel:
-    types = dict(zip(fitted.names, fitted.types, strict=True))
-    return write_model(settings.models, recipe, description, fitted.values, fitted.anchor, types)
-
-
-def _published(settings: Settings, description: ModelDescription) -> LoadedModel:
-    model = registry.load(settings.models, description.version)
-    assert model is not None  # a pinned version loads or raises
-    return model
 
 
 def _importance(recipe: Recipe) -> dict[str, float]:

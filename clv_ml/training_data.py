@@ -20,10 +20,25 @@ BASELINES = {
     "btyd": "btyd_value",
 }
 # Numbers of training_rows that are no feature: answers, and the estimates that features are relative to.
-NOT_FEATURES = {"label_revenue", "label_purchases", "simple_clv_estimate", ANCHOR, "probabilistic_value", *BASELINES.values()}
+NOT_FEATURES = {
+    "label_revenue",
+    "label_purchases",
+    "simple_clv_estimate",
+    ANCHOR,
+    "probabilistic_value",
+    *BASELINES.values(),
+}
 TYPES = {"integer": pa.types.is_integer, "decimal": pa.types.is_decimal, "double": pa.types.is_floating}
 
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Customers:
+    """n customers of one date without their answers: feature values, shape (n, k), and anchors, shape (n,)."""
+
+    values: Array
+    anchor: Array
 
 
 @dataclass(frozen=True)
@@ -58,6 +73,11 @@ class TrainingData:
             if isinstance(getattr(self, field.name), np.ndarray)
         }
         return replace(self, **arrays, baselines={name: b[rows] for name, b in self.baselines.items()})
+
+    @property
+    def customers(self) -> Customers:
+        """The rows without their answers."""
+        return Customers(self.values, self.anchor)
 
     def dates(self, split: str) -> NDArray[np.datetime64]:
         """The dates of a split, in order."""
@@ -112,6 +132,14 @@ def read_training_rows(connection: duckdb.DuckDBPyConnection, settings: Settings
 def _kind(type_: pa.DataType) -> str | None:
     """The type as a manifest writes it; None for what no model reads (text, dates, flags)."""
     return next((name for name, matches in TYPES.items() if matches(type_)), None)
+
+
+def read_scoring_rows(connection: duckdb.DuckDBPyConnection, names: tuple[str, ...]) -> Customers:
+    """The customers of the scoring date, from ``scoring_rows``, with the features named, in their order."""
+    columns = ", ".join(f'cast("{name}" as double) as "{name}"' for name in dict.fromkeys((*names, ANCHOR)))
+    table = connection.sql(f"select {columns} from scoring_rows order by customer_id").to_arrow_table()
+    values = [np.asarray(table[name].to_numpy(zero_copy_only=False), dtype=np.float64) for name in names]
+    return Customers(np.column_stack(values), table[ANCHOR].to_numpy(zero_copy_only=False))
 
 
 def temporal_split(data: TrainingData) -> dict[str, TrainingData]:

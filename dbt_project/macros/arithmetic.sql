@@ -37,3 +37,14 @@
 
 {#- The mean length of a month in days (Gregorian: 365.2425 / 12). -#}
 {% macro days_per_month() -%} 30.436875E0 {%- endmacro %}
+
+{#- How many standard deviations to either side hold the share: Tukey's lambda approximation of the normal quantile
+    (within 0.02 for shares between 0.5 and 0.98). -#}
+{% macro normal_quantile(share) -%}
+    (
+        round(
+            (power((1.0E0 + {{ share }}) / 2.0E0, 0.135E0) - power((1.0E0 - {{ share }}) / 2.0E0, 0.135E0)) / 0.1975E0,
+            9
+        )
+    )
+{%- endmacro %}

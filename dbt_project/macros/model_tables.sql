@@ -26,6 +26,23 @@
             metric_value double
         );
 
+        create table if not exists {{ target.schema }}.backtest_metrics (
+            origin date not null,
+            segment varchar not null,
+            estimator varchar not null,
+            metric varchar not null,
+            metric_value double,
+            customers int not null
+        );
+
+        create table if not exists {{ target.schema }}.backtest_predictions (
+            origin date not null,
+            customer_id varchar not null,
+            estimator varchar not null,
+            predicted double,
+            actual double not null
+        );
+
         create table if not exists {{ target.schema }}.fitted_parameters (
             fitted_as_of date not null,
             build_hash varchar not null,

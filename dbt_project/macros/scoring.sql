@@ -20,7 +20,9 @@
     {%- set model = champion() -%}
     {%- if model is none -%} {{ return({"method": "simple: no model", "model": none}) }} {%- endif -%}
     {%- set refusal = model.get("error") or why_refused(model, tables) -%}
-    {%- if not refusal -%} {{ return({"method": "model", "model": model}) }} {%- endif -%}
+    {%- if not refusal -%}
+        {{ return({"method": "model, with caution" if model.caution else "model", "model": model}) }}
+    {%- endif -%}
     {%- if setting("fallback_to_simple") -%}
         {%- do exceptions.warn("Falling back to the simple estimate. " ~ refusal) -%}
         {{ return({"method": "simple: model refused", "model": none}) }}
@@ -117,3 +119,6 @@
     || cast({{ money("wide_drivers.driver_" ~ rank ~ "_contribution") }} as string)
     || ')'
 {%- endmacro %}
+
+{#- A number of the manifest as SQL; an open end (null) is the given bound. -#}
+{% macro number_or(value, bound) -%} cast('{{ value if value is not none else bound }}' as double) {%- endmacro %}

@@ -32,5 +32,5 @@ from compared
 where
     shown is null
     or explained is null
-    or abs(shown - clv_predicted) > 0.000001E0 * greatest(1.0E0, abs(clv_predicted))
-    or abs(explained - clv_predicted) > 0.000001E0 * greatest(1.0E0, abs(clv_predicted))
+    or abs(shown - clv_predicted) > 0.000001E0
+    or abs(explained - clv_predicted) > 0.000001E0

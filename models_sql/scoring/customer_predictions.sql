@@ -9,6 +9,8 @@
 
 with
     candidates as (select * from {{ ref("scoring_rows") }}),
+
+    bins as (select * from {{ ref("calibration") }}),
     {% if model is not none %}
 
     scored as (
@@ -16,6 +18,7 @@ with
             customer_id,
             as_of_date,
             build_hash,
+            days_since_last_purchase as recency_days,
             clv_score({{ model_struct(model) }}) as score
         from candidates
         {% if is_incremental() %}
@@ -38,14 +41,21 @@ with
             {%- for output in ["clv_predicted", "clv_typical", "churn_probability"] %}
             {{ "score." ~ output if output in model.outputs else "null" }} as {{ output }},
             {%- endfor %}
-            null as clv_low,
-            null as clv_high,
-            null as clv_prediction_confidence,
+            bins.bin_number as calibration_bin,
+            score.clv_predicted * bins.ratio_low as clv_low,
+            score.clv_predicted * bins.ratio_high as clv_high,
+            bins.confidence as clv_prediction_confidence,
             cast('{{ model.version }}' as string) as model_version,
             cast('{{ model.feature_hash }}' as string) as feature_hash,
             current_timestamp as scored_at,
-            build_hash
+            scored.build_hash
         from scored
+        left join
+            bins
+            on score.clv_predicted >= bins.predicted_from
+            and score.clv_predicted < bins.predicted_below
+            and coalesce(scored.recency_days, 0) >= bins.recency_from_days
+            and coalesce(scored.recency_days, 0) < bins.recency_below_days
     )
     {% else %}
 
@@ -53,6 +63,7 @@ with
         select
             customer_id,
             as_of_date,
+            null as calibration_bin,
             null as clv_predicted,
             null as clv_typical,
             null as clv_low,
@@ -73,6 +84,7 @@ select
     as_of_date,
     cast(clv_predicted as double) as clv_predicted,
     cast(clv_typical as double) as clv_typical,
+    cast(calibration_bin as int) as calibration_bin,
     cast(clv_low as double) as clv_low,
     cast(clv_high as double) as clv_high,
     cast(clv_prediction_confidence as double) as clv_prediction_confidence,

@@ -1,0 +1,216 @@
+"""
+Intervals and confidence, measured on a later window than the model was fitted on.
+
+Customers are grouped by what was predicted (ten groups) and by recency (three). In each group the ratios of actual to
+predicted, with the date's own error of the total taken out, are spread by the uncertainty of the next total; the
+shortest interval that holds the nominal share of them is the group's. So a season that throws the whole shop off its
+total widens the intervals instead of breaking them.
+
+Sources: split conformal prediction (Lei et al. 2018) within groups (Vovk's Mondrian form); shortest intervals as in
+Hyndman (1996).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from clv_ml.training_data import TrainingData
+
+Array = NDArray[np.float64]
+RECENCY = "days_since_last_purchase"
+PREDICTION_GROUPS, RECENCY_GROUPS = 10, 3
+FEWEST_IN_GROUP = 40
+ZERO_SHARE_FOR_OPEN_START = 0.10
+"""Above this share of zeros the interval starts at 0: any other start would leave the likeliest outcome out."""
+SHOCKS = norm.ppf((np.arange(21) + 0.5) / 21)
+FEWEST_LEVEL_SD = 0.05
+"""Nobody knows next year's total better than this, whatever a short history says."""
+
+
+@dataclass(frozen=True)
+class Bin:
+    """
+    Customers alike: predicted in [predicted_from, predicted_below) and recency in [recency_from_days, recency_below_days).
+
+    ``ratio_low`` and ``ratio_high`` times the prediction are the interval; ``ratio_sd`` is the spread of actual over
+    predicted around its mean, without the shop's total. ``confidence`` is the share whose actual fell within 50 % of
+    the prediction, or within the floor. ``customers`` is how many the figures were measured on.
+    """
+
+    predicted_from: float
+    predicted_below: float
+    recency_from_days: float
+    recency_below_days: float
+    customers: int
+    ratio_low: float
+    ratio_high: float
+    ratio_sd: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The bins, which tile all predictions and recencies, and the uncertainty of the shop's total (sd of its logarithm)."""
+
+    bins: tuple[Bin, ...]
+    level_log_sd: float
+    coverage: float
+    confidence_floor: float
+
+    def as_json(self) -> dict:
+        """For the manifest. Open ends are None."""
+        return {
+            "level_log_sd": self.level_log_sd,
+            "coverage": self.coverage,
+            "confidence_floor": self.confidence_floor,
+            "bins": [
+                {key: value if np.isfinite(value) else None for key, value in asdict(one).items()}
+                for one in self.bins
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "Calibration":
+        """What ``as_json`` gave; without bins where the manifest has none."""
+        bins = tuple(
+            Bin(
+                **{
+                    key: value
+                    if value is not None
+                    else (-np.inf if key.endswith(("_from", "_from_days")) else np.inf)
+                    for key, value in one.items()
+                }
+            )
+            for one in stored.get("bins", [])
+        )
+        return cls(
+            bins,
+            stored.get("level_log_sd", 0.0),
+            stored.get("coverage", 0.0),
+            stored.get("confidence_floor", 0.0),
+        )
+
+
+@dataclass(frozen=True)
+class Held:
+    """Predictions made out of time: rows of one or more dates, and what was predicted for each. Shape (n,)."""
+
+    rows: TrainingData
+    predicted: Array
+
+
+def calibrate(
+    held: Sequence[Held], level_log_sd: float, coverage: float, confidence_floor: float
+) -> Calibration:
+    """
+    Measures intervals and confidence on predictions of the past.
+
+    Args:
+        held: One or more calibration dates; their customers are pooled.
+
+        level_log_sd: How far the shop's total is off, as the standard deviation of its logarithm.
+
+        coverage: Nominal share of customers inside the interval, between 0 and 1.
+
+        confidence_floor: Below this prediction, in currency, "within 50 %" becomes "within this much".
+    """
+    predicted = np.concatenate([one.predicted for one in held])
+    ratios = np.concatenate([_ratios(one) for one in held])
+    recency = np.concatenate([recency_of(one.rows) for one in held])
+    spread = max(level_log_sd, FEWEST_LEVEL_SD)
+    bins = []
+    for low, below in _edges(predicted, PREDICTION_GROUPS):
+        alike = (predicted >= low) & (predicted < below)
+        parts = (
+            _edges(recency[alike], RECENCY_GROUPS)
+            if alike.sum() >= FEWEST_IN_GROUP * RECENCY_GROUPS
+            else [ALL]
+        )
+        for recent, recent_below in parts:
+            rows = alike & (recency >= recent) & (recency < recent_below)
+            figures = _measure(ratios[rows], predicted[rows], spread, coverage, confidence_floor)
+            bins.append(Bin(low, below, recent, recent_below, int(rows.sum()), *figures))
+    return Calibration(tuple(bins), float(spread), coverage, confidence_floor)
+
+
+ALL = (-np.inf, np.inf)
+
+
+def recency_of(rows: TrainingData) -> Array:
+    """Days since the last purchase, shape (n,)."""
+    return rows.values[:, rows.names.index(RECENCY)] if RECENCY in rows.names else np.zeros(len(rows))
+
+
+def find_bins(calibration: Calibration, predicted: Array, recency: Array) -> NDArray[np.intp]:
+    """Index of each row's bin, as the SQL join finds it. Shape (n,)."""
+    found = np.zeros(predicted.size, dtype=np.intp)
+    for index, one in enumerate(calibration.bins):
+        inside = (predicted >= one.predicted_from) & (predicted < one.predicted_below)
+        found[inside & (recency >= one.recency_from_days) & (recency < one.recency_below_days)] = index
+    return found
+
+
+def intervals(calibration: Calibration, predicted: Array, recency: Array) -> tuple[Array, Array, Array]:
+    """Low, high and confidence of each prediction. Shape (n,) each."""
+    index = find_bins(calibration, predicted, recency)
+    low, high, confidence = (
+        np.array([getattr(one, name) for one in calibration.bins])[index]
+        for name in ("ratio_low", "ratio_high", "confidence")
+    )
+    return predicted * low, predicted * high, confidence
+
+
+def came_true(actual: Array, predicted: Array, floor: float) -> NDArray[np.bool_]:
+    """Whether the actual fell within 50 % of the prediction, or within ``floor`` of one below it. Shape (n,)."""
+    return np.abs(actual - predicted) <= np.where(predicted < floor, floor, 0.5 * predicted)
+
+
+def calibration_error(confidence: Array, happened: NDArray[np.bool_], groups: int = 10) -> float:
+    """Mean over customers of |confidence - share that came true| in ten groups of confidence (Naeini et al. 2015)."""
+    order = np.argsort(confidence, kind="stable")
+    parts = [part for part in np.array_split(order, groups) if part.size]
+    gaps = [abs(confidence[part].mean() - happened[part].mean()) * part.size for part in parts]
+    return float(sum(gaps) / max(confidence.size, 1))
+
+
+def _ratios(one: Held) -> Array:
+    """Actual over predicted, with each date's error of the total taken out."""
+    total, expected = one.rows.revenue.sum(), one.predicted.sum()
+    level = total / expected if total > 0 else 1.0
+    return one.rows.revenue / (one.predicted * level)
+
+
+def _edges(values: Array, groups: int) -> list[tuple[float, float]]:
+    """Half-open groups of about equal size that tile the line; equal values stay together."""
+    inner = np.unique(np.quantile(values, np.arange(1, groups) / groups))
+    inner = inner[(inner > values.min()) & (inner <= values.max())]
+    edges = [-np.inf, *inner.tolist(), np.inf]
+    return list(pairwise(edges))
+
+
+def _measure(
+    ratios: Array, predicted: Array, spread: float, coverage: float, floor: float
+) -> tuple[float, float, float, float]:
+    shocked = np.multiply.outer(ratios, np.exp(spread * SHOCKS - spread**2 / 2))
+    low, high = _shortest(np.sort(shocked.ravel()), ratios, coverage)
+    hits = came_true(shocked * predicted[:, None], np.broadcast_to(predicted[:, None], shocked.shape), floor)
+    return min(low, 1.0), max(high, 1.0), float(ratios.std()), float(hits.mean())
+
+
+def _shortest(outcomes: Array, ratios: Array, coverage: float) -> tuple[float, float]:
+    """The shortest interval of sorted outcomes with the nominal share, raised for the number of customers behind it."""
+    share = min(1.0, coverage * (1 + 1 / max(ratios.size, 1)))
+    held = min(outcomes.size, int(np.ceil(share * outcomes.size)))
+    if (ratios <= 0).mean() > ZERO_SHARE_FOR_OPEN_START:
+        # zeros and what lies below them are in; refunds beyond that are the left tail
+        start = min(0.0, float(np.quantile(outcomes, 0.01)))
+        first = int(np.searchsorted(outcomes, start))
+        return start, float(outcomes[min(first + held, outcomes.size) - 1])
+    widths = outcomes[held - 1 :] - outcomes[: outcomes.size - held + 1]
+    first = int(np.argmin(widths))
+    return float(outcomes[first]), float(outcomes[first + held - 1])

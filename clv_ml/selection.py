@@ -1,0 +1,89 @@
+"""
+Which form of the recipe may be published: never one that loses to a simpler estimate beyond noise.
+
+Forms, from the richest: the trees over the anchor, the anchor alone (a blend of baselines at the shop's level), one
+baseline. They are compared on the calibration date, by mean Poisson deviance, with a bootstrap over customers.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from clv_ml.metrics import Array, deviance
+from clv_ml.parity import predict
+from clv_ml.recipe import Output, Recipe, Term
+from clv_ml.training_data import ANCHOR, BASELINES, TrainingData
+
+CANDIDATE_BASELINES = ("btyd", "bgnbd", "paretonbd", "empirical_bayes")
+"""Baselines that are positive for everybody, so that a multiplicative interval and drivers are defined."""
+REPLICATES = 500
+SEED = 5
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The form to publish: ``model``, ``blend`` or a baseline's name, and why, in words."""
+
+    form: str
+    reason: str
+
+
+def choose_form(rows: TrainingData, predicted: Array) -> Choice:
+    """
+    The richest form that no simpler one beats beyond noise.
+
+    Args:
+        rows: The calibration date's customers, n of them.
+
+        predicted: The full recipe's prediction, shape (n,), from a fit that ended before.
+    """
+    estimates: dict[str, Array] = {"model": predicted, "blend": rows.anchor}
+    for name in CANDIDATE_BASELINES:
+        if np.isfinite(rows.baselines[name]).all():
+            estimates[name] = rows.baselines[name]
+    losses = {name: deviance(rows.revenue, estimate) for name, estimate in estimates.items()}
+    for form in estimates:
+        better = [name for name in estimates if name != form and _is_worse(losses[form], losses[name])]
+        if not better:
+            return Choice(form, _reason(form, losses))
+    best = min(losses, key=lambda name: losses[name].mean())
+    return Choice(best, _reason(best, losses))
+
+
+def in_form(recipe: Recipe, form: str) -> Recipe:
+    """The recipe reduced to a form. A baseline takes the anchor's place and has no typical value of its own."""
+    if form == "model":
+        return recipe
+    mean = Output("clv_predicted", (Term(1.0, (), anchored=True),))
+    others = recipe.outputs[1:]
+    if form == "blend":
+        return Recipe(recipe.features, recipe.anchor, (mean, *others))
+    kept = tuple(output for output in others if not any(term.anchored for term in output.terms))
+    return Recipe(recipe.features, BASELINES[form], (mean, *kept))
+
+
+def mean_in_form(recipe: Recipe, form: str, rows: TrainingData) -> Array:
+    """What the recipe, reduced to a form, expects of the rows. Shape (n,), in the reporting currency."""
+    shaped = in_form(recipe, form)
+    anchor = rows.anchor if shaped.anchor == ANCHOR else rows.baselines[form]
+    return predict(shaped, rows.values, anchor)["clv_predicted"]
+
+
+def _is_worse(mine: Array, theirs: Array) -> bool:
+    """Whether the mean loss is higher in at least 97.5 % of draws of customers."""
+    difference = mine - theirs
+    draws = np.random.default_rng(SEED).multinomial(
+        difference.size, np.full(difference.size, 1 / difference.size), size=REPLICATES
+    )
+    return bool(((draws @ difference) > 0).mean() >= 0.975)
+
+
+def _reason(form: str, losses: Mapping[str, Array]) -> str:
+    figures = ", ".join(f"{name} {loss.mean():.4g}" for name, loss in losses.items())
+    chosen = {
+        "model": "the full model",
+        "blend": "the blend of baselines, since the trees lost to a simpler estimate",
+    }
+    named = chosen.get(form, f"the baseline {form}, since everything richer lost to it")
+    return f"trained: {named} (mean deviance on the calibration date: {figures})"

@@ -1,0 +1,358 @@
+"""The command line: parse, call, print; exit codes 0 done, 1 failed, 2 usage; ``--json`` prints one object."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import typer
+from click.testing import Result
+from shops import add_events, copied, purchase, query, regular_shop
+from typer.testing import CliRunner
+
+from clv_ml import pipeline, registry
+from clv_ml.cli import app
+from clv_ml.settings import Settings
+
+COMMANDS = (
+    (),
+    ("demo",),
+    ("ingest",),
+    ("train",),
+    ("score",),
+    ("run",),
+    ("models",),
+    ("models", "list"),
+    ("models", "promote"),
+    ("models", "rollback"),
+)
+HORIZON = ("--horizon-days", "60")
+
+
+def _clv(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def _json(*arguments: object) -> Any:
+    result = _clv(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+@pytest.fixture
+def at(project: Path, monkeypatch: pytest.MonkeyPatch):
+    """Points the commands at a shop, as a user does: by the environment and the folder they stand in."""
+
+    def point(settings: Settings) -> Settings:
+        monkeypatch.chdir(project)
+        monkeypatch.setenv("CLV_WAREHOUSE", str(settings.warehouse))
+        monkeypatch.setenv("CLV_MODELS", str(settings.models))
+        return settings
+
+    return point
+
+
+@pytest.fixture
+def nowhere(at, tmp_path: Path, empty_shop: Settings) -> Settings:
+    """A place without a warehouse."""
+    places = {"warehouse": tmp_path / "none" / "clv.duckdb", "models": tmp_path / "none" / "models"}
+    return at(empty_shop.model_copy(update=places))
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help(command: tuple[str, ...]):
+    """
+    Exit 0, and a sentence on what it does.
+    """
+    result = _clv(*command, "--help")
+
+    assert result.exit_code == 0
+    assert "Usage:" in result.stdout
+    assert len(result.stdout.split()) > 10
+
+
+def test_every_command_is_known_to_these_tests():
+    """
+    The list above is complete: no command goes without a help test.
+    """
+    group = typer.main.get_command(app)
+    names = {(name,) for name in group.commands}
+    names |= {(name, sub) for name, part in group.commands.items() for sub in getattr(part, "commands", {})}
+
+    assert names <= set(COMMANDS) | _of_other_tests(names)
+
+
+def _of_other_tests(names: set[tuple[str, ...]]) -> set[tuple[str, ...]]:
+    """Commands that have a test module of their own."""
+    folder = Path(__file__).parent
+    return {name for name in names if (folder / f"test_{name[0]}.py").exists()}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("no-such-command",),
+        ("train", "--no-such-option"),
+        ("train", "--model-type", "forest"),
+        ("train", "--horizon-days", "soon"),
+        ("demo", "--customers", "3"),
+        ("models", "promote"),
+        ("train", "--vars", "{horizon_dayz: 3}"),
+        ("train", "--vars", "just words"),
+        ("train", "--vars", "{horizon_days: [1"),
+        ("train", "--horizon-days", "-5"),
+        ("score", "--as-of", "yesterday"),
+        ("score", "--vars", "{reporting_currency: pounds}"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_exits_with_2_and_touches_nothing(nowhere: Settings, arguments: tuple[str, ...]):
+    """
+    An unknown command, option, setting or value; said on stderr, before any work.
+    """
+    result = _clv(*arguments)
+
+    assert result.exit_code == 2
+    assert result.stderr
+    assert not nowhere.warehouse.exists()
+
+
+def test_an_unknown_setting_is_named(nowhere: Settings):
+    """
+    With the ones that exist.
+    """
+    result = _clv("score", "--vars", "{horizon_dayz: 3}")
+
+    message = " ".join(result.stderr.split())
+    assert "SettingsError: Unknown setting 'horizon_dayz'" in message
+    assert "horizon_days" in message
+
+
+def test_a_missing_file_exits_with_1_and_is_named(nowhere: Settings, tmp_path: Path):
+    """
+    One line on stderr, no traceback, nothing on stdout.
+    """
+    result = _clv("ingest", tmp_path / "gone.csv")
+
+    assert result.exit_code == 1
+    assert "gone.csv" in result.stderr.replace("\n", "")
+    assert "Traceback" not in result.output
+    assert result.stdout == ""
+
+
+def test_a_crafted_setting_fails_cleanly(nowhere: Settings):
+    """
+    What only dbt can check fails there, with exit code 1 and the setting's name.
+    """
+    result = _clv("score", "--vars", '{store_timezone: "UTC\'; drop table raw.events; --"}')
+
+    assert result.exit_code == 1
+    assert "store_timezone" in result.stderr
+
+
+def test_training_without_events_exits_with_1(at, empty_shop: Settings, tmp_path: Path):
+    """
+    The reason and the remedy, no traceback.
+    """
+    at(copied(empty_shop, tmp_path / "shop"))
+
+    result = _clv("train")
+
+    assert result.exit_code == 1
+    assert "HistoryError" in result.stderr
+    assert "clv ingest" in result.stderr
+
+
+def test_a_locked_warehouse_is_explained(at, simulated_copy: Settings):
+    """
+    Another process writes: exit 1, no traceback.
+    """
+    at(simulated_copy)
+    holder = duckdb.connect(simulated_copy.warehouse)
+    try:
+        result = _clv("models", "promote", "v1")
+    finally:
+        holder.close()
+
+    assert result.exit_code == 1
+    assert "Traceback" not in result.output
+
+
+def test_own_orders_go_from_csv_to_scores(at, empty_shop: Settings, tmp_path: Path):
+    """
+    The README's path: a CSV of orders, one ``clv run``; ``--json`` is one object with every part; again does no harm.
+    """
+    settings = at(copied(empty_shop, tmp_path / "shop"))
+    file = tmp_path / "orders.csv"
+    lines = [
+        f"{event.order_id},{event.customer_id},{event.occurred_at.isoformat()},{event.amount},GBP"
+        for event in regular_shop()
+    ]
+    file.write_text("order_id,customer_id,ordered_at,amount,currency\n" + "\n".join(lines), encoding="utf-8")
+
+    first = _json("run", file, "--preset", "orders", *HORIZON)
+    before = query(settings, "select * from customer_clv order by customer_id")
+    second = _json("run", file, "--preset", "orders", *HORIZON)
+
+    (summary,) = first["ingested"]
+    assert summary["rows_in"] == summary["rows_kept"] == summary["rows_new"] == len(lines)
+    assert first["training"]["version"] == first["scoring"]["model_version"]
+    assert first["scoring"]["methods"] == {"model": 30}
+    assert second["ingested"][0]["rows_new"] == 0
+    assert second["training"] is None
+    assert query(settings, "select * from customer_clv order by customer_id") == before
+
+
+def test_train_score_and_models_print_one_object_each(at, trained_copy: Settings):
+    """
+    ``--json`` of every command is JSON and nothing else, and says what the text says.
+    """
+    settings = at(trained_copy)
+    first = registry.champion(settings.models)
+    assert first is not None
+
+    trained = _json("train", "--model-type", "ridge", *HORIZON)
+    scored = _json("score", *HORIZON)
+    listed = _json("models", "list")
+    back = _json("models", "rollback")
+    promoted = _json("models", "promote", trained["version"], "--reason", "better")
+
+    assert trained["model_type"] == "ridge"
+    assert scored["model_version"] == trained["version"]
+    assert {model["version"] for model in listed} == {first.version, trained["version"]}
+    assert [model["version"] for model in listed if model["is_champion"]] == [trained["version"]]
+    assert back["version"] == first.version
+    assert (promoted["version"], promoted["reason"]) == (trained["version"], "better")
+
+
+def test_text_output_shows_what_an_analyst_asks_first(at, trained_copy: Settings):
+    """
+    Ten most valuable customers with interval columns, drivers, the model's version and where the warehouse is.
+    """
+    settings = at(trained_copy)
+    pointer = registry.champion(settings.models)
+    assert pointer is not None
+
+    result = _clv("score", *HORIZON)
+
+    assert result.exit_code == 0, result.output
+    text = " ".join(result.stdout.split())
+    for wanted in ("Most valuable", "low", "high", "drivers", pointer.version, "customer_clv"):
+        assert wanted in text, wanted
+    assert str(settings.warehouse) in "".join(result.stdout.split())
+
+
+def test_training_prints_the_metrics_beside_the_baselines(at, trained_copy: Settings):
+    """
+    R², MAE, RMSE, MAPE and lift of the model, the simple estimate and persistence; what mattered most.
+    """
+    at(trained_copy)
+
+    result = _clv("train", *HORIZON)
+
+    assert result.exit_code == 0, result.output
+    for wanted in ("r2", "mae", "rmse", "mape", "model", "simple", "persistence", "Most important"):
+        assert wanted in result.stdout, wanted
+
+
+def test_models_list_shows_a_damaged_version_and_goes_on(at, trained_copy: Settings):
+    """
+    The fault stands beside the version; exit code 0, since listing worked.
+    """
+    settings = at(trained_copy)
+    pointer = registry.champion(settings.models)
+    assert pointer is not None
+    (settings.models / pointer.version / "manifest.json").write_text("{}", encoding="utf-8")
+
+    (listed,) = _json("models", "list")
+    result = _clv("models", "list")
+
+    assert "manifest" in listed["fault"]
+    assert result.exit_code == 0
+
+
+def test_promoting_what_is_not_there_exits_with_1(at, trained_copy: Settings):
+    """
+    And the champion stays.
+    """
+    settings = at(trained_copy)
+    before = registry.champion(settings.models)
+
+    result = _clv("models", "promote", "v0")
+
+    assert result.exit_code == 1
+    assert registry.champion(settings.models) == before
+
+
+def test_a_folder_is_ingested_with_its_ids_and_rates(
+    at, empty_shop: Settings, simulated_files: Path, tmp_path: Path
+):
+    """
+    ``--data-dir`` takes events*, id_history* and fx_rates*; three summaries.
+    """
+    at(copied(empty_shop, tmp_path / "shop"))
+
+    summaries = _json("ingest", "--data-dir", simulated_files, "--preset", "simulator")
+
+    assert {summary["table"] for summary in summaries} == {"events", "id_history", "fx_rates"}
+    assert all(s["rows_in"] == s["rows_kept"] + s["rows_quarantined"] for s in summaries)
+
+
+def test_the_fallback_is_said_in_the_summary(at, trained_copy: Settings):
+    """
+    A damaged model and fallback_to_simple: exit 0, and the summary names the method, in text and in JSON.
+    """
+    settings = at(trained_copy)
+    pointer = registry.champion(settings.models)
+    assert pointer is not None
+    file = settings.models / pointer.version / "model.onnx"
+    file.write_bytes(file.read_bytes()[:-1] + b"\0")
+
+    refused = _clv("score", *HORIZON)
+    fallen = _json("score", *HORIZON, "--vars", "{fallback_to_simple: true}")
+
+    assert refused.exit_code == 1
+    assert "model.onnx" in refused.stderr.replace("\n", "")
+    assert fallen["model_version"] is None
+    assert "simple: model refused" in fallen["methods"]
+
+
+def test_the_demo_runs_and_runs_again(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """
+    Its own folder beside the warehouse, which it leaves alone; the second run is the first again, nothing trained anew.
+    """
+    warehouse = tmp_path / "mine" / "clv.duckdb"
+    warehouse.parent.mkdir()
+    warehouse.write_bytes(b"not a database")
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("CLV_WAREHOUSE", str(warehouse))
+    monkeypatch.setenv("CLV_MODELS", str(tmp_path / "mine" / "models"))
+
+    first = _json("demo", "--customers", 300)
+    monkeypatch.setenv("CLV_WAREHOUSE", str(warehouse))
+    second = _clv("demo", "--customers", 300)
+
+    assert first["scoring"]["model_version"] == first["training"]["version"]
+    assert second.exit_code == 0, second.output
+    assert "Most valuable customers" in second.stdout
+    assert first["training"]["version"] in "".join(second.stdout.split())
+    assert warehouse.read_bytes() == b"not a database"
+    assert not (tmp_path / "mine" / "models").exists()
+
+
+def test_late_data_do_not_unseat_the_champion(at, trained_copy: Settings):
+    """
+    New events and another ``clv run``: the model in use goes on scoring; training is not due.
+    """
+    settings = at(trained_copy)
+    add_events(settings, [purchase("late comer", 270, 12, event_id="late")])
+
+    result = _json("run", *HORIZON)
+
+    assert result["training"] is None
+    assert result["scoring"]["methods"]["model"] > 100
+    assert pipeline.training_is_due(settings) is False
+    shutil.rmtree(settings.models)
+    assert pipeline.training_is_due(settings) is True

@@ -1,0 +1,250 @@
+"""Nothing is undocumented: every model, column, macro, argument, source column and setting says what it is."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from shops import ROOT, settings_for
+
+from clv_ml.dbt_runner import run_dbt
+from clv_ml.settings import PROJECT_FILE
+
+Manifest = dict[str, Any]
+Columns = dict[str, list[str]]
+
+CONTRACTED = {"features", "training", "scoring", "marts"}
+KEY_TESTS = {"unique", "unique_key"}
+NUMBERS = {"int", "bigint", "double"}
+
+
+@pytest.fixture(scope="module")
+def built(project: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Manifest, Columns]:
+    """The manifest of a run on an empty warehouse, and the columns of every table and view that it left there."""
+    folder = tmp_path_factory.mktemp("docs")
+    settings = settings_for(folder, project)
+    run_dbt(settings, ["run", "--target-path", str(folder / "target")])
+    manifest = json.loads((folder / "target" / "manifest.json").read_text(encoding="utf-8"))
+    with duckdb.connect(settings.warehouse, read_only=True) as connection:
+        rows = connection.execute(
+            "select table_name, column_name from information_schema.columns order by table_name, ordinal_position"
+        ).fetchall()
+    tables: Columns = {}
+    for table, column in rows:
+        tables.setdefault(table, []).append(column)
+    return manifest, tables
+
+
+@pytest.fixture(scope="module")
+def manifest(built: tuple[Manifest, Columns]) -> Manifest:
+    """What dbt knows of the project."""
+    return built[0]
+
+
+@pytest.fixture(scope="module")
+def tables(built: tuple[Manifest, Columns]) -> Columns:
+    """The columns that really exist, by table."""
+    return built[1]
+
+
+def models_of(manifest: Manifest) -> dict[str, Any]:
+    """The project's models by name."""
+    nodes = manifest["nodes"].values()
+    return {n["name"]: n for n in nodes if n["resource_type"] == "model" and n["package_name"] == "clv"}
+
+
+def described_columns(models: dict[str, Any], name: str) -> dict[str, Any]:
+    """A model's columns by name; those of the models that ``meta.columns_of`` names are described there."""
+    columns: dict[str, Any] = {}
+    for parent in models[name]["config"]["meta"].get("columns_of", []):
+        columns |= described_columns(models, parent)
+    return columns | models[name]["columns"]
+
+
+def own_macros(manifest: Manifest) -> Iterator[dict[str, Any]]:
+    """The project's macros, without the engines' bodies of a dispatched one."""
+    for macro in manifest["macros"].values():
+        if macro["package_name"] == "clv" and not macro["name"].startswith(("duckdb__", "spark__")):
+            yield macro
+
+
+def argument_names(macro_sql: str) -> list[str]:
+    """The arguments in a macro's or generic test's own signature."""
+    signature = re.search(r"{%-?\s*(?:macro|test)\s+\w+\((.*?)\)\s*-?%}", macro_sql, flags=re.DOTALL)
+    assert signature is not None
+    return re.findall(r"(\w+)\s*(?:=[^,]*)?(?:,|$)", signature.group(1).strip())
+
+
+def uncommented_vars(project_file: str) -> list[str]:
+    """Vars without a comment beside them or in the line above."""
+    lines = project_file.split("\nvars:\n")[1].split("\n\nmodels:")[0].splitlines()
+    found = []
+    for above, line in zip(["", *lines], lines, strict=False):
+        if (name := re.match(r"  (\w+):", line)) and "  # " not in line and not above.startswith("  # "):
+            found.append(name.group(1))
+    return found
+
+
+def says_nothing(name: str, description: str) -> bool:
+    """Whether a description is empty or only repeats the words of the name."""
+    words = set(re.findall(r"[a-z0-9]+", description.lower())) - {"the", "a", "an", "of", "is", "in"}
+    return not words - set(name.lower().split("_"))
+
+
+def test_every_model_is_described(manifest: Manifest) -> None:
+    """A model says what it is for."""
+    models = models_of(manifest)
+
+    assert models
+    assert not [name for name, model in models.items() if says_nothing(name, model["description"])]
+
+
+def test_every_column_that_exists_is_described(manifest: Manifest, tables: Columns) -> None:
+    """The columns of the built tables and the described ones are the same, and no description parrots its name."""
+    models = models_of(manifest)
+    faults = []
+    for name in models:
+        described = described_columns(models, name)
+        faults += [f"{name}.{c} is not described" for c in tables[name] if c not in described]
+        faults += [f"{name}.{c} does not exist" for c in described if c not in tables[name]]
+        faults += [
+            f"{name}.{c}: {d['description']!r}"
+            for c, d in described.items()
+            if says_nothing(c, d["description"])
+        ]
+
+    assert not faults
+
+
+def test_every_source_column_is_described(manifest: Manifest, tables: Columns) -> None:
+    """The tables that ingestion and Python write: what is created is what is described."""
+    faults = []
+    for source in manifest["sources"].values():
+        table, columns = source["name"], source["columns"]
+        if says_nothing(table, source["description"]):
+            faults.append(table)
+        faults += [f"{table}.{c} is not described" for c in tables[table] if c not in columns]
+        faults += [f"{table}.{c} does not exist" for c in columns if c not in tables[table]]
+        faults += [
+            f"{table}.{c}: {d['description']!r}"
+            for c, d in columns.items()
+            if says_nothing(c, d["description"])
+        ]
+
+    assert not faults
+
+
+def test_every_table_is_a_model_or_a_source(manifest: Manifest, tables: Columns) -> None:
+    """A run leaves no table behind that nobody describes."""
+    known = set(models_of(manifest)) | {source["name"] for source in manifest["sources"].values()}
+
+    assert not set(tables) - known
+
+
+def test_tables_that_others_read_are_contracts(manifest: Manifest) -> None:
+    """Features, training rows, scores and marts: a type for every column, enforced."""
+    faults = []
+    for name, model in models_of(manifest).items():
+        if CONTRACTED & set(model["fqn"]):
+            if not model["config"]["contract"]["enforced"]:
+                faults.append(f"{name} has no contract")
+            faults += [f"{name}.{c}" for c, column in model["columns"].items() if not column["data_type"]]
+
+    assert not faults
+
+
+def test_every_feature_has_a_unit(manifest: Manifest) -> None:
+    """A number that a model may read, or an analyst see as a driver, says what it counts."""
+    faults = []
+    for name, model in models_of(manifest).items():
+        if name.startswith("customer_") and "features" in model["fqn"]:
+            for column, described in model["columns"].items():
+                kind = described["data_type"].split("(")[0]
+                if kind in NUMBERS | {"decimal"} and not described["config"]["meta"].get("unit"):
+                    faults.append(f"{name}.{column}")
+
+    assert not faults
+
+
+def test_every_model_states_its_grain_and_proves_it(manifest: Manifest) -> None:
+    """The first line of a model says what a row is; a key, or a test that it is unique, shows that this is so."""
+    models = models_of(manifest)
+    tested = {
+        test["attached_node"]
+        for test in manifest["nodes"].values()
+        if test["resource_type"] == "test" and (test.get("test_metadata") or {}).get("name") in KEY_TESTS
+    }
+    unstated, unproved = [], []
+    for name, model in models.items():
+        if not model["raw_code"].startswith("-- Grain: "):
+            unstated.append(name)
+        has_key = any(constraint["type"] == "primary_key" for constraint in model["constraints"])
+        if not has_key and model["unique_id"] not in tested:
+            unproved.append(name)
+
+    assert not unstated
+    assert not unproved
+
+
+def test_every_macro_and_argument_is_described(manifest: Manifest) -> None:
+    """A macro's YAML has its description and its arguments, in order, each with a type and a meaning."""
+    faults = []
+    for macro in own_macros(manifest):
+        name, arguments = macro["name"], macro["arguments"]
+        if says_nothing(name, macro["description"]):
+            faults.append(f"{name} is not described")
+        if [a["name"] for a in arguments] != argument_names(macro["macro_sql"]):
+            faults.append(f"{name} takes {argument_names(macro['macro_sql'])}")
+        faults += [
+            f"{name}({a['name']})"
+            for a in arguments
+            if not a["type"] or says_nothing(a["name"], a["description"])
+        ]
+
+    assert not faults
+
+
+def test_every_setting_is_explained() -> None:
+    """Each var of dbt_project.yml has a comment beside it or directly above."""
+    assert not uncommented_vars((ROOT / PROJECT_FILE).read_text(encoding="utf-8"))
+
+
+def test_every_sql_file_begins_with_a_comment() -> None:
+    """Macros, dbt tests, presets and the statements of ingestion say what they are before they do it."""
+    files = sorted((ROOT / "dbt_project").rglob("*.sql"))
+
+    assert files
+    assert not [
+        path.name for path in files if not path.read_text(encoding="utf-8").startswith(("-- ", "{#- "))
+    ]
+
+
+def test_every_unit_test_is_named_for_what_it_shows(manifest: Manifest) -> None:
+    """A unit test's name is a statement, not a number; the models with rules at edges have some."""
+    unit_tests = manifest["unit_tests"].values()
+
+    assert not [test["name"] for test in unit_tests if len(test["name"].split("_")) < 4]
+    assert {test["model"] for test in unit_tests} >= {
+        "stg_events",
+        "int_money_lines",
+        "int_orders_as_of",
+        "as_of_dates",
+        "customer_rfm",
+        "customer_behavior",
+        "customer_labels",
+        "customer_clv",
+    }
+
+
+def test_the_checks_see_what_is_missing() -> None:
+    """The helpers above find an uncommented var, an argument with a default, and a description that only parrots."""
+    project_file = "name: x\nvars:\n  # Above.\n  one: 1\n  two: 2  # beside\n  three: 3\n\nmodels:\n"
+
+    assert uncommented_vars(project_file) == ["three"]
+    assert argument_names("{% macro m(a, b=[], c = none) -%}") == ["a", "b", "c"]
+    assert argument_names("{%- macro m() -%}") == []
+    assert says_nothing("order_count", "The count of order.")
+    assert not says_nothing("order_count", "Standing orders so far.")

@@ -1,0 +1,317 @@
+"""From a feed to a scored table; and the features that SQL computed, worked out a second time in pandas."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import date, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from shops import HORIZON, build, frame, one, query, regular_shop, with_vars
+
+from clv_ml import pipeline
+from clv_ml.errors import BuildError, InputError
+from clv_ml.settings import Settings
+
+OpenShop = Callable[..., Settings]
+CENT = Decimal("0.01")
+DAY = pd.Timedelta(days=1)
+GRID_DATES = ("2024-06-01", "2024-08-01")
+
+
+def _lines(settings: Settings) -> pd.DataFrame:
+    """Money lines in pounds under today's customer numbers, straight from the raw tables."""
+    events = frame(
+        settings,
+        "select event_id, customer_id, event_type, occurred_at, greatest(occurred_at, recorded_at) as known_at, order_id, "
+        "cast(amount as varchar) as amount, currency from raw.events where event_type in ('purchase', 'refund')",
+    )
+    merges = dict(
+        query(settings, "select old_customer_id, new_customer_id from raw.id_history order by merged_at")
+    )
+    rates = frame(
+        settings, "select currency, valid_from, cast(rate_to_reporting as varchar) as rate from raw.fx_rates"
+    )
+    events["customer_id"] = [_final(merges, customer) for customer in events.customer_id]
+    events["source"] = [Decimal(amount) for amount in events.amount]
+    events["pounds"] = [
+        _pounds(rates, *row) for row in zip(events.source, events.currency, events.occurred_at, strict=True)
+    ]
+    return events[events.pounds.notna()]
+
+
+def _final(merges: dict[str, str], customer: str) -> str:
+    while customer in merges:
+        customer = merges[customer]
+    return customer
+
+
+def _pounds(rates: pd.DataFrame, amount: Decimal, currency: str, at: pd.Timestamp) -> Decimal | None:
+    if currency == "GBP":
+        return amount
+    valid = rates[(rates.currency == currency) & (rates.valid_from <= at)].sort_values("valid_from")
+    if valid.empty:
+        return None
+    return (amount * Decimal(valid.rate.iloc[-1])).quantize(CENT, ROUND_HALF_UP)
+
+
+def _orders(lines: pd.DataFrame) -> pd.DataFrame:
+    """One row per order among the lines given: when, what it was worth, and whether its refunds cancelled it."""
+    rows = []
+    for (customer, order), group in lines.groupby(["customer_id", "order_id"]):
+        sales = group[group.event_type == "purchase"]
+        refunds = group[group.event_type == "refund"]
+        if sales.empty:
+            continue
+        cancelled = len(refunds) > 0 and group.source.sum() == 0
+        rows.append((customer, order, sales.occurred_at.min(), sum(sales.pounds), cancelled))
+    return pd.DataFrame(rows, columns=["customer_id", "order_id", "ordered_at", "value", "cancelled"])
+
+
+def _features_by_hand(lines: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
+    known = lines[lines.known_at < as_of]
+    orders = _orders(known)
+    gone = set(orders[orders.cancelled].order_id)
+    standing = orders[~orders.cancelled]
+    refunds = known[(known.event_type == "refund") & ~known.order_id.isin(gone)]
+    recent = as_of - 90 * DAY
+    rows = {}
+    for customer in sorted(set(known.customer_id)):
+        mine, back = (part[part.customer_id == customer] for part in (standing, refunds))
+        instants = mine.ordered_at.drop_duplicates().sort_values()
+        gaps = instants.diff().dropna().dt.total_seconds().to_numpy() / 86_400
+        rows[customer] = {
+            "total_purchases": len(mine),
+            "total_revenue": sum(mine.value, Decimal(0)) + sum(back.pounds, Decimal(0)),
+            "revenue_90d": sum(mine[mine.ordered_at >= recent].value, Decimal(0))
+            + sum(back[back.occurred_at >= recent].pounds, Decimal(0)),
+            "days_since_last_purchase": (as_of - instants.iloc[-1]).days if len(instants) else None,
+            "interval_mean_days": gaps.mean() if gaps.size else None,
+            "interval_std_days": gaps.std(ddof=1) if gaps.size > 1 else None,
+            "interval_cv": gaps.std(ddof=1) / gaps.mean() if gaps.size > 1 else None,
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _labels_by_hand(lines: pd.DataFrame, as_of: pd.Timestamp) -> dict[str, Decimal]:
+    end = as_of + HORIZON * DAY
+    known = lines[lines.known_at < end]
+    orders = _orders(known).set_index("order_id")
+    labels: dict[str, Decimal] = {}
+    for order in orders[
+        (orders.ordered_at >= as_of) & (orders.ordered_at < end) & ~orders.cancelled
+    ].itertuples():
+        labels[order.customer_id] = labels.get(order.customer_id, Decimal(0)) + order.value
+    for refund in known[(known.event_type == "refund") & (known.occurred_at >= as_of)].itertuples():
+        sale = orders.loc[refund.order_id] if refund.order_id in orders.index else None
+        if sale is not None and sale.cancelled and sale.ordered_at >= as_of:
+            continue  # sale and refund both lie in the window: they came to nothing
+        labels[refund.customer_id] = labels.get(refund.customer_id, Decimal(0)) + refund.pounds
+    return labels
+
+
+@pytest.mark.parametrize("as_of", GRID_DATES)
+def test_features_agree_with_pandas(simulated: Settings, as_of: str):
+    """
+    Money to the cent, counts exactly and interval statistics to 1e-9 (two orders of summing doubles), for every customer
+    of a shop with refunds, cancellations, currencies, merges and late records.
+    """
+    expected = _features_by_hand(_lines(simulated), pd.Timestamp(as_of))
+
+    found = frame(
+        simulated,
+        f"select customer_id, {', '.join(expected.columns)} from customer_features where as_of_date = '{as_of}'",
+    ).set_index("customer_id")
+
+    found = found.loc[expected.index]
+    assert len(expected) > 100
+    for column in ("total_revenue", "revenue_90d"):
+        assert [Decimal(str(value)).quantize(CENT) for value in found[column]] == list(expected[column]), (
+            column
+        )
+    assert found.total_purchases.tolist() == expected.total_purchases.tolist()
+    for column in ("days_since_last_purchase", "interval_mean_days", "interval_std_days", "interval_cv"):
+        np.testing.assert_allclose(
+            found[column].astype(float), expected[column].astype(float), rtol=1e-9, err_msg=column
+        )
+
+
+@pytest.mark.parametrize("as_of", GRID_DATES)
+def test_labels_agree_with_pandas(simulated: Settings, as_of: str):
+    """
+    What each customer spent in the horizon, net of what was given back, to the cent.
+    """
+    expected = _labels_by_hand(_lines(simulated), pd.Timestamp(as_of))
+
+    found = query(
+        simulated,
+        f"select customer_id, cast(label_revenue as varchar) from customer_labels where as_of_date = '{as_of}'",
+    )
+
+    assert len(found) > 100
+    assert {customer: Decimal(value) for customer, value in found} == {
+        customer: expected.get(customer, Decimal("0.00")) for customer, _ in found
+    }
+
+
+def test_simple_estimate_is_its_formula(simulated: Settings):
+    """
+    Purchases per month of tenure, at least one, times order value times months, recomputed from its own columns.
+    """
+    rows = frame(
+        simulated,
+        "select total_purchases, tenure_days, total_revenue::double as revenue, simple_clv_estimate::double as estimate "
+        "from customer_features where total_purchases > 0",
+    )
+    month = 365.2425 / 12
+    months = np.maximum(1, rows.tenure_days / month)
+
+    expected = rows.total_purchases / months * (rows.revenue / rows.total_purchases) * (HORIZON / month)
+
+    np.testing.assert_allclose(rows.estimate, expected, atol=0.0051)
+
+
+def test_the_feed_is_kept_or_quarantined_in_full(simulated: Settings, simulated_files: Path):
+    """
+    Rows in are rows kept plus rows quarantined, each of these with a reason and its text.
+    """
+    rows_in = pq.read_metadata(simulated_files / "events.parquet").num_rows
+
+    kept = one(simulated, "select count(*) from raw.events")
+    quarantined = one(simulated, "select count(*) from raw.quarantine where source like '%events%'")
+
+    assert kept + quarantined == rows_in
+    assert quarantined > 0
+    assert one(simulated, "select bool_and(reason <> '' and raw_text <> '') from raw.quarantine")
+
+
+def test_splits_are_ordered_in_time(simulated: Settings):
+    """
+    train, then calibrate, then test, then score; and no window of what is fitted reaches into the test dates.
+    """
+    splits = query(
+        simulated,
+        "select as_of_date, split, label_known_at::date from as_of_dates where is_labelled order by 1",
+    )
+
+    rank = ["train", "calibrate", "embargo", "test"]
+    assert [rank.index(split) for _, split, _ in splits] == sorted(
+        rank.index(split) for _, split, _ in splits
+    )
+    test_begins = min(as_of for as_of, split, _ in splits if split == "test")
+    assert all(known <= test_begins for _, split, known in splits if split in ("train", "calibrate"))
+
+
+def test_run_does_everything_and_again_does_nothing(open_shop: OpenShop, simulated_files: Path):
+    """
+    From files to scores in one call; the second call on the same files ingests nothing new, trains nothing, and leaves
+    the same rows.
+    """
+    settings = open_shop()
+    steps: list[str] = []
+
+    first = pipeline.run(settings, "simulator", data_dir=simulated_files, on_step=steps.append)
+    scored = query(settings, "select * from customer_clv order by customer_id")
+    second = pipeline.run(settings, "simulator", data_dir=simulated_files)
+
+    assert steps == ["ingest", "build features", "train", "score"]
+    assert first.training is not None
+    assert first.scoring.model_version == first.training.version
+    assert second.training is None
+    assert sum(summary.rows_new for summary in second.ingested) == 0
+    assert query(settings, "select * from customer_clv order by customer_id") == scored
+    assert second.scoring == first.scoring
+
+
+def test_a_model_for_another_horizon_is_replaced_by_run(trained_copy: Settings):
+    """
+    ``clv run`` retrains where the champion was made for another horizon, instead of failing.
+    """
+    other = with_vars(trained_copy, horizon_days=45)
+
+    result = pipeline.run(other)
+
+    assert result.training is not None
+    assert set(result.scoring.methods) == {"model", "no_purchase"}
+
+
+def test_run_without_a_model_is_asked_for(simulated_copy: Settings):
+    """
+    use_ml_clv false: nothing is trained, everyone is scored by the simple formula, and it is said why.
+    """
+    result = pipeline.run(with_vars(simulated_copy, use_ml_clv=False))
+
+    assert result.training is None
+    assert set(result.scoring.methods) == {"simple: model switched off", "no_purchase"}
+    assert not list(simulated_copy.models.glob("*"))
+
+
+def test_ingest_needs_exactly_one_input(simulated_copy: Settings, tmp_path: Path):
+    """
+    Neither or both is refused before anything is written.
+    """
+    for arguments in ({}, {"path": tmp_path / "a.csv", "data_dir": tmp_path}):
+        with pytest.raises(InputError, match="Name one input"):
+            pipeline.ingest_files(simulated_copy, "events", **arguments)
+
+
+def test_a_failed_build_names_the_model(own_project: Path, simulated_copy: Settings):
+    """
+    The error says which node failed and why; the table before it stands.
+    """
+    path = own_project / "models_sql" / "features" / "customer_categories.sql"
+    path.write_text(path.read_text(encoding="utf-8").replace("from spine", "from nowhere"), encoding="utf-8")
+    before = one(simulated_copy, "select count(*) from customer_categories")
+
+    with pytest.raises(BuildError, match=r"(?s)failed at 'customer_categories'.*nowhere"):
+        build(simulated_copy.model_copy(update={"project": own_project}))
+
+    assert one(simulated_copy, "select count(*) from customer_categories") == before
+
+
+def test_plain_dbt_build_passes_from_the_root(open_shop: OpenShop, project: Path, tmp_path: Path):
+    """
+    A process of its own, no flag: contracts, unit tests and data tests pass on a shop, before any model was trained.
+    """
+    settings = open_shop(regular_shop(customers=12))
+    places = {
+        "CLV_WAREHOUSE": str(settings.warehouse),
+        "CLV_MODELS": str(settings.models),
+        "DBT_TARGET_PATH": str(tmp_path / "target"),
+        "DBT_LOG_PATH": str(tmp_path / "logs"),
+    }
+
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("dbt")), "build"],
+        cwd=project,
+        env={**os.environ, **places},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout[-3000:]
+    results = json.loads((tmp_path / "target" / "run_results.json").read_text(encoding="utf-8"))["results"]
+    assert {result["status"] for result in results} <= {"success", "pass", "no-op"}
+    assert one(settings, "select count(*) from customer_clv where clv_estimate is not null") == 12
+
+
+def test_the_scoring_date_is_the_day_after_the_newest_event(open_shop: OpenShop):
+    """
+    Unless as_of_date says otherwise.
+    """
+    settings = open_shop(regular_shop(customers=3, days=100))
+    newest = one(settings, "select max(occurred_at)::date from raw.events")
+
+    build(settings, "--select", "+as_of_dates")
+    by_default = one(settings, "select as_of_date from as_of_dates where is_scoring_date")
+    build(with_vars(settings, as_of_date="2024-03-05"), "--select", "+as_of_dates")
+
+    assert by_default == newest + timedelta(days=1)
+    assert one(settings, "select as_of_date from as_of_dates where is_scoring_date") == date(2024, 3, 5)

@@ -1,0 +1,499 @@
+"""Scoring by ``dbt run``: every customer has an estimate, the numbers are the booster's, and no unfit model scores."""
+
+from pathlib import Path
+
+import lightgbm
+import numpy as np
+import pyarrow as pa
+import pytest
+from shops import (
+    add_events,
+    build,
+    copied,
+    copy_project,
+    day,
+    edit,
+    frame,
+    one,
+    purchase,
+    query,
+    with_project,
+    with_vars,
+)
+
+from clv_ml import Predictor, pipeline, registry
+from clv_ml.columns import feature_matrix
+from clv_ml.dbt_runner import run_dbt
+from clv_ml.errors import BuildError, ModelError
+from clv_ml.model_files import load_model
+from clv_ml.parity import predict
+from clv_ml.settings import Settings
+from clv_ml.training import train
+
+SCORING = ("scoring_rows", "customer_predictions+", "customer_drivers+")
+CATEGORIES = "models_sql/features/customer_categories.sql"
+FEATURES_YAML = "models_sql/features/_features__models.yml"
+COUNT_COLUMN = "    cast(spread.category_diversity_count as int) as category_diversity_count,\n"
+OUTPUTS = ["clv_predicted", "clv_typical", "churn_probability"]
+
+
+def _rescore(settings: Settings) -> None:
+    run_dbt(settings, ["run", "--select", *SCORING])
+
+
+def _methods(settings: Settings) -> dict[str, int]:
+    return dict(query(settings, "select clv_method, count(*) from customer_clv group by all"))
+
+
+def _clv(settings: Settings) -> list[tuple]:
+    return query(settings, "select * from customer_clv order by customer_id")
+
+
+def _every_customer_has_an_estimate(settings: Settings) -> bool:
+    return one(
+        settings,
+        "select count(*) = (select count(distinct customer_id) from int_spine as s inner join as_of_dates as d "
+        "on d.as_of_date = s.as_of_date and d.is_scoring_date) and count(*) = count(clv_estimate) "
+        "and count(*) = count(distinct customer_id) from customer_clv",
+    )
+
+
+def _flip_a_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x01
+    path.write_bytes(bytes(content))
+
+
+def _version(settings: Settings) -> str:
+    pointer = registry.champion(settings.models)
+    assert pointer is not None
+    return pointer.version
+
+
+def test_every_customer_has_a_row_and_an_estimate(trained: Settings):
+    """
+    Buyers are scored by the model; who never bought has 0 by method no_purchase; nobody is missing or NULL.
+    """
+    assert _every_customer_has_an_estimate(trained)
+    assert set(_methods(trained)) == {"model", "no_purchase"}
+    wrong = (
+        "select count(*) from customer_clv where (clv_method = 'model') <> (total_purchases > 0) "
+        "or (clv_method = 'model' and clv_estimate <> round(clv_predicted, 2)) "
+        "or (clv_method = 'no_purchase' and clv_estimate <> 0)"
+    )
+    assert one(trained, wrong) == 0
+
+
+def test_each_row_says_which_model_and_when(trained: Settings):
+    """
+    Version, date, feature hash and time of scoring stand beside each prediction; intervals are NULL until they are built.
+    """
+    rows = query(
+        trained,
+        "select distinct clv_model_version, as_of_date, feature_hash, scored_at is not null, clv_prediction_confidence "
+        "from customer_clv where clv_method = 'model'",
+    )
+    manifest = load_model(trained.models / _version(trained)).manifest
+    as_of = one(trained, "select as_of_date from as_of_dates where is_scoring_date")
+
+    assert rows == [(manifest.version, as_of, manifest.feature_hash, True, None)]
+
+
+def test_sql_gives_the_predictors_numbers_bit_for_bit(trained: Settings):
+    """
+    A batch and every tenth customer alone, through Python, equal what the database holds exactly.
+    """
+    predictor = Predictor.load(trained.models)
+    rows = frame(trained, "select * from scoring_rows order by customer_id")
+    stored = frame(trained, f"select {', '.join(OUTPUTS)} from customer_predictions order by customer_id")
+
+    batch = predictor.predict_batch(rows)
+
+    assert len(batch) > 100
+    np.testing.assert_array_equal(batch[OUTPUTS], stored)
+    for number in range(0, len(rows), 10):
+        alone = predictor.predict(rows.iloc[number].to_dict())
+        assert [alone[name] for name in OUTPUTS] == stored.iloc[number].tolist()
+
+
+def test_sql_gives_lightgbms_numbers(trained: Settings):
+    """
+    The boosters' own `predict`, through the formula in numpy, agrees with the database to 1e-9 of the value (of 0.01
+    below that): the graph adds up in another order.
+    """
+    model = load_model(trained.models / _version(trained))
+    rows = frame(trained, "select * from scoring_rows order by customer_id")
+    stored = frame(trained, f"select {', '.join(OUTPUTS)} from customer_predictions order by customer_id")
+    features = np.column_stack([rows[name].astype(float) for name in model.manifest.feature_names])
+
+    expected = predict(model.recipe, features, rows[model.manifest.anchor].astype(float).to_numpy())
+
+    for name in OUTPUTS:
+        difference = np.abs(expected[name] - stored[name]) / np.maximum(np.abs(expected[name]), 0.01)
+        assert difference.max() <= 1e-9, name
+
+
+def test_a_booster_read_from_its_text_agrees_too(trained: Settings):
+    """
+    The chance of leaving is one booster and a sigmoid: LightGBM reading the published file gives the column.
+    """
+    model = load_model(trained.models / _version(trained))
+    booster = lightgbm.Booster(model_file=str(model.folder / "chance.txt"))
+    rows = frame(trained, "select * from scoring_rows order by customer_id")
+    features = np.column_stack([rows[name].astype(float) for name in model.manifest.feature_names])
+
+    leaving = 1 - np.asarray(booster.predict(features))
+
+    stored = frame(trained, "select churn_probability from customer_predictions order by customer_id")
+    np.testing.assert_allclose(stored.churn_probability, leaving, rtol=1e-9, atol=1e-12)
+
+
+def test_drivers_add_up_to_the_prediction(trained: Settings):
+    """
+    The base and all contributions of a customer, and the base, three drivers and the rest in customer_clv.
+    """
+    narrow = query(
+        trained,
+        "select max(abs(p.clv_predicted - d.total) / greatest(1, abs(p.clv_predicted))) from customer_predictions as p "
+        "inner join (select customer_id, sum(contribution) + max(driver_base) as total from customer_drivers "
+        "group by customer_id) as d on d.customer_id = p.customer_id",
+    )
+    wide = one(
+        trained,
+        "select max(abs(clv_predicted - driver_base - driver_1_contribution - driver_2_contribution "
+        "- driver_3_contribution - driver_rest)) from customer_clv where clv_method = 'model'",
+    )
+
+    assert narrow[0][0] < 1e-9
+    assert wide < 1e-6
+    assert (
+        one(trained, "select count(*) from customer_clv where clv_method = 'model' and driver_3_name is null")
+        == 0
+    )
+
+
+def test_drivers_are_ranked_by_size_and_written_out(trained: Settings):
+    """
+    Rank 1 is the largest in absolute terms; clv_top_features names the three with their signed amounts.
+    """
+    ordered = (
+        "select count(*) from customer_clv where abs(driver_1_contribution) < abs(driver_2_contribution) "
+        "or abs(driver_2_contribution) < abs(driver_3_contribution)"
+    )
+    texts = query(
+        trained,
+        "select clv_top_features, driver_1_name, driver_1_contribution from customer_clv where clv_method = 'model'",
+    )
+
+    assert one(trained, ordered) == 0
+    for text, name, contribution in texts:
+        first, *others = text.split("; ")
+        assert len(others) == 2
+        assert first.startswith(f"{name} (")
+        assert float(first.split("(")[1].rstrip(")")) == pytest.approx(contribution, abs=0.0051)
+
+
+def test_drivers_in_sql_are_those_of_the_predictor(trained: Settings):
+    """
+    `Predictor.explain` of a customer: the same base, the same contributions.
+    """
+    predictor = Predictor.load(trained.models)
+    rows = frame(trained, "select * from scoring_rows order by customer_id limit 3")
+
+    for row in rows.to_dict("records"):
+        explanation = predictor.explain(row)
+        stored = dict(
+            query(
+                trained,
+                f"select driver_name, contribution from customer_drivers where customer_id = '{row['customer_id']}'",
+            )
+        )
+        assert stored == pytest.approx(dict(explanation.contributions), rel=1e-12, abs=1e-12)
+
+
+def test_scoring_twice_gives_the_same_rows(trained_copy: Settings):
+    """
+    ``dbt run`` again leaves every row as it was, scored_at included.
+    """
+    before = _clv(trained_copy)
+
+    build(trained_copy)
+
+    assert _clv(trained_copy) == before
+
+
+def test_a_new_day_is_scored_beside_the_old(trained_copy: Settings):
+    """
+    A later scoring date gets predictions of its own; those of the day before stay untouched.
+    """
+    first = one(trained_copy, "select max(as_of_date) from customer_predictions")
+    kept = f"select * from customer_predictions where as_of_date = '{first}' order by customer_id"
+    before = query(trained_copy, kept)
+    moment = day(0).replace(year=first.year, month=first.month, day=first.day, hour=9)
+    add_events(trained_copy, [purchase("newcomer", moment, 25, event_id="new")])
+
+    build(trained_copy)
+
+    assert query(trained_copy, kept) == before
+    assert one(trained_copy, "select count(distinct as_of_date) from customer_predictions") == 2
+    assert query(trained_copy, "select clv_method from customer_clv where customer_id = 'newcomer'") == [
+        ("model",)
+    ]
+
+
+def test_without_a_model_the_simple_formula_stands_in(simulated_copy: Settings):
+    """
+    Before any training everything builds: clv_estimate is the simple estimate, and clv_method says so.
+    """
+    build(simulated_copy)
+
+    assert _every_customer_has_an_estimate(simulated_copy)
+    assert set(_methods(simulated_copy)) == {"simple: no model", "no_purchase"}
+    assert (
+        one(simulated_copy, "select count(*) from customer_clv where clv_estimate <> simple_clv_estimate")
+        == 0
+    )
+    assert one(simulated_copy, "select count(clv_predicted) + count(driver_1_name) from customer_clv") == 0
+
+
+def test_the_model_can_be_switched_off_and_on(trained_copy: Settings):
+    """
+    use_ml_clv false gives the simple estimate and says why; true again gives the same rows as before.
+    """
+    before = _clv(trained_copy)
+
+    _rescore(with_vars(trained_copy, use_ml_clv=False))
+    off = _methods(trained_copy)
+    without = one(trained_copy, "select count(clv_predicted) from customer_clv")
+    _rescore(trained_copy)
+
+    assert set(off) == {"simple: model switched off", "no_purchase"}
+    assert without == 0
+    assert _clv(trained_copy) == before
+
+
+@pytest.mark.parametrize("file", ["model.onnx", "chance.txt", "manifest.json"])
+def test_a_damaged_model_is_refused_or_replaced_by_the_simple_formula(trained_copy: Settings, file: str):
+    """
+    One flipped bit: the run fails by name and the last scores stand; with fallback_to_simple every row says that the
+    model was refused, and the summary counts them.
+    """
+    before = _clv(trained_copy)
+    _flip_a_byte(trained_copy.models / _version(trained_copy) / file)
+
+    with pytest.raises(BuildError, match=file):
+        _rescore(trained_copy)
+    untouched = _clv(trained_copy)
+    result = pipeline.score(with_vars(trained_copy, fallback_to_simple=True))
+
+    assert untouched == before
+    assert set(_methods(trained_copy)) == {"simple: model refused", "no_purchase"}
+    assert result.methods == _methods(trained_copy)
+    assert result.model_version is None
+    assert _every_customer_has_an_estimate(trained_copy)
+
+
+def test_a_damaged_model_does_not_stop_the_features(trained_copy: Settings):
+    """
+    Features refresh whatever became of the model.
+    """
+    _flip_a_byte(trained_copy.models / _version(trained_copy) / "model.onnx")
+
+    pipeline.build_features(trained_copy)
+
+    assert one(trained_copy, "select count(*) > 0 from customer_features")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "message"),
+    [
+        ("horizon_days", 61, "predicts 60 days, but horizon_days is 61"),
+        ("reporting_currency", "USD", "predicts GBP, but reporting_currency is USD"),
+    ],
+)
+def test_a_model_for_another_question_is_refused(
+    trained_copy: Settings, setting: str, value: object, message: str
+):
+    """
+    Another horizon or currency is not scored over in silence.
+    """
+    other = with_vars(trained_copy, **{setting: value})
+    pipeline.build_features(other)
+
+    with pytest.raises(BuildError, match=message):
+        _rescore(other)
+
+
+@pytest.fixture(scope="module")
+def with_new_feature(
+    simulated: Settings, project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Settings, Path]:
+    """A project with one SQL column more, and a shop trained under it."""
+    folder = tmp_path_factory.mktemp("feature")
+    extended = copy_project(project, folder / "project")
+    _add_feature(extended, "spread.category_diversity_count * 2", "int")
+    settings = with_project(copied(simulated, folder / "shop"), extended)
+    pipeline.build_features(settings)
+    train(settings)
+    pipeline.score(settings)
+    return settings, extended
+
+
+def _add_feature(project: Path, expression: str, data_type: str) -> None:
+    edit(
+        project,
+        CATEGORIES,
+        COUNT_COLUMN,
+        COUNT_COLUMN + f"    cast({expression} as {data_type}) as doubled_category_count,\n",
+    )
+    edit(
+        project,
+        FEATURES_YAML,
+        "      - name: category_diversity_count\n",
+        f"      - name: doubled_category_count\n        data_type: {data_type}\n        description: For a test.\n"
+        "        config: {meta: {group: category, unit: categories}}\n      - name: category_diversity_count\n",
+    )
+
+
+def test_a_feature_is_one_column_and_its_description(with_new_feature: tuple[Settings, Path]):
+    """
+    Nothing else is edited: the stored dates rebuild under plain dbt, the next model has the column, and it scores.
+    """
+    settings, _ = with_new_feature
+
+    assert "doubled_category_count" in Predictor.load(settings.models).columns
+    assert one(
+        settings,
+        "select count(distinct as_of_date) > 3 from customer_features where doubled_category_count > 0",
+    )
+    assert "model" in _methods(settings)
+
+
+def test_a_missing_feature_is_refused_by_name(
+    with_new_feature: tuple[Settings, Path], project: Path, tmp_path: Path
+):
+    """
+    A column that the model needs and the tables lack is named; with fallback_to_simple the simple formula stands in.
+    """
+    settings = with_project(copied(with_new_feature[0], tmp_path / "shop"), project)
+    pipeline.build_features(settings)
+
+    with pytest.raises(BuildError, match="doubled_category_count is missing"):
+        _rescore(settings)
+    _rescore(with_vars(settings, fallback_to_simple=True))
+
+    assert set(_methods(settings)) == {"simple: model refused", "no_purchase"}
+
+
+@pytest.mark.parametrize(
+    ("expression", "data_type", "message"),
+    [
+        ("spread.category_diversity_count * 2", "double", "doubled_category_count is double, not integer"),
+        (
+            "spread.category_diversity_count * 3",
+            "int",
+            "other feature definitions; changed since: customer_categories",
+        ),
+    ],
+)
+def test_a_changed_feature_is_refused_by_name(
+    with_new_feature: tuple[Settings, Path],
+    own_project: Path,
+    tmp_path: Path,
+    expression: str,
+    data_type: str,
+    message: str,
+):
+    """
+    Another type, or the same type with another meaning, is not scored.
+    """
+    _add_feature(own_project, expression, data_type)
+    settings = with_project(copied(with_new_feature[0], tmp_path / "shop"), own_project)
+    pipeline.build_features(settings)
+
+    with pytest.raises(BuildError, match=message):
+        _rescore(settings)
+
+
+@pytest.fixture(scope="module")
+def two_models(trained: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, str, str]:
+    """The shop with a lightgbm model and, as champion, a ridge; scored by the latter."""
+    settings = copied(trained, tmp_path_factory.mktemp("two"))
+    first = _version(settings)
+    second = train(settings, "ridge").version
+    _rescore(settings)
+    return settings, first, second
+
+
+def test_a_version_can_be_pinned(two_models: tuple[Settings, str, str], trained: Settings, tmp_path: Path):
+    """
+    model_version scores with that version, champion or not, and gives the numbers it gave as champion.
+    """
+    settings, first, second = copied(two_models[0], tmp_path / "shop"), *two_models[1:]
+    by_champion = query(
+        settings, "select distinct clv_model_version from customer_clv where clv_method = 'model'"
+    )
+
+    _rescore(with_vars(settings, model_version=first))
+
+    numbers = (
+        "select customer_id, clv_predicted, clv_model_version, clv_top_features from customer_clv order by 1"
+    )
+    assert by_champion == [(second,)]
+    assert query(settings, numbers) == query(trained, numbers)
+
+
+def test_a_pinned_version_that_is_not_there_is_refused(two_models: tuple[Settings, str, str]):
+    """
+    By name, and so is a name that reaches out of the folder.
+    """
+    settings = two_models[0]
+
+    with pytest.raises(BuildError, match="ridge-19700101-00000000"):
+        _rescore(with_vars(settings, model_version="ridge-19700101-00000000"))
+    with pytest.raises((BuildError, ModelError)):
+        _rescore(with_vars(settings, model_version="../../etc"))
+
+
+def test_rollback_returns_to_the_former_numbers(
+    two_models: tuple[Settings, str, str], trained: Settings, tmp_path: Path
+):
+    """
+    After a rollback the next run scores by the champion before, and the registry says so.
+    """
+    settings, first = copied(two_models[0], tmp_path / "shop"), two_models[1]
+
+    pipeline.switch_model(settings, None, "worse than before")
+    _rescore(settings)
+
+    numbers = "select customer_id, clv_predicted, clv_model_version from customer_clv order by 1"
+    assert query(settings, numbers) == query(trained, numbers)
+    assert query(settings, "select version from model_registry where is_champion") == [(first,)]
+
+
+def test_columns_the_model_does_not_use_are_ignored(trained: Settings):
+    """
+    The scoring table has more columns than the model: keys, excluded features and text.
+    """
+    predictor = Predictor.load(trained.models)
+    rows = frame(trained, "select * from scoring_rows order by customer_id limit 50")
+    narrow = rows[list(predictor.columns)]
+
+    np.testing.assert_array_equal(predictor.predict_batch(rows), predictor.predict_batch(narrow))
+    assert len(narrow.columns) < len(rows.columns)
+
+
+def test_a_null_is_a_missing_value_and_not_a_zero(trained: Settings):
+    """
+    One-time buyers have NULL intervals and are scored all the same; the matrix holds NaN for them.
+    """
+    predictor = Predictor.load(trained.models)
+    with_gap = frame(
+        trained, "select * from scoring_rows where interval_mean_days is null order by customer_id limit 5"
+    )
+
+    found = predictor.predict_batch(with_gap)
+
+    assert len(found) == 5
+    assert found.notna().all().all()
+    assert np.isnan(feature_matrix(pa.Table.from_pandas(with_gap), ("interval_mean_days",), "x")).all()
