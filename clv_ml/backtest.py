@@ -7,7 +7,7 @@ overlap in time and are not independent, so the interval speaks of other custome
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -246,10 +246,7 @@ def _compare(origins: Sequence[Origin]) -> tuple[Comparison, ...]:
     for place, index in enumerate(order):
         running = max(running, min(1.0, found[index].p_value * (len(found) - place)))
         corrected[int(index)] = running
-    return tuple(
-        Comparison(**{**vars(comparison), "p_holm": corrected[index]})
-        for index, comparison in enumerate(found)
-    )
+    return tuple(replace(comparison, p_holm=corrected[index]) for index, comparison in enumerate(found))
 
 
 def _comparison(

@@ -79,6 +79,7 @@ class Calibration:
         """What ``as_json`` gave; without bins where the manifest has none."""
         bins = tuple(
             Bin(
+                # pyrefly: ignore[bad-argument-type]
                 **{
                     key: value
                     if value is not None

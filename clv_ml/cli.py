@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import date
 from decimal import Decimal
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +21,7 @@ from clv_ml import pipeline, registry
 from clv_ml.backtest import BacktestResult
 from clv_ml.backtest import backtest as run_backtest
 from clv_ml.errors import ClvError, SettingsError
-from clv_ml.fitting import MODEL_TYPES
+from clv_ml.fitting import ModelType
 from clv_ml.presets import preset_names
 from clv_ml.settings import Settings, load_settings, parse_vars
 from clv_ml.training import TrainingResult
@@ -64,8 +63,7 @@ InputFile = Annotated[Path | None, typer.Argument(help="A .csv, .csv.gz or .parq
 PresetName = Annotated[
     str, typer.Option("--preset", help=f"What the feed looks like: {', '.join(preset_names())}.")
 ]
-ModelKind = StrEnum("ModelKind", {name: name for name in MODEL_TYPES})
-Kind = Annotated[ModelKind, typer.Option("--model-type", help="What to fit.")]
+Kind = Annotated[ModelType, typer.Option("--model-type", help="What to fit.")]
 
 
 @app.command()
@@ -101,7 +99,7 @@ def ingest(
 
 @app.command()
 def train(
-    model_type: Kind = ModelKind.lightgbm,  # type: ignore[attr-defined]
+    model_type: Kind = "lightgbm",
     as_of: AsOf = "",
     horizon_days: Horizon = None,
     data_dir: DataDir = None,
@@ -119,7 +117,7 @@ def train(
             on_step("build features")
             pipeline.build_features(settings)
             on_step("train")
-            result = train_model(settings, model_type.value)
+            result = train_model(settings, model_type)
         _print(result, as_json, lambda: _show_training(result))
 
 
@@ -141,7 +139,7 @@ def run(
     path: InputFile = None,
     preset: PresetName = "events",
     data_dir: DataDir = None,
-    model_type: Kind = ModelKind.lightgbm,  # type: ignore[attr-defined]
+    model_type: Kind = "lightgbm",
     as_of: AsOf = "",
     horizon_days: Horizon = None,
     vars_: Vars = "",
@@ -151,7 +149,7 @@ def run(
     with _reported():
         settings = _settings(as_of, horizon_days, vars_)
         with _steps() as on_step:
-            result = pipeline.run(settings, preset, path, data_dir, model_type.value, on_step)
+            result = pipeline.run(settings, preset, path, data_dir, model_type, on_step)
         _print(result, as_json, lambda: _show_run(settings, result))
 
 

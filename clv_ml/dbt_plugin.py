@@ -66,7 +66,7 @@ def register(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     except ClvError as error:
         fault = json.dumps({"error": str(error)})
         described = lambda: fault  # noqa: E731
-    connection.create_function(
+    connection.create_function(  # pyrefly: ignore[no-matching-overload]
         "clv_model", described, [], duckdb.sqltype("VARCHAR"), null_handling="special", side_effects=True
     )
     if manifest:
@@ -122,6 +122,7 @@ def _register_model(connection: duckdb.DuckDBPyConnection, manifest: Manifest, m
     def clv_explain(batches: pa.Array | pa.ChunkedArray) -> pa.Array:
         return explain_batches(model(), _whole(batches))
 
+    # pyrefly: ignore[no-matching-overload]
     connection.create_function(
         "clv_score",
         clv_score,
@@ -130,6 +131,7 @@ def _register_model(connection: duckdb.DuckDBPyConnection, manifest: Manifest, m
         type="arrow",
         null_handling="special",
     )
+    # pyrefly: ignore[no-matching-overload]
     connection.create_function(
         "clv_explain",
         clv_explain,

@@ -128,6 +128,7 @@ def top_drivers(contribs: Contributions, k: int = 3) -> TopDrivers:
     values = np.take_along_axis(contribs.inputs, order, axis=1)
     rest = contribs.prediction - contribs.base - chosen.sum(axis=1)
     if (short := k - order.shape[1]) > 0:
+        # pyrefly: ignore[no-matching-overload]
         names = np.pad(names, ((0, 0), (0, short)), constant_values=None)
         values = np.pad(values, ((0, 0), (0, short)), constant_values=np.nan)
         chosen = np.pad(chosen, ((0, 0), (0, short)))

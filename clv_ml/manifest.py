@@ -220,6 +220,7 @@ def _factor_spec(factor: Trees | Line) -> TreesSpec | LineSpec:
         key: tuple(np.asarray(getattr(factor, key), dtype=np.float64).tolist())
         for key in ("coefficients", "missing_coefficients", "medians")
     }
+    # pyrefly: ignore[bad-argument-type]
     return LineSpec(name=factor.name, link=factor.link, intercept=intercept, **vectors)
 
 

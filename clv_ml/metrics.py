@@ -49,8 +49,7 @@ def spearman(actual: Array, predicted: Array) -> float:
     """Rank correlation, ties broken at random on each side apart; NaN with fewer than two rows."""
     if actual.size < 2:
         return float("nan")
-    ranks = (_ranks(values, seed) for seed, values in enumerate((actual, predicted), start=SEED))
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(np.corrcoef(_ranks(actual, SEED), _ranks(predicted, SEED + 1))[0, 1])
 
 
 def normalised_gini(actual: Array, predicted: Array) -> float:

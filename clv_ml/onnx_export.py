@@ -184,6 +184,7 @@ class _Graph:
         """Adds the node unless its output already exists."""
         if output not in self.made:
             self.made.add(output)
+            # pyrefly: ignore[bad-argument-type]
             self.nodes.append(helper.make_node(op, inputs, [output], name=output, **attributes))
         return output
 

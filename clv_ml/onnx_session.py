@@ -47,6 +47,7 @@ def run_padded(
     wanted = {node.name for node in session.get_inputs()}
     names = [node.name for node in session.get_outputs()]
     values = session.run(names, {name: value for name, value in feeds.items() if name in wanted})
+    # pyrefly: ignore[bad-return]
     return dict(zip(names, values, strict=True))
 
 

@@ -46,5 +46,5 @@ def _metric_rows(manifest: Manifest) -> list[tuple]:
     return [
         (manifest.version, manifest.created_at.removesuffix("Z"), estimator, metric, value)
         for estimator, values in manifest.metrics.items()
-        for metric, value in values.items()
+        for metric, value in (values.items() if isinstance(values, dict) else ())
     ]

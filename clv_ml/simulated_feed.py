@@ -291,6 +291,7 @@ def _named(names: pa.Array, codes: Ints) -> pa.Array:
 
 def _numbered(prefix: str, numbers: Ints) -> pa.Array:
     text = pa.array(numbers, mask=numbers < 0).cast(pa.string())
+    # pyrefly: ignore[missing-attribute]
     return pc.binary_join_element_wise(prefix, text, "")
 
 
@@ -301,14 +302,17 @@ def _time_text(at: Ints) -> pa.Array:
 def _money_text(cents: Ints) -> pa.Array:
     size = np.abs(cents)
     whole = pa.array(size // 100, mask=cents == 0).cast(pa.string())
+    # pyrefly: ignore[missing-attribute]
     fraction = pc.utf8_lpad(pa.array(size % 100).cast(pa.string()), 2, "0")
     sign = pa.array(["", "-"]).take(pa.array((cents < 0).astype(np.int8)))
 
+    # pyrefly: ignore[missing-attribute]
     return pc.binary_join_element_wise(pc.binary_join_element_wise(sign, whole, ""), fraction, ".")
 
 
 def _dirt(shop: Shop, chunk: Chunk, clean: pa.Table) -> list[pa.Table]:
     """Exact duplicates of purchase rows, and copies broken in one column; kinds take turns."""
+    # pyrefly: ignore[missing-attribute]
     purchases = np.flatnonzero(pc.equal(clean["event_type"], "purchase").to_numpy())
     if purchases.size == 0:
         return []
@@ -327,6 +331,7 @@ def _dirt(shop: Shop, chunk: Chunk, clean: pa.Table) -> list[pa.Table]:
 
 
 def _broken(copies: pa.Table, numbers: Ints, column: str, value: str | None) -> pa.Table:
+    # pyrefly: ignore[missing-attribute]
     ids = pc.binary_join_element_wise(copies["event_id"], _numbered("x", numbers), "-")
     copies = copies.set_column(EVENTS.get_field_index("event_id"), EVENTS.field("event_id"), ids)
     broken = pa.array([value] * copies.num_rows, pa.string())

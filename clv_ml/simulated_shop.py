@@ -219,6 +219,7 @@ def rates_of(shop: Shop) -> Floats:
     steps = stream(shop, 0, RATE_STREAM).normal(0, RATE_STEP_SD, (months, len(CURRENCIES)))
     steps[:, 0] = 0
 
+    # pyrefly: ignore[bad-return]
     return np.round(np.array(FIRST_RATES) * np.exp(np.cumsum(steps, axis=0)), RATE_DECIMALS)
 
 

@@ -116,13 +116,16 @@ def _window(shop: Shop, begin: int, horizon_days: int) -> Window:
     clock = clock_of(shop, begin + horizon_days)
     days = np.arange(horizon_days + 1)
     left = horizon_days - days[1:] + 0.5
+    # pyrefly: ignore[bad-argument-type]
     cancelled = shop.cancel_share * _by_then(left, shop.cancel_days)
     refunded = (
+        # pyrefly: ignore[bad-argument-type]
         shop.refund_share * _by_then(left, shop.refund_days) * _MEAN_REFUND_PART * _mean_first_line(shop)
     )
 
     return Window(
         begin=begin,
+        # pyrefly: ignore[bad-argument-type]
         middles=days[1:] - 0.5,
         business=np.diff(clock.business((begin + days).astype(np.float64))),
         kept=1 - cancelled - refunded,
@@ -203,10 +206,12 @@ def history_of(shop: Shop, chunk: Chunk, window: Window) -> History:
     return History(
         seen=seen,
         orders=counts,
+        # pyrefly: ignore[bad-argument-type]
         pounds=np.bincount(owner, orders.pence[known] / 100, minlength=size),
         idle=idle,
         first=first,
         last=last,
+        # pyrefly: ignore[bad-argument-type]
         pending=np.bincount(owner, _pending(shop, orders, known, as_of, window), minlength=size),
     )
 

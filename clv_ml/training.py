@@ -94,6 +94,7 @@ def train(
     fitted = data.only(data.trainable)
     recipe = in_form(fit_recipe(fitted, today, model_type, measured.rounds, parameters), measured.choice.form)
     recipe = with_calibrated_churn(recipe, measured.churn_slope, measured.churn_intercept)
+    warning = caution(data, shop, measured)
     anchor = fitted.anchor if recipe.anchor == ANCHOR else fitted.baselines[measured.choice.form]
     description = ModelDescription(
         version="unnamed",
@@ -106,10 +107,12 @@ def train(
         training_dates=_dates(data),
         parameters={
             **asdict(parameters),
+            # pyrefly: ignore[bad-assignment]
             "rounds": measured.rounds,
             "form": measured.choice.form,
-            "caution": caution(data, shop, measured),
+            "caution": warning,
         },
+        # pyrefly: ignore[bad-argument-type]
         metrics=_without_nan(measured.metrics),
         calibration=measured.calibration.as_json(),
     )
@@ -127,7 +130,7 @@ def train(
         is_new=is_new,
         is_champion=True,
         reason=measured.choice.reason,
-        caution=description.parameters["caution"],  # type: ignore[arg-type]
+        caution=warning,
         rows_fitted=len(fitted),
         training_dates=description.training_dates,
         metrics=measured.metrics,
