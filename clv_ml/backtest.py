@@ -25,7 +25,7 @@ from clv_ml.training_data import TrainingData, read_training_rows
 from clv_ml.warehouse import connect
 
 MIN_FIT_DATES = 2
-REPLICATES = 200
+REPLICATES = 999
 SEED = 11
 COMPARED = ("r2", "nmae", "spearman", "gini", "top_decile_lift", "bias", "decile_mape")
 """Metrics that are compared with the baselines; ``typical`` is judged on nmae, ``model`` on all others."""

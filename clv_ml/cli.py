@@ -1,11 +1,11 @@
 """The command ``clv``: parse, call, print. Exit codes: 0 done, 1 failed, 2 wrong usage."""
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, is_dataclass
-from datetime import date
+from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -248,22 +248,22 @@ def _steps() -> Iterator[Callable[[str], None]]:
 
 def _print(result: Any, as_json: bool, show: Callable[[], None]) -> None:
     if as_json:
-        print(json.dumps(result, default=_plain, ensure_ascii=False))
+        print(json.dumps(_plain(result), ensure_ascii=False, allow_nan=False))
     else:
         show()
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has no name for."""
+    """A value as JSON has it: dataclasses and mappings as objects, dates as text, and no number that JSON lacks."""
     if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Decimal | np.floating):
-        return float(value)
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
-        return dict(value)
-    return str(value)
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Decimal | float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    return value if isinstance(value, bool | int | str | None) else str(value)
 
 
 def _show_run(settings: Settings, result: pipeline.RunResult) -> None:

@@ -2,7 +2,8 @@
 Which form of the recipe may be published: never one that loses to a simpler estimate beyond noise.
 
 Forms, from the richest: the trees over the anchor, the anchor alone (a blend of baselines at the shop's level), one
-baseline. They are compared on the calibration date, by mean Poisson deviance, with a bootstrap over customers.
+baseline. They are compared on the calibration date, by mean Poisson deviance, with a bootstrap over customers. Each is
+first brought to that date's actual total: the level is forecast apart from the form, and one date says little of it.
 """
 
 from collections.abc import Mapping
@@ -42,7 +43,11 @@ def choose_form(rows: TrainingData, predicted: Array) -> Choice:
     for name in CANDIDATE_BASELINES:
         if np.isfinite(rows.baselines[name]).all():
             estimates[name] = rows.baselines[name]
-    losses = {name: deviance(rows.revenue, estimate) for name, estimate in estimates.items()}
+    total = max(float(rows.revenue.sum()), 0.0)
+    losses = {
+        name: deviance(rows.revenue, estimate * (total / max(float(estimate.sum()), 1e-9)))
+        for name, estimate in estimates.items()
+    }
     for form in estimates:
         better = [name for name in estimates if name != form and _is_worse(losses[form], losses[name])]
         if not better:

@@ -385,6 +385,9 @@ def test_evaluate_takes_arrow_and_keeps_nulls():
     assert found.to_pylist() == [round(float(bgnbd_alive(2, 30.43, 38.86, *BGNBD)[0]), 9), None, 1.0]
 
 
+LATER, UNBUILT = DATE + dt.timedelta(days=31), DATE + dt.timedelta(days=62)
+
+
 @pytest.fixture
 def warehouse():
     """800 customers on each of two dates, of whom the model is BG/NBD, and the empty table of parameters."""
@@ -398,9 +401,13 @@ def warehouse():
                 customer_id int, as_of_date date, total_purchases int, days_since_first_purchase int,
                 days_since_last_purchase int, total_revenue decimal(18, 2)
             );
-            create table fitted_parameters (fitted_as_of date, name varchar, value double);
+            create table as_of_dates (as_of_date date, is_grid boolean, build_hash varchar);
+            create table fitted_parameters (
+                fitted_as_of date, build_hash varchar, name varchar, parameter_value double
+            );
             """
         )
+        connection.execute("insert into as_of_dates values (?, true, 'a'), (?, true, 'a')", [DATE, UNBUILT])
         rows = [
             (
                 i,
@@ -410,7 +417,7 @@ def warehouse():
                 280 - int(t_x[i] * 7),
                 round(rng.gamma(6 * (x[i] + 1), 1 / rate[i]), 2),
             )
-            for date in (DATE, DATE + dt.timedelta(days=31))
+            for date in (DATE, LATER)
             for i in range(800)
         ]
         rows += [(801, DATE, 0, None, None, 0), (802, DATE, 1, 10, 10, -5)]
@@ -448,21 +455,32 @@ def test_a_date_is_fitted_from_the_warehouse(warehouse):
 
 def test_missing_dates_are_written_once(warehouse):
     """
-    A second run writes nothing, another date is added, a date without customers waits, other names stay.
+    A second run writes nothing, another date is added, a date without customers waits, an off-grid date is left out.
     """
-    other = (DATE, "blend_weight", 0.5)
-    warehouse.execute("insert into fitted_parameters values (?, ?, ?)", other)
-    later, unbuilt = DATE + dt.timedelta(days=31), DATE + dt.timedelta(days=62)
+    warehouse.execute("insert into as_of_dates values (?, false, 'a')", [LATER])
 
-    first = fit_missing_dates(warehouse, [DATE, unbuilt])
+    first = fit_missing_dates(warehouse)
     after = stored(warehouse)
-    again = fit_missing_dates(warehouse, [DATE])
-    second = fit_missing_dates(warehouse, [later, DATE])
+    again = fit_missing_dates(warehouse)
+    warehouse.execute("update as_of_dates set is_grid = true where as_of_date = ?", [LATER])
+    second = fit_missing_dates(warehouse)
 
-    assert (first, again, second) == ([DATE], [], [later])
-    assert other in after
-    assert (DATE, "btyd_customers", 801.0) in after
+    assert (first, again, second) == ([DATE], [], [LATER])
+    assert (DATE, "a", "btyd_customers", 801.0) in after
     assert [row for row in stored(warehouse) if row[0] == DATE] == after
+
+
+def test_changed_features_are_fitted_again(warehouse):
+    """
+    A date whose hash is another one is fitted anew, and the old parameters go.
+    """
+    fit_missing_dates(warehouse)
+    warehouse.execute("update as_of_dates set build_hash = 'b' where as_of_date = ?", [DATE])
+
+    written = fit_missing_dates(warehouse)
+
+    assert written == [DATE]
+    assert {row[1] for row in stored(warehouse)} == {"b"}
 
 
 def test_a_failed_write_leaves_nothing_behind(warehouse):
@@ -471,11 +489,12 @@ def test_a_failed_write_leaves_nothing_behind(warehouse):
     """
     warehouse.execute("drop table fitted_parameters")
     warehouse.execute(
-        "create table fitted_parameters (fitted_as_of date, name varchar check (name < 'p'), value double)"
+        "create table fitted_parameters "
+        "(fitted_as_of date, build_hash varchar, name varchar check (name < 'p'), parameter_value double)"
     )
 
     with pytest.raises(duckdb.ConstraintException):
-        fit_missing_dates(warehouse, [DATE])
+        fit_missing_dates(warehouse)
 
     assert stored(warehouse) == []
 

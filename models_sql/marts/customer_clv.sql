@@ -5,7 +5,18 @@
 with
     dates as (select * from {{ ref("as_of_dates") }} where is_scoring_date),
 
+    levels as (select as_of_date, build_hash from {{ ref("shop_levels") }}),
+
     features as (select * from {{ ref("customer_features") }}),
+
+    -- the profile does not depend on which feature groups a model may read
+    purchases as (select * from {{ ref("customer_rfm") }}),
+
+    intervals as (select * from {{ ref("customer_intervals") }}),
+
+    seasonality as (select * from {{ ref("customer_seasonality") }}),
+
+    behavior as (select * from {{ ref("customer_behavior") }}),
 
     predictions as (
         select * from {{ ref("customer_predictions") }}
@@ -21,6 +32,7 @@ with
         select
             customer_id,
             as_of_date,
+            build_hash,
             {%- for rank in [1, 2, 3] %}
             max(case when driver_rank = {{ rank }} then driver_name end) as driver_{{ rank }}_name,
             max(case when driver_rank = {{ rank }} then driver_value end) as driver_{{ rank }}_value,
@@ -29,28 +41,28 @@ with
             max(driver_base) as driver_base
         from drivers
         where driver_rank <= 3
-        group by customer_id, as_of_date
+        group by customer_id, as_of_date, build_hash
     )
 
 select
     features.customer_id,
     features.as_of_date,
-    features.total_purchases,
-    features.total_revenue,
-    features.avg_order_value,
-    features.purchase_frequency_per_month,
-    features.refund_rate,
-    features.first_purchase_at,
-    features.last_purchase_at,
-    features.days_since_last_purchase,
-    features.tenure_days,
-    features.interval_mean_days,
-    features.interval_std_days,
-    features.interval_cv,
-    features.regularity_index,
-    features.overdue_ratio,
-    features.behavior_type,
-    features.churn_risk_score,
+    purchases.total_purchases,
+    purchases.total_revenue,
+    purchases.avg_order_value,
+    purchases.purchase_frequency_per_month,
+    purchases.refund_rate,
+    purchases.first_purchase_at,
+    purchases.last_purchase_at,
+    purchases.days_since_last_purchase,
+    seasonality.tenure_days,
+    intervals.interval_mean_days,
+    intervals.interval_std_days,
+    intervals.interval_cv,
+    intervals.regularity_index,
+    intervals.overdue_ratio,
+    behavior.behavior_type,
+    behavior.churn_risk_score,
     features.simple_clv_estimate,
     predictions.clv_predicted,
     predictions.clv_typical,
@@ -86,19 +98,30 @@ select
     ) as clv_estimate,
     cast(
         case
-            when features.total_purchases = 0
+            when purchases.total_purchases = 0
             then 'no_purchase'
             when predictions.clv_predicted is not null
-            then 'model'
-            else '{{ plan.method if plan.method != "model" else "simple: not scored" }}'
+            then '{{ plan.method }}'
+            else '{{ plan.method if plan.model is none else "simple: not scored" }}'
         end as string
     ) as clv_method
 from dates
 inner join features on features.as_of_date = dates.as_of_date
+inner join
+    purchases on purchases.customer_id = features.customer_id and purchases.as_of_date = features.as_of_date
+inner join
+    intervals on intervals.customer_id = features.customer_id and intervals.as_of_date = features.as_of_date
+inner join
+    seasonality on seasonality.customer_id = features.customer_id and seasonality.as_of_date = features.as_of_date
+inner join behavior on behavior.customer_id = features.customer_id and behavior.as_of_date = features.as_of_date
+left join levels on levels.as_of_date = features.as_of_date
 left join
     predictions
     on predictions.customer_id = features.customer_id
     and predictions.as_of_date = features.as_of_date
-    and predictions.build_hash = features.build_hash
+    and predictions.build_hash = levels.build_hash
 left join
-    wide_drivers on wide_drivers.customer_id = features.customer_id and wide_drivers.as_of_date = features.as_of_date
+    wide_drivers
+    on wide_drivers.customer_id = features.customer_id
+    and wide_drivers.as_of_date = features.as_of_date
+    and wide_drivers.build_hash = levels.build_hash

@@ -17,7 +17,7 @@ select
     {{ feature_columns("customer_features", "features") }}
     {{ feature_columns("customer_baselines", "baselines") }}
     {{ feature_columns("customer_anchors", "anchors") }}
-    features.build_hash
+    anchors.build_hash
 from dates
 inner join features on features.as_of_date = dates.as_of_date
 inner join

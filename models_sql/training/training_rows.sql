@@ -4,6 +4,8 @@
 with
     dates as (select * from {{ ref("as_of_dates") }}),
 
+    purchases as (select * from {{ ref("customer_rfm") }}),
+
     features as (select * from {{ ref("customer_features") }}),
 
     baselines as (select * from {{ ref("customer_baselines") }}),
@@ -21,11 +23,13 @@ select
     labels.label_revenue,
     labels.label_purchases,
     dates.split,
-    features.total_purchases >= {{ setting("min_purchases_for_training") }}
-    and {{ days_between("features.first_purchase_at", "features.as_of_date") }}
+    purchases.total_purchases >= {{ setting("min_purchases_for_training") }}
+    and {{ days_between("purchases.first_purchase_at", "purchases.as_of_date") }}
     >= {{ setting("min_history_days") }} as is_trainable,
-    features.build_hash
+    anchors.build_hash
 from features
+inner join
+    purchases on purchases.customer_id = features.customer_id and purchases.as_of_date = features.as_of_date
 inner join
     baselines on baselines.customer_id = features.customer_id and baselines.as_of_date = features.as_of_date
 inner join anchors on anchors.customer_id = features.customer_id and anchors.as_of_date = features.as_of_date
