@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench soak lock clean
+.PHONY: demo test lint bench bench-quality lock
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -12,10 +12,10 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(READY)  ## simulate a shop, build, train, score, print
+demo: $(READY)  # simulate a shop, build, train, score, print
 	$(BIN)/clv demo
 
-test: $(READY) lint  ## what CI runs
+test: $(READY) lint  # what CI runs
 	$(BIN)/pytest
 
 lint: $(READY)
@@ -23,6 +23,12 @@ lint: $(READY)
 	$(BIN)/ruff format --check clv_ml tests benchmarks
 	$(BIN)/pyrefly check
 
-lock:  ## needs uv; everything else needs only pip
+bench: $(READY)  # speed of scoring, as ratios measured in one run
+	$(BIN)/python benchmarks/scoring.py
+
+bench-quality: $(READY)  # backtests on every data set that is there, as tables
+	$(BIN)/python benchmarks/quality.py
+
+lock:  # needs uv; everything else needs only pip
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 	    --no-strip-extras --no-emit-index-url --no-annotate --no-header --upgrade --quiet -o requirements.lock

@@ -263,7 +263,7 @@ def _best_round(part: Part, fit: TrainingData, held_out: TrainingData, parameter
 def _grow(part: Part, data: TrainingData, parameters: Parameters, rounds: int) -> lgb.Booster:
     dataset = _dataset(part, data, parameters)
     if dataset is None:
-        # a shop where nobody bought again has no amount to learn; any constant will do, since the chance is zero
+        # a shop where nobody bought again has nothing to learn; the anchor alone then carries the mean
         dataset = lgb.Dataset(data.values, np.ones(len(data)), feature_name=list(data.names))
     rules = _lightgbm_parameters(part.objective, parameters, int(part.rows(data).sum()))
     return lgb.train(rules, dataset, num_boost_round=rounds)
@@ -277,6 +277,8 @@ def _dataset(
     if not rows.any():
         return None
     target = part.target(data, ratio(data), parameters)[rows]
+    if part.objective == "tweedie" and not target.any():
+        return None
     return lgb.Dataset(
         data.values[rows],
         np.maximum(target, 1e-6) if part.objective == "gamma" else target,

@@ -20,14 +20,15 @@ OpenShop = Callable[..., Settings]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def quiet_dbt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keeps dbt's artefacts and logs out of the project, and the environment as it was."""
-    folder = tmp_path_factory.mktemp("dbt")
+def own_environment() -> Iterator[None]:
+    """Leaves the environment, which running dbt changes, as it was; each copy of the project has its own ``target``."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DBT_TARGET_PATH", str(folder / "target"))
-        patch.setenv("DBT_LOG_PATH", str(folder / "logs"))
+        for name in ("DBT_TARGET_PATH", "DBT_LOG_PATH"):
+            patch.delenv(name, raising=False)
         patch.setenv("CLV_WAREHOUSE", "warehouse/clv.duckdb")
         patch.setenv("CLV_MODELS", "models")
+        # a second a run is spent on writing artefacts that nobody here reads
+        patch.setenv("DBT_WRITE_JSON", "false")
         yield
 
 

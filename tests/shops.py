@@ -20,6 +20,8 @@ from clv_ml.settings import Settings, load_settings
 ROOT = Path(__file__).resolve().parents[1]
 OPENING = datetime(2024, 1, 1)
 HORIZON = 60
+BY_MODEL = frozenset({"model", "model, with caution"})
+"""What `clv_method` says of a prediction; tiny shops deserve caution."""
 PROJECT_PARTS = ("dbt_project.yml", "profiles.yml", "dbt_project", "models_sql")
 DATED_TABLES = (
     "customer_rfm",

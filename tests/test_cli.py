@@ -23,6 +23,7 @@ COMMANDS = (
     ("train",),
     ("score",),
     ("run",),
+    ("backtest",),
     ("models",),
     ("models", "list"),
     ("models", "promote"),
@@ -199,7 +200,7 @@ def test_own_orders_go_from_csv_to_scores(at, empty_shop: Settings, tmp_path: Pa
     (summary,) = first["ingested"]
     assert summary["rows_in"] == summary["rows_kept"] == summary["rows_new"] == len(lines)
     assert first["training"]["version"] == first["scoring"]["model_version"]
-    assert first["scoring"]["methods"] == {"model": 30}
+    assert first["scoring"]["methods"] == {"model, with caution": 30}
     assert second["ingested"][0]["rows_new"] == 0
     assert second["training"] is None
     assert query(settings, "select * from customer_clv order by customer_id") == before
@@ -227,34 +228,25 @@ def test_train_score_and_models_print_one_object_each(at, trained_copy: Settings
     assert (promoted["version"], promoted["reason"]) == (trained["version"], "better")
 
 
-def test_text_output_shows_what_an_analyst_asks_first(at, trained_copy: Settings):
+def test_text_output_shows_what_one_asks_first(at, trained_copy: Settings):
     """
-    Ten most valuable customers with interval columns, drivers, the model's version and where the warehouse is.
+    ``train`` prints the model's metrics beside the baselines' and what mattered most; ``score`` the ten most valuable
+    customers with interval columns and drivers, the model's version, and where the warehouse is.
     """
     settings = at(trained_copy)
     pointer = registry.champion(settings.models)
     assert pointer is not None
 
-    result = _clv("score", *HORIZON)
+    trained = _clv("train", *HORIZON)
+    scored = _clv("score", *HORIZON)
 
-    assert result.exit_code == 0, result.output
-    text = " ".join(result.stdout.split())
+    assert (trained.exit_code, scored.exit_code) == (0, 0), trained.output + scored.output
+    for wanted in ("r2", "mae", "rmse", "mape", "model", "simple", "persistence", "Most important"):
+        assert wanted in trained.stdout, wanted
+    text = " ".join(scored.stdout.split())
     for wanted in ("Most valuable", "low", "high", "drivers", pointer.version, "customer_clv"):
         assert wanted in text, wanted
-    assert str(settings.warehouse) in "".join(result.stdout.split())
-
-
-def test_training_prints_the_metrics_beside_the_baselines(at, trained_copy: Settings):
-    """
-    R², MAE, RMSE, MAPE and lift of the model, the simple estimate and persistence; what mattered most.
-    """
-    at(trained_copy)
-
-    result = _clv("train", *HORIZON)
-
-    assert result.exit_code == 0, result.output
-    for wanted in ("r2", "mae", "rmse", "mape", "model", "simple", "persistence", "Most important"):
-        assert wanted in result.stdout, wanted
+    assert str(settings.warehouse) in "".join(scored.stdout.split())
 
 
 def test_models_list_shows_a_damaged_version_and_goes_on(at, trained_copy: Settings):
@@ -352,7 +344,7 @@ def test_late_data_do_not_unseat_the_champion(at, trained_copy: Settings):
     result = _json("run", *HORIZON)
 
     assert result["training"] is None
-    assert result["scoring"]["methods"]["model"] > 100
+    assert result["scoring"]["methods"]["model, with caution"] > 100
     assert pipeline.training_is_due(settings) is False
     shutil.rmtree(settings.models)
     assert pipeline.training_is_due(settings) is True

@@ -14,13 +14,29 @@ from clv_ml import Predictor, registry
 from clv_ml.errors import FeatureMismatchError, ModelError
 from clv_ml.settings import Settings
 
-OUTPUTS = ["clv_predicted", "clv_typical", "churn_probability"]
+OUTPUTS = [
+    "clv_predicted",
+    "clv_typical",
+    "churn_probability",
+    "clv_low",
+    "clv_high",
+    "clv_prediction_confidence",
+]
 
 
 @pytest.fixture(scope="module")
 def predictor(trained: Settings) -> Predictor:
     """The champion of the simulated shop."""
     return Predictor.load(trained.models)
+
+
+@pytest.fixture(scope="module")
+def anchor(trained: Settings) -> str:
+    """The column that the model multiplies."""
+    model = registry.load(trained.models)
+    assert model is not None
+    assert model.manifest.anchor is not None
+    return model.manifest.anchor
 
 
 @pytest.fixture(scope="module")
@@ -78,12 +94,14 @@ def test_one_customer_equals_its_row_of_a_batch(predictor: Predictor, rows: pd.D
 
 def test_predictions_are_sensible(predictor: Predictor, rows: pd.DataFrame):
     """
-    Money is never negative, a chance lies between 0 and 1.
+    Money is never negative, a chance and a confidence lie between 0 and 1, an interval is ordered.
     """
     found = predictor.predict_batch(rows)
 
     assert (found[["clv_predicted", "clv_typical"]] >= 0).all().all()
     assert found.churn_probability.between(0, 1).all()
+    assert found.clv_prediction_confidence.between(0, 1).all()
+    assert (found.clv_low <= found.clv_high).all()
 
 
 def test_order_of_columns_and_rows_does_not_matter(predictor: Predictor, rows: pd.DataFrame):
@@ -129,32 +147,32 @@ def test_a_column_of_text_is_refused_by_name(predictor: Predictor, rows: pd.Data
         predictor.predict_batch(rows.assign(**{name: "12"}))
 
 
-def test_none_nan_and_absent_values_are_one(predictor: Predictor, rows: pd.DataFrame):
+def test_none_nan_and_absent_values_are_one(predictor: Predictor, rows: pd.DataFrame, anchor: str):
     """
     None, NaN and pandas' NA are the same missing value; a missing anchor leaves nothing to multiply, so no prediction.
     """
-    features = [name for name in predictor.columns if name != "anchor_value"]
+    features = [name for name in predictor.columns if name != anchor]
     customer = rows.iloc[0].to_dict()
 
     by_none = predictor.predict({**customer, features[0]: None})
     by_nan = predictor.predict({**customer, features[0]: float("nan")})
-    without_anchor = predictor.predict({**customer, "anchor_value": None})
+    without_anchor = predictor.predict({**customer, anchor: None})
 
     assert by_none == by_nan
     assert by_none["clv_predicted"] is not None
     assert without_anchor["clv_predicted"] is None
 
 
-def test_decimals_and_integers_are_read_exactly(predictor: Predictor, rows: pd.DataFrame):
+def test_decimals_and_integers_are_read_exactly(predictor: Predictor, rows: pd.DataFrame, anchor: str):
     """
     Money as Decimal, as the warehouse has it, gives what the nearest double gives.
     """
     customer = rows.iloc[1].to_dict()
-    anchor = customer["anchor_value"]
+    value = customer[anchor]
 
-    as_decimal = predictor.predict({**customer, "anchor_value": Decimal(str(anchor))})
+    as_decimal = predictor.predict({**customer, anchor: Decimal(str(value))})
 
-    assert as_decimal == predictor.predict({**customer, "anchor_value": float(anchor)})
+    assert as_decimal == predictor.predict({**customer, anchor: float(value)})
 
 
 def test_an_empty_batch_gives_an_empty_answer(predictor: Predictor, rows: pd.DataFrame):
@@ -186,12 +204,14 @@ def test_an_explanation_adds_up_and_names_its_strongest(predictor: Predictor, ro
         assert f"GBP {found.prediction:,.2f}" in found.narrative
 
 
-def test_a_customer_moved_by_a_feature_has_it_among_the_drivers(predictor: Predictor, rows: pd.DataFrame):
+def test_a_customer_moved_by_a_feature_has_it_among_the_drivers(
+    predictor: Predictor, rows: pd.DataFrame, anchor: str
+):
     """
     The anchor multiplies the prediction, so ten times the anchor is ten times the value, and the anchor says so.
     """
     customer = {**rows.iloc[0].to_dict()}
-    tenfold = {**customer, "anchor_value": 10 * customer["anchor_value"]}
+    tenfold = {**customer, anchor: 10 * customer[anchor]}
 
     before, after = predictor.explain(customer), predictor.explain(tenfold)
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import lightgbm
 import numpy as np
 import pyarrow as pa
 import pytest
 from shops import (
+    BY_MODEL,
     add_events,
     build,
     copied,
@@ -35,6 +35,14 @@ CATEGORIES = "models_sql/features/customer_categories.sql"
 FEATURES_YAML = "models_sql/features/_features__models.yml"
 COUNT_COLUMN = "    cast(spread.category_diversity_count as int) as category_diversity_count,\n"
 OUTPUTS = ["clv_predicted", "clv_typical", "churn_probability"]
+INTERVAL = ["clv_low", "clv_high", "clv_prediction_confidence"]
+
+CAUTIOUS = "model, with caution"  # the tests' shops are too small to be trusted, and say so
+
+
+def _rebuild(settings: Settings) -> None:
+    """The feature tables alone: quicker than everything up to the training rows."""
+    build(settings, "--select", "+customer_features", "+customer_anchors")
 
 
 def _rescore(settings: Settings) -> None:
@@ -75,10 +83,10 @@ def test_every_customer_has_a_row_and_an_estimate(trained: Settings):
     Buyers are scored by the model; who never bought has 0 by method no_purchase; nobody is missing or NULL.
     """
     assert _every_customer_has_an_estimate(trained)
-    assert set(_methods(trained)) == {"model", "no_purchase"}
+    assert set(_methods(trained)) - BY_MODEL == {"no_purchase"}
     wrong = (
-        "select count(*) from customer_clv where (clv_method = 'model') <> (total_purchases > 0) "
-        "or (clv_method = 'model' and clv_estimate <> round(clv_predicted, 2)) "
+        "select count(*) from customer_clv where (clv_method like 'model%') <> (total_purchases > 0) "
+        "or (clv_method like 'model%' and clv_estimate <> round(clv_predicted, 2)) "
         "or (clv_method = 'no_purchase' and clv_estimate <> 0)"
     )
     assert one(trained, wrong) == 0
@@ -86,17 +94,17 @@ def test_every_customer_has_a_row_and_an_estimate(trained: Settings):
 
 def test_each_row_says_which_model_and_when(trained: Settings):
     """
-    Version, date, feature hash and time of scoring stand beside each prediction; intervals are NULL until they are built.
+    Version, date, feature hash and time of scoring stand beside each prediction; the interval is ordered.
     """
     rows = query(
         trained,
-        "select distinct clv_model_version, as_of_date, feature_hash, scored_at is not null, clv_prediction_confidence "
-        "from customer_clv where clv_method = 'model'",
+        "select distinct clv_model_version, as_of_date, feature_hash, scored_at is not null, clv_low <= clv_high "
+        "from customer_clv where clv_method like 'model%'",
     )
     manifest = load_model(trained.models / _version(trained)).manifest
     as_of = one(trained, "select as_of_date from as_of_dates where is_scoring_date")
 
-    assert rows == [(manifest.version, as_of, manifest.feature_hash, True, None)]
+    assert rows == [(manifest.version, as_of, manifest.feature_hash, True, True)]
 
 
 def test_sql_gives_the_predictors_numbers_bit_for_bit(trained: Settings):
@@ -105,15 +113,16 @@ def test_sql_gives_the_predictors_numbers_bit_for_bit(trained: Settings):
     """
     predictor = Predictor.load(trained.models)
     rows = frame(trained, "select * from scoring_rows order by customer_id")
-    stored = frame(trained, f"select {', '.join(OUTPUTS)} from customer_predictions order by customer_id")
+    names = [*OUTPUTS, *INTERVAL]
+    stored = frame(trained, f"select {', '.join(names)} from customer_predictions order by customer_id")
 
     batch = predictor.predict_batch(rows)
 
     assert len(batch) > 100
-    np.testing.assert_array_equal(batch[OUTPUTS], stored)
+    np.testing.assert_array_equal(batch[names], stored)
     for number in range(0, len(rows), 10):
         alone = predictor.predict(rows.iloc[number].to_dict())
-        assert [alone[name] for name in OUTPUTS] == stored.iloc[number].tolist()
+        assert [alone[name] for name in names] == stored.iloc[number].tolist()
 
 
 def test_sql_gives_lightgbms_numbers(trained: Settings):
@@ -133,21 +142,6 @@ def test_sql_gives_lightgbms_numbers(trained: Settings):
         assert difference.max() <= 1e-9, name
 
 
-def test_a_booster_read_from_its_text_agrees_too(trained: Settings):
-    """
-    The chance of leaving is one booster and a sigmoid: LightGBM reading the published file gives the column.
-    """
-    model = load_model(trained.models / _version(trained))
-    booster = lightgbm.Booster(model_file=str(model.folder / "chance.txt"))
-    rows = frame(trained, "select * from scoring_rows order by customer_id")
-    features = np.column_stack([rows[name].astype(float) for name in model.manifest.feature_names])
-
-    leaving = 1 - np.asarray(booster.predict(features))
-
-    stored = frame(trained, "select churn_probability from customer_predictions order by customer_id")
-    np.testing.assert_allclose(stored.churn_probability, leaving, rtol=1e-9, atol=1e-12)
-
-
 def test_drivers_add_up_to_the_prediction(trained: Settings):
     """
     The base and all contributions of a customer, and the base, three drivers and the rest in customer_clv.
@@ -161,13 +155,16 @@ def test_drivers_add_up_to_the_prediction(trained: Settings):
     wide = one(
         trained,
         "select max(abs(clv_predicted - driver_base - driver_1_contribution - driver_2_contribution "
-        "- driver_3_contribution - driver_rest)) from customer_clv where clv_method = 'model'",
+        "- driver_3_contribution - driver_rest)) from customer_clv where clv_method like 'model%'",
     )
 
     assert narrow[0][0] < 1e-9
     assert wide < 1e-6
     assert (
-        one(trained, "select count(*) from customer_clv where clv_method = 'model' and driver_3_name is null")
+        one(
+            trained,
+            "select count(*) from customer_clv where clv_method like 'model%' and driver_3_name is null",
+        )
         == 0
     )
 
@@ -182,7 +179,7 @@ def test_drivers_are_ranked_by_size_and_written_out(trained: Settings):
     )
     texts = query(
         trained,
-        "select clv_top_features, driver_1_name, driver_1_contribution from customer_clv where clv_method = 'model'",
+        "select clv_top_features, driver_1_name, driver_1_contribution from customer_clv where clv_method like 'model%'",
     )
 
     assert one(trained, ordered) == 0
@@ -236,9 +233,7 @@ def test_a_new_day_is_scored_beside_the_old(trained_copy: Settings):
 
     assert query(trained_copy, kept) == before
     assert one(trained_copy, "select count(distinct as_of_date) from customer_predictions") == 2
-    assert query(trained_copy, "select clv_method from customer_clv where customer_id = 'newcomer'") == [
-        ("model",)
-    ]
+    assert one(trained_copy, "select clv_method from customer_clv where customer_id = 'newcomer'") in BY_MODEL
 
 
 def test_without_a_model_the_simple_formula_stands_in(simulated_copy: Settings):
@@ -318,7 +313,7 @@ def test_a_model_for_another_question_is_refused(
     Another horizon or currency is not scored over in silence.
     """
     other = with_vars(trained_copy, **{setting: value})
-    pipeline.build_features(other)
+    _rebuild(other)
 
     with pytest.raises(BuildError, match=message):
         _rescore(other)
@@ -366,7 +361,7 @@ def test_a_feature_is_one_column_and_its_description(with_new_feature: tuple[Set
         settings,
         "select count(distinct as_of_date) > 3 from customer_features where doubled_category_count > 0",
     )
-    assert "model" in _methods(settings)
+    assert BY_MODEL & set(_methods(settings))
 
 
 def test_a_missing_feature_is_refused_by_name(
@@ -376,7 +371,7 @@ def test_a_missing_feature_is_refused_by_name(
     A column that the model needs and the tables lack is named; with fallback_to_simple the simple formula stands in.
     """
     settings = with_project(copied(with_new_feature[0], tmp_path / "shop"), project)
-    pipeline.build_features(settings)
+    _rebuild(settings)
 
     with pytest.raises(BuildError, match="doubled_category_count is missing"):
         _rescore(settings)
@@ -409,7 +404,7 @@ def test_a_changed_feature_is_refused_by_name(
     """
     _add_feature(own_project, expression, data_type)
     settings = with_project(copied(with_new_feature[0], tmp_path / "shop"), own_project)
-    pipeline.build_features(settings)
+    _rebuild(settings)
 
     with pytest.raises(BuildError, match=message):
         _rescore(settings)
@@ -431,7 +426,7 @@ def test_a_version_can_be_pinned(two_models: tuple[Settings, str, str], trained:
     """
     settings, first, second = copied(two_models[0], tmp_path / "shop"), *two_models[1:]
     by_champion = query(
-        settings, "select distinct clv_model_version from customer_clv where clv_method = 'model'"
+        settings, "select distinct clv_model_version from customer_clv where clv_method like 'model%'"
     )
 
     _rescore(with_vars(settings, model_version=first))

@@ -1,18 +1,11 @@
 -- Grain: customer_id x as_of_date, for labelled dates: what the customer spent in the horizon, as known when the label
 -- became final. A sale voided by then does not count, nor does the refund that voided it if both lie in the window; a
--- refund of an earlier sale does.
-{{ config(
-    materialized="incremental",
-    incremental_strategy="delete+insert" if target.type == "duckdb" else "insert_overwrite",
-    unique_key="as_of_date",
-    on_schema_change="fail",
-    post_hook="{{ prune_dates() }}"
-) }}
-
+-- refund of an earlier sale does. Computed anew each run: what a label is made of lies after its date, so the date's hash
+-- does not cover it.
 with
-    dates as (select * from {{ ref("as_of_dates") }} where is_labelled and {{ is_wanted("as_of_date") }}),
+    dates as (select * from {{ ref("as_of_dates") }} where is_labelled),
 
-    spine as (select * from {{ ref("int_spine") }} where {{ is_wanted("as_of_date") }}),
+    spine as (select * from {{ ref("int_spine") }}),
 
     orders as (select * from {{ ref("int_orders") }}),
 
