@@ -262,6 +262,11 @@ def _summary(
             f"{path}: {rows_in} rows in, but {kept} kept and {quarantined} quarantined. Please report it."
         )
     warnings = feed.warnings
+    if "no_fx_rate" in reasons:
+        warnings += (
+            f"{reasons['no_fx_rate']} rows of {path} are in a currency without a rate. Load rates (preset fx_rates) and "
+            "feed the file again, or set reporting_currency to the feed's: --vars '{reporting_currency: USD}', say.",
+        )
     if rows_in and not kept:
         warnings += (
             f"No row of {path} was kept, most often because of {next(iter(reasons))}. Check the preset.",

@@ -148,6 +148,8 @@ def run(
             training = train(settings, model_type)
         except (HistoryError, TrainingError) as error:
             warnings.append(f"No model was trained. {error}")
+            # an older model that no longer fits must not stop the estimate
+            settings = changed(settings, fallback_to_simple=True)
     on_step("score")
     try:
         scoring = score(settings)
@@ -155,17 +157,16 @@ def run(
         if not settings.vars.fallback_to_simple:
             raise
         warnings.append("The model could not score; clv_estimate is the simple formula (fallback_to_simple).")
-        scoring = score(without_model(settings))
+        scoring = score(changed(settings, use_ml_clv=False))
     return RunResult(ingested, training, scoring, tuple(warnings))
 
 
-def without_model(settings: Settings) -> Settings:
-    """The same settings with the model switched off."""
-    changed = {"use_ml_clv": False}
+def changed(settings: Settings, **values: bool) -> Settings:
+    """The same settings with some vars changed, for dbt too."""
     return settings.model_copy(
         update={
-            "vars": settings.vars.model_copy(update=changed),
-            "overrides": {**settings.overrides, **changed},
+            "vars": settings.vars.model_copy(update=values),
+            "overrides": {**settings.overrides, **values},
         }
     )
 

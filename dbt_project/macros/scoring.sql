@@ -122,3 +122,18 @@
 
 {#- A number of the manifest as SQL; an open end (null) is the given bound. -#}
 {% macro number_or(value, bound) -%} cast('{{ value if value is not none else bound }}' as double) {%- endmacro %}
+
+{#- The row's date has not been scored by this model from these features. What was scored stays as it is. -#}
+{% macro not_yet_scored(relation, model) -%}
+    {%- if not is_incremental() -%} true
+    {%- else -%}
+        not exists (
+            select 1
+            from {{ this }} as earlier
+            where
+                earlier.as_of_date = {{ relation }}.as_of_date
+                and earlier.build_hash = {{ relation }}.build_hash
+                and earlier.model_version = '{{ model.version }}'
+        )
+    {%- endif -%}
+{%- endmacro %}

@@ -17,17 +17,7 @@ with
             candidates.*,
             cast(floor(row_number() over (order by customer_id) / 100000.0E0) as int) as batch_number
         from candidates
-        {% if is_incremental() %}
-        where
-            not exists (
-                select 1
-                from {{ this }} as earlier
-                where
-                    earlier.as_of_date = candidates.as_of_date
-                    and earlier.build_hash = candidates.build_hash
-                    and earlier.model_version = '{{ model.version }}'
-            )
-        {% endif %}
+        where {{ not_yet_scored("candidates", model) }}
     ),
 
     batches as (

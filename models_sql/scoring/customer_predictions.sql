@@ -21,17 +21,7 @@ with
             days_since_last_purchase as recency_days,
             clv_score({{ model_struct(model) }}) as score
         from candidates
-        {% if is_incremental() %}
-        where
-            not exists (
-                select 1
-                from {{ this }} as earlier
-                where
-                    earlier.as_of_date = candidates.as_of_date
-                    and earlier.build_hash = candidates.build_hash
-                    and earlier.model_version = '{{ model.version }}'
-            )
-        {% endif %}
+        where {{ not_yet_scored("candidates", model) }}
     ),
 
     predictions as (
