@@ -108,7 +108,7 @@ def workbench(empty_shop: Settings, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @hypothesis_settings(
-    max_examples=6,
+    max_examples=5,
     deadline=None,
     database=None,
     derandomize=True,

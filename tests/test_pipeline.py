@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from shops import BY_MODEL, HORIZON, build, frame, one, query, regular_shop, with_vars
+from shops import HORIZON, build, frame, one, query, regular_shop, with_vars
 
 from clv_ml import pipeline
 from clv_ml.errors import BuildError, InputError
@@ -228,16 +228,14 @@ def test_run_does_everything_and_again_does_nothing(open_shop: OpenShop, simulat
     assert second.scoring == first.scoring
 
 
-def test_a_model_for_another_horizon_is_replaced_by_run(trained_copy: Settings):
+def test_a_model_for_another_question_is_due_for_replacement(trained: Settings):
     """
-    ``clv run`` retrains where the champion was made for another horizon, instead of failing.
+    ``run`` trains where the champion was made for another horizon or currency, and not where one is pinned.
     """
-    other = with_vars(trained_copy, horizon_days=45)
-
-    result = pipeline.run(other)
-
-    assert result.training is not None
-    assert set(result.scoring.methods) - BY_MODEL == {"no_purchase"}
+    assert not pipeline.training_is_due(trained)
+    assert pipeline.training_is_due(with_vars(trained, horizon_days=45))
+    assert pipeline.training_is_due(with_vars(trained, reporting_currency="USD"))
+    assert not pipeline.training_is_due(with_vars(trained, horizon_days=45, model_version="v1"))
 
 
 def test_run_without_a_model_is_asked_for(simulated_copy: Settings):
