@@ -9,7 +9,7 @@ import duckdb
 import pytest
 import typer
 from click.testing import Result
-from shops import add_events, copied, purchase, regular_shop
+from shops import BY_MODEL, add_events, copied, purchase, regular_shop
 from typer.testing import CliRunner
 
 from clv_ml import pipeline, registry

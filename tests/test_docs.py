@@ -26,7 +26,7 @@ def built(project: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Mani
     """The manifest of a run on an empty warehouse, and the columns of every table and view that it left there."""
     folder = tmp_path_factory.mktemp("docs")
     settings = settings_for(folder, project)
-    run_dbt(settings, ["run", "--target-path", str(folder / "target")])
+    run_dbt(settings, ["run", "--write-json", "--target-path", str(folder / "target")])
     manifest = json.loads((folder / "target" / "manifest.json").read_text(encoding="utf-8"))
     with duckdb.connect(settings.warehouse, read_only=True) as connection:
         rows = connection.execute(
