@@ -1,5 +1,6 @@
 """What the end-to-end tests share: one copy of the project, and shops that are built once and copied by each test."""
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from pathlib import Path
@@ -52,14 +53,31 @@ def empty_shop(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Setti
     return settings
 
 
+@pytest.fixture(scope="session")
+def bench_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The one folder in which tests, one after the other, have their shop."""
+    return tmp_path_factory.mktemp("bench") / "shop"
+
+
 @pytest.fixture
-def open_shop(empty_shop: Settings, tmp_path: Path) -> OpenShop:
+def bench(bench_folder: Path) -> Path:
+    """
+    That folder, cleared. dbt parses the whole project anew, for seconds, whenever the warehouse's path or a var changes,
+    so tests share the path.
+    """
+    if bench_folder.exists():
+        shutil.rmtree(bench_folder)
+    return bench_folder
+
+
+@pytest.fixture
+def open_shop(empty_shop: Settings, tmp_path: Path, bench: Path) -> OpenShop:
     """Makes a warehouse with these events; keywords are dbt vars, ``name`` tells several shops of a test apart."""
 
     def make(events: Iterable[Event] = (), name: str = "shop", **values: Any) -> Settings:
-        places = copied(empty_shop, tmp_path / name)
-        settings = settings_for(tmp_path / name, empty_shop.project, **values)
-        assert settings.warehouse == places.warehouse
+        folder = bench if name == "shop" else tmp_path / name
+        copied(empty_shop, folder)
+        settings = settings_for(folder, empty_shop.project, **values)
         events = list(events)
         if events:
             add_events(settings, events)
@@ -97,12 +115,12 @@ def trained(simulated: Settings, tmp_path_factory: pytest.TempPathFactory) -> Se
 
 
 @pytest.fixture
-def simulated_copy(simulated: Settings, tmp_path: Path) -> Settings:
+def simulated_copy(simulated: Settings, bench: Path) -> Settings:
     """The simulated shop, for the test alone."""
-    return copied(simulated, tmp_path / "simulated")
+    return copied(simulated, bench)
 
 
 @pytest.fixture
-def trained_copy(trained: Settings, tmp_path: Path) -> Settings:
+def trained_copy(trained: Settings, bench: Path) -> Settings:
     """The trained shop, for the test alone."""
-    return copied(trained, tmp_path / "trained")
+    return copied(trained, bench)

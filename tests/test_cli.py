@@ -153,11 +153,11 @@ def test_a_crafted_setting_fails_cleanly(nowhere: Settings):
     assert "store_timezone" in result.stderr
 
 
-def test_training_without_events_exits_with_1(at, empty_shop: Settings, tmp_path: Path):
+def test_training_without_events_exits_with_1(at, empty_shop: Settings, bench: Path):
     """
     The reason and the remedy, no traceback.
     """
-    at(copied(empty_shop, tmp_path / "shop"))
+    at(copied(empty_shop, bench))
 
     result = _clv("train")
 
@@ -181,12 +181,12 @@ def test_a_locked_warehouse_is_explained(at, simulated_copy: Settings):
     assert "Traceback" not in result.output
 
 
-def test_own_orders_go_from_csv_to_scores(at, empty_shop: Settings, tmp_path: Path):
+def test_own_orders_go_from_csv_to_scores(at, empty_shop: Settings, tmp_path: Path, bench: Path):
     """
     The README's path: a CSV of orders, one ``clv run``; ``--json`` is one object with every part. The same file again,
     with another horizon, adds no row and trains a model for that.
     """
-    at(copied(empty_shop, tmp_path / "shop"))
+    at(copied(empty_shop, bench))
     file = tmp_path / "orders.csv"
     lines = [
         f"{event.order_id},{event.customer_id},{event.occurred_at.isoformat()},{event.amount},GBP"
@@ -280,12 +280,12 @@ def test_promoting_what_is_not_there_exits_with_1(at, trained_copy: Settings):
 
 
 def test_a_folder_is_ingested_with_its_ids_and_rates(
-    at, empty_shop: Settings, simulated_files: Path, tmp_path: Path
+    at, empty_shop: Settings, simulated_files: Path, bench: Path
 ):
     """
     ``--data-dir`` takes events*, id_history* and fx_rates*; three summaries.
     """
-    at(copied(empty_shop, tmp_path / "shop"))
+    at(copied(empty_shop, bench))
 
     summaries = _json("ingest", "--data-dir", simulated_files, "--preset", "simulator")
 

@@ -16,13 +16,13 @@ SCORES = (
 
 @pytest.mark.parametrize(("threads", "order"), [(1, "random() "), (2, "md5(event_id)")])
 def test_threads_and_row_order_change_nothing(
-    trained: Settings, own_project: Path, tmp_path: Path, threads: int, order: str
+    trained: Settings, own_project: Path, bench: Path, threads: int, order: str
 ):
     """
     The warehouse built anew from shuffled rows, with one thread and with two: every feature row, the model's version
     (which names its bytes) and every score are the same.
     """
-    settings = with_project(copied(trained, tmp_path / "shop"), own_project)
+    settings = with_project(copied(trained, bench), own_project)
     edit(own_project, "profiles.yml", "TimeZone: UTC", f"TimeZone: UTC\n        threads: {threads}")
     version = next(path.name for path in settings.models.iterdir() if path.is_dir())
     expected, scores = all_contents(settings), contents(settings, SCORES)

@@ -119,13 +119,13 @@ CHANGES: dict[str, tuple[Change, str]] = {
 
 @pytest.mark.parametrize("ingredient", CHANGES)
 def test_a_changed_ingredient_rebuilds_what_it_touches(
-    built: Settings, project: Path, tmp_path: Path, ingredient: str
+    built: Settings, project: Path, tmp_path: Path, bench: Path, ingredient: str
 ):
     """
     After a change, plain ``dbt run`` leaves in every dated table exactly what a full refresh leaves.
     """
     change, touched = CHANGES[ingredient]
-    settings = with_project(copied(built, tmp_path / "shop"), copy_project(project, tmp_path / "project"))
+    settings = with_project(copied(built, bench), copy_project(project, tmp_path / "project"))
     before = all_contents(settings)
 
     settings = change(settings)

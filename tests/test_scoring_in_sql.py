@@ -365,12 +365,12 @@ def test_a_feature_is_one_column_and_its_description(with_new_feature: tuple[Set
 
 
 def test_a_missing_feature_is_refused_by_name(
-    with_new_feature: tuple[Settings, Path], project: Path, tmp_path: Path
+    with_new_feature: tuple[Settings, Path], project: Path, bench: Path
 ):
     """
     A column that the model needs and the tables lack is named; with fallback_to_simple the simple formula stands in.
     """
-    settings = with_project(copied(with_new_feature[0], tmp_path / "shop"), project)
+    settings = with_project(copied(with_new_feature[0], bench), project)
     _rebuild(settings)
 
     with pytest.raises(BuildError, match="doubled_category_count is missing"):
@@ -394,7 +394,7 @@ def test_a_missing_feature_is_refused_by_name(
 def test_a_changed_feature_is_refused_by_name(
     with_new_feature: tuple[Settings, Path],
     own_project: Path,
-    tmp_path: Path,
+    bench: Path,
     expression: str,
     data_type: str,
     message: str,
@@ -403,7 +403,7 @@ def test_a_changed_feature_is_refused_by_name(
     Another type, or the same type with another meaning, is not scored.
     """
     _add_feature(own_project, expression, data_type)
-    settings = with_project(copied(with_new_feature[0], tmp_path / "shop"), own_project)
+    settings = with_project(copied(with_new_feature[0], bench), own_project)
     _rebuild(settings)
 
     with pytest.raises(BuildError, match=message):
@@ -420,11 +420,11 @@ def two_models(trained: Settings, tmp_path_factory: pytest.TempPathFactory) -> t
     return settings, first, second
 
 
-def test_a_version_can_be_pinned(two_models: tuple[Settings, str, str], trained: Settings, tmp_path: Path):
+def test_a_version_can_be_pinned(two_models: tuple[Settings, str, str], trained: Settings, bench: Path):
     """
     model_version scores with that version, champion or not, and gives the numbers it gave as champion.
     """
-    settings, first, second = copied(two_models[0], tmp_path / "shop"), *two_models[1:]
+    settings, first, second = copied(two_models[0], bench), *two_models[1:]
     by_champion = query(
         settings, "select distinct clv_model_version from customer_clv where clv_method like 'model%'"
     )
@@ -451,12 +451,12 @@ def test_a_pinned_version_that_is_not_there_is_refused(two_models: tuple[Setting
 
 
 def test_rollback_returns_to_the_former_numbers(
-    two_models: tuple[Settings, str, str], trained: Settings, tmp_path: Path
+    two_models: tuple[Settings, str, str], trained: Settings, bench: Path
 ):
     """
     After a rollback the next run scores by the champion before, and the registry says so.
     """
-    settings, first = copied(two_models[0], tmp_path / "shop"), two_models[1]
+    settings, first = copied(two_models[0], bench), two_models[1]
 
     pipeline.switch_model(settings, None, "worse than before")
     _rescore(settings)
