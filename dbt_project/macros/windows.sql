@@ -15,6 +15,14 @@
     ({{ happened_at }} >= {{ as_of }} - interval '{{ days }} days' and {{ happened_at }} < {{ as_of }})
 {%- endmacro %}
 
+{#- The same for a number of days that is a column, and `days_ago` days earlier: [as_of - days_ago - span, as_of - days_ago). -#}
+{% macro in_span(happened_at, as_of, span_days, days_ago=0) -%}
+    (
+        {{ seconds_between(happened_at, as_of) }} > {{ days_ago }} * 86400
+        and {{ seconds_between(happened_at, as_of) }} <= ({{ days_ago }} + {{ span_days }}) * 86400
+    )
+{%- endmacro %}
+
 {#- The event lies in the horizon that starts at as_of. -#}
 {% macro in_horizon(happened_at, as_of) -%}
     (

@@ -1,7 +1,7 @@
 -- Grain: one row per as_of_date: what all customers together are expected to spend in the horizon. The level is the
--- probabilistic total, corrected by how far the same estimate was off where the answer was known by then: in the window one
--- year earlier, else by half as much as in the last window that had ended. A correction counts for less the shorter the
--- shop's history was when it was made.
+-- probabilistic total, corrected by how far the same estimate was off in the window one year earlier, as far as that is
+-- known and was made from a long enough history; for the rest by the season in the shop's own repeat revenue, as far as the
+-- shop was steady over the year; and for what then remains by half of the last known miss.
 {{ config(materialized="table") }}
 
 with
@@ -10,6 +10,8 @@ with
     fitted as (select * from {{ ref("fitted_dates") }}),
 
     baselines as (select * from {{ ref("customer_baselines") }}),
+
+    seasons as (select * from {{ ref("shop_seasons") }}),
 
     labels as (select * from {{ ref("customer_labels") }}),
 
@@ -48,25 +50,19 @@ with
         inner join happened on happened.as_of_date = dates.as_of_date
     ),
 
+    -- misses of the same kind of estimate whose answer was known by the date
     known_misses as (
         select
             dates.as_of_date,
-            misses.log_miss,
             misses.trust,
+            misses.trust * misses.log_miss as trusted_miss,
             abs({{ days_between("misses.as_of_date", "dates.as_of_date") }} - 365) as days_from_a_year,
             row_number() over (
                 partition by dates.as_of_date
                 order by
-                    case
-                        when abs({{ days_between("misses.as_of_date", "dates.as_of_date") }} - 365) <= 16 then 0 else 1
-                    end,
-                    case
-                        when abs({{ days_between("misses.as_of_date", "dates.as_of_date") }} - 365) <= 16
-                        then abs({{ days_between("misses.as_of_date", "dates.as_of_date") }} - 365)
-                        else {{ days_between("misses.as_of_date", "dates.as_of_date") }}
-                    end,
-                    misses.as_of_date desc
-            ) as place
+                    abs({{ days_between("misses.as_of_date", "dates.as_of_date") }} - 365), misses.as_of_date desc
+            ) as nearest_a_year_first,
+            row_number() over (partition by dates.as_of_date order by misses.as_of_date desc) as newest_first
         from dates
         inner join expected on expected.as_of_date = dates.as_of_date
         inner join
@@ -76,24 +72,54 @@ with
             and misses.log_miss is not null
     ),
 
+    year_ago as (
+        select as_of_date, trust, trusted_miss
+        from known_misses
+        where nearest_a_year_first = 1 and days_from_a_year <= 16
+    ),
+
+    newest as (select as_of_date, trusted_miss from known_misses where newest_first = 1),
+
+    -- each kind of evidence takes its share of what the one before it left
+    evidence as (
+        select
+            expected.as_of_date,
+            coalesce(year_ago.trusted_miss, 0.0E0) as year_ago_correction,
+            1.0E0 - coalesce(year_ago.trust, 0.0E0) as left_by_year_ago,
+            case when seasons.log_season is not null then seasons.steadiness else 0.0E0 end as season_share,
+            coalesce(seasons.log_season, 0.0E0) as season_correction,
+            0.5E0 * coalesce(newest.trusted_miss, 0.0E0) as newest_correction
+        from expected
+        left join year_ago on year_ago.as_of_date = expected.as_of_date
+        left join seasons on seasons.as_of_date = expected.as_of_date
+        left join newest on newest.as_of_date = expected.as_of_date
+    ),
+
     corrections as (
         select
             as_of_date,
-            case when days_from_a_year <= 16 then 1.0E0 else 0.5E0 end * trust * log_miss as log_correction
-        from known_misses
-        where place = 1
+            round(
+                greatest(
+                    -1.0E0,
+                    least(
+                        1.0E0,
+                        year_ago_correction
+                        + left_by_year_ago
+                        * (season_share * season_correction + (1.0E0 - season_share) * newest_correction)
+                    )
+                ),
+                9
+            ) as log_correction
+        from evidence
     ),
 
     levels as (
         select
             expected.*,
-            coalesce(corrections.log_correction, 0.0E0) as log_correction,
-            {{ money(
-                "expected.probabilistic_total"
-                ~ " * round(exp(greatest(-1.0E0, least(1.0E0, coalesce(corrections.log_correction, 0.0E0)))), 9)"
-            ) }} as level_value
+            corrections.log_correction,
+            {{ money("expected.probabilistic_total * round(exp(corrections.log_correction), 9)") }} as level_value
         from expected
-        left join corrections on corrections.as_of_date = expected.as_of_date
+        inner join corrections on corrections.as_of_date = expected.as_of_date
     )
 
 select

@@ -1,0 +1,79 @@
+-- Grain: one row per as_of_date: what the shop's own repeat revenue of the last year says about the season ahead, and how far
+-- that year can be trusted for it. NULL before there is a year of history and four weeks to compare it with.
+with
+    dates as (select * from {{ ref("as_of_dates") }} where {{ is_wanted("as_of_date") }}),
+
+    orders as (select * from {{ ref("int_orders_as_of") }} where {{ is_wanted("as_of_date") }}),
+
+    purchases as (select * from {{ ref("customer_rfm") }} where {{ is_wanted("as_of_date") }}),
+
+    -- up to a quarter, at both ends of the last year, so that the same season is compared with itself
+    spans as (
+        select as_of_date, build_hash, least(91, shop_age_days - 365) as span_days
+        from dates
+        where shop_age_days >= 365 + 28
+    ),
+
+    placed as (
+        select
+            orders.as_of_date,
+            orders.customer_id,
+            case when orders.ordered_at > purchases.first_purchase_at then orders.order_value else 0 end as repeat_value,
+            {{ in_lookback("orders.ordered_at", "orders.as_of_date", 365) }} as is_in_year,
+            {{ in_horizon_last_year("orders.ordered_at", "orders.as_of_date") }} as is_in_window,
+            {{ in_span("orders.ordered_at", "orders.as_of_date", "spans.span_days") }} as is_recent,
+            {{ in_span("orders.ordered_at", "orders.as_of_date", "spans.span_days", days_ago=365) }} as is_year_ago
+        from orders
+        inner join spans on spans.as_of_date = orders.as_of_date
+        inner join
+            purchases on purchases.customer_id = orders.customer_id and purchases.as_of_date = orders.as_of_date
+    ),
+
+    summed as (
+        select
+            as_of_date,
+            count(distinct case when is_recent then customer_id end) as buyers_recent,
+            count(distinct case when is_year_ago then customer_id end) as buyers_year_ago,
+            sum(case when is_in_year then repeat_value else 0 end) as repeat_revenue_365d,
+            sum(case when is_in_window then repeat_value else 0 end) as repeat_revenue_horizon_last_year
+        from placed
+        group by as_of_date
+    ),
+
+    compared as (
+        select
+            summed.*,
+            round(ln({{ ratio("nullif(buyers_recent, 0)", "buyers_year_ago") }}), 9) as log_growth,
+            {% if setting("horizon_days") < 365 -%}
+            round(
+                ln(
+                    {{ ratio("nullif(greatest(repeat_revenue_horizon_last_year, 0), 0)", "nullif(greatest(repeat_revenue_365d, 0), 0)") }}
+                    * (365.0E0 / {{ setting("horizon_days") }})
+                ),
+                9
+            )
+            {%- else -%}
+            cast(null as double)
+            {%- endif %} as log_share
+        from summed
+    )
+
+select
+    spans.as_of_date,
+    cast(spans.span_days as int) as span_days,
+    cast(coalesce(compared.buyers_recent, 0) as bigint) as buyers_recent,
+    cast(coalesce(compared.buyers_year_ago, 0) as bigint) as buyers_year_ago,
+    cast(coalesce(compared.repeat_revenue_365d, 0) as decimal(18, 2)) as repeat_revenue_365d,
+    cast(coalesce(compared.repeat_revenue_horizon_last_year, 0) as decimal(18, 2)) as repeat_revenue_horizon_last_year,
+    compared.log_growth,
+    -- the window lies half a year less half a horizon before the middle of its year: growth in between is not season
+    round(
+        compared.log_share
+        + greatest(-0.7E0, least(0.7E0, compared.log_growth))
+        * (0.5E0 - {{ setting("horizon_days") }} / 730.0E0),
+        9
+    ) as log_season,
+    round(exp(-abs(compared.log_growth)), 9) as steadiness,
+    spans.build_hash
+from spans
+left join compared on compared.as_of_date = spans.as_of_date
