@@ -2,29 +2,29 @@
 How good the predictions are: ``clv backtest`` on each data set that is there, as Markdown tables. ``make bench-quality``.
 
 Online Retail II and CDNOW are read from ``../shared/data`` and left out where absent; the simulator is always there.
+Name presets to run only those. p-values are corrected over all cells (data set x horizon x metric) of the run.
 """
 
 import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
+import numpy as np
+
 from clv_ml.backtest import BacktestResult, backtest
+from clv_ml.backtest_sheets import Sheet, comparison_sheet, markdown, sheets
+from clv_ml.comparison import with_holm
+from clv_ml.metrics import spearman
 from clv_ml.pipeline import build_features, ingest_files
 from clv_ml.settings import Settings, load_settings
-from clv_ml.simulator import Shop, write_simulation
+from clv_ml.simulator import Shop, true_expected_value, write_simulation
+from clv_ml.warehouse import connect
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-SHOWN = ("nmae", "r2", "spearman", "gini", "top_decile_lift", "bias", "decile_mape")
-HELD = (
-    "coverage",
-    "coverage_top_fifth",
-    "mean_width_to_mean",
-    "confidence_error",
-    "churn_brier",
-    "churn_calibration_error",
-)
+SIMULATED = Shop(customers=5000)
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,11 @@ class Case:
     origins: int
     currency: str
 
+    @property
+    def title(self) -> str:
+        """As headings name it."""
+        return f"{self.name}, {self.horizon_days} days"
+
 
 CASES = (
     Case("Online Retail II", "online_retail_ii", 91, 4, "GBP"),
@@ -47,22 +52,42 @@ CASES = (
 )
 
 
+@dataclass(frozen=True)
+class Ran:
+    """A case, what its backtest found, and on the simulator how near it came to the truth."""
+
+    case: Case
+    result: BacktestResult
+    truth: Sheet | None
+
+
 def main() -> None:
     """Runs every case whose data is there, or those whose preset is named, and prints its tables."""
     wanted = set(sys.argv[1:])
-    for case in CASES:
-        if wanted and case.preset not in wanted:
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            place = Path(folder)
-            feed = _feed(case, place)
-            if feed is None:
-                print(f"\n{case.name}, {case.horizon_days} days: skipped, no file in {DATA.name}\n")
-                continue
-            settings = _settings(case, place)
-            feed(settings)
-            build_features(settings)
-            _print(case, backtest(settings, case.origins))
+    chosen = [case for case in CASES if not wanted or case.preset in wanted]
+    ran = [done for case in chosen if (done := _run(case)) is not None]
+    everything = with_holm([one for done in ran for one in done.result.comparisons])
+    for done in ran:
+        count = len(done.result.comparisons)
+        mine, everything = everything[:count], everything[count:]
+        _print(done, comparison_sheet("Against the best baseline; Holm over all cells of this run", mine))
+
+
+def _run(case: Case) -> Ran | None:
+    """The case's backtest in a warehouse of its own; None where its data is absent."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        feed = _feed(case, place)
+        if feed is None:
+            _say(f"{case.title}: skipped, no file in {DATA.name}")
+            return None
+        settings = _settings(case, place)
+        _say(f"{case.title}: load and build")
+        feed(settings)
+        build_features(settings)
+        _say(f"{case.title}: backtest")
+        result = backtest(settings, case.origins)
+        return Ran(case, result, _truth(settings) if case.preset == "simulator" else None)
 
 
 def _settings(case: Case, place: Path) -> Settings:
@@ -74,28 +99,77 @@ def _feed(case: Case, place: Path) -> Callable[[Settings], object] | None:
     """What loads the case's data; None where its file is absent."""
     if case.preset == "simulator":
         folder = place / "shop"
-        write_simulation(Shop(customers=5000), folder)
+        write_simulation(SIMULATED, folder)
         return lambda settings: ingest_files(settings, "simulator", data_dir=folder)
     path = DATA / f"{case.preset}.parquet"
     return (lambda settings: ingest_files(settings, case.preset, path)) if path.exists() else None
 
 
-def _print(case: Case, result: BacktestResult) -> None:
-    print(f"\n**{case.name}, {case.horizon_days} days**, mean of origins {', '.join(result.origins)}\n")
-    print("| estimator | " + " | ".join(SHOWN) + " |")
-    print("|---|" + "---|" * len(SHOWN))
-    averages = result.averages()
-    for name, metrics in averages.items():
-        print(f"| {name} | " + " | ".join(f"{metrics.get(key, float('nan')):.3f}" for key in SHOWN) + " |")
-    print("\n" + ", ".join(f"{key} {averages['model'][key]:.3f}" for key in HELD if key in averages["model"]))
-    print("\n| metric | ours | best baseline | theirs | gain, 95 % over customers | p (Holm) | |")
-    print("|---|---|---|---|---|---|---|")
-    for one in result.comparisons:
-        gain = f"{one.gain:+.3f} ({one.gain_low:+.3f} to {one.gain_high:+.3f})"
-        verdict = "**loss**" if one.is_loss else ""
-        print(
-            f"| {one.metric} | {one.ours:.3f} | {one.baseline} | {one.theirs:.3f} | {gain} | {one.p_holm:.3f} | {verdict} |"
-        )
+def _truth(settings: Settings) -> Sheet:
+    """
+    What each estimator said of the simulated shop against its true expected value, which knows each customer's latent
+    rates and whether they are still a customer.
+
+    Total: sum predicted / sum of the true expectation. Ranking: Spearman with the true expectation; and that over what the
+    shop's own model reaches with the same recorded history (the posterior mean under the true parameters, row ``true
+    model``). Nobody who sees only the history can rank better on average, so 1 is the ceiling, and not the Spearman of
+    1 that only the latent rates would reach. Both are means over origins.
+    """
+    with connect(settings) as connection:
+        rows = connection.execute(
+            "select origin, estimator, list(customer_id order by customer_id), list(predicted order by customer_id) "
+            "from backtest_predictions group by all order by origin, estimator"
+        ).fetchall()
+    found: dict[str, list[tuple[float, float, float, float]]] = {}
+    for origin in sorted({row[0] for row in rows}):
+        truth = _true_values(origin, settings.vars.horizon_days)
+        said = {
+            estimator: (ids, np.array(values)) for day, estimator, ids, values in rows if day == origin
+        }
+        ids = next(iter(said.values()))[0]
+        said["true model"] = (ids, np.array([truth[name][1] for name in ids]))
+        ceiling = _ranking(*said["true model"], truth)
+        for estimator, (names, values) in said.items():
+            expected = np.array([truth[name][0] for name in names])
+            ranking = _ranking(names, values, truth)
+            error = float(np.abs(values - expected).mean() / expected.mean())
+            found.setdefault(estimator, []).append(
+                (float(values.sum() / expected.sum()), ranking, ranking / ceiling, error)
+            )
+    head = ("estimator", "total / true", "Spearman with truth", "share of the true model's", "nMAE to truth")
+    return Sheet(
+        "Against the simulator's true expected value",
+        head,
+        tuple(
+            (estimator, *(f"{figure:.3f}" for figure in np.mean(figures, axis=0)))
+            for estimator, figures in found.items()
+        ),
+    )
+
+
+def _true_values(origin: date, horizon_days: int) -> dict[str, tuple[float, float]]:
+    """Each customer's true expected value, and its expectation given the recorded history, in GBP."""
+    truth = true_expected_value(SIMULATED, origin, horizon_days)
+    columns = ("customer_id", "expected_value", "posterior_expected_value")
+    return {
+        name: (value, posterior)
+        for name, value, posterior in zip(*(truth[column].to_pylist() for column in columns), strict=True)
+    }
+
+
+def _ranking(names: list[str], values: np.ndarray, truth: dict[str, tuple[float, float]]) -> float:
+    return spearman(np.array([truth[name][0] for name in names]), values)
+
+
+def _print(ran: Ran, compared: Sheet) -> None:
+    print(f"\n### {ran.case.title}\n\nOrigins {', '.join(ran.result.origins)}.")
+    tables = [compared if sheet.title.startswith("Against") else sheet for sheet in sheets(ran.result)]
+    for sheet in [*tables, *([ran.truth] if ran.truth else [])]:
+        print(f"\n{markdown(sheet)}")
+
+
+def _say(progress: str) -> None:
+    print(progress, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

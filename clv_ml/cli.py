@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import duckdb
 import numpy as np
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -20,6 +21,7 @@ from rich.table import Table
 from clv_ml import pipeline, registry
 from clv_ml.backtest import BacktestResult
 from clv_ml.backtest import backtest as run_backtest
+from clv_ml.backtest_sheets import sheets
 from clv_ml.errors import ClvError, SettingsError
 from clv_ml.fitting import ModelType
 from clv_ml.presets import preset_names
@@ -37,6 +39,8 @@ app = typer.Typer(
 models_app = typer.Typer(help="Model versions: list, promote, rollback.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 out, err = Console(), Console(stderr=True)
+WIDEST_TABLE = 120
+"""Columns that a table may take on a narrower terminal: a line that runs over is better than a number cut off."""
 
 AsOf = Annotated[
     str,
@@ -177,6 +181,7 @@ def backtest(
             "forms": result.forms,
             "averages": result.averages(),
             "comparisons": result.comparisons,
+            "metrics": result.metrics.to_pylist(),
         }
         _print(shown, as_json, lambda: _show_backtest(result))
 
@@ -347,30 +352,13 @@ def _top_customers(connection: duckdb.DuckDBPyConnection) -> Table:
 
 
 def _show_backtest(result: BacktestResult) -> None:
-    forms = ", ".join(f"{day} ({form})" for day, form in zip(result.origins, result.forms, strict=True))
-    shown = ("nmae", "r2", "spearman", "gini", "top_decile_lift", "bias", "decile_mape")
-    table = Table("estimator", *shown, title=f"{result.horizon_days} days ahead, mean of {forms}")
-    averages = result.averages()
-    for estimator, metrics in averages.items():
-        table.add_row(estimator, *(f"{metrics.get(name, float('nan')):.3f}" for name in shown))
-    out.print(table)
-    held = averages["model"]
-    kept = (
-        "coverage",
-        "coverage_top_fifth",
-        "mean_width_to_mean",
-        "confidence_error",
-        "churn_brier",
-        "churn_calibration_error",
-    )
-    out.print("; ".join(f"{name} {held[name]:.3f}" for name in kept if name in held))
-    table = Table("metric", "ours", "best baseline", "theirs", "gain", "95 %", "p (Holm)", "")
-    for one in result.comparisons:
-        interval = f"{one.gain_low:+.3f} to {one.gain_high:+.3f}"
-        verdict = "LOSS" if one.is_loss else ""
-        numbers = (f"{one.theirs:.3f}", f"{one.gain:+.3f}", interval, f"{one.p_holm:.3f}", verdict)
-        table.add_row(one.metric, f"{one.ours:.3f}", one.baseline, *numbers)
-    out.print(table)
+    for sheet in sheets(result):
+        table = Table(title=sheet.title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for number, head in enumerate(sheet.head):
+            table.add_column(head, justify="right" if number else "left", no_wrap=True)
+        for row in sheet.rows:
+            table.add_row(*row)
+        out.print(table, width=max(out.width, WIDEST_TABLE), crop=False)
 
 
 def _model_entry(model: registry.ListedModel) -> dict[str, Any]:

@@ -76,11 +76,16 @@ def total_bias(actual: Array, predicted: Array) -> float:
     return float(abs(np.log(expected / total))) if total > 0 and expected > 0 else float("nan")
 
 
+def tenths(predicted: Array) -> list[NDArray[np.intp]]:
+    """Row numbers of each tenth of customers by prediction, lowest first; fewer than ten customers make fewer."""
+    order = _shuffled(predicted.size)
+    lowest_first = order[np.argsort(predicted[order], kind="stable")]
+    return [part for part in np.array_split(lowest_first, 10) if part.size]
+
+
 def decile_table(actual: Array, predicted: Array) -> tuple[Array, Array]:
     """Mean predicted and mean actual of each tenth of customers by prediction, lowest first. Shape (up to 10,) each."""
-    order = _shuffled(actual.size)
-    lowest_first = order[np.argsort(predicted[order], kind="stable")]
-    parts = [part for part in np.array_split(lowest_first, 10) if part.size]
+    parts = tenths(predicted)
     return np.array([predicted[p].mean() for p in parts]), np.array([actual[p].mean() for p in parts])
 
 

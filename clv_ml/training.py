@@ -13,6 +13,7 @@ from datetime import date
 
 import duckdb
 import numpy as np
+from numpy.typing import NDArray
 
 from clv_ml import registry
 from clv_ml.calibration import (
@@ -235,31 +236,38 @@ def _test_metrics(
     }
     metrics = {name: dict(evaluate_predictions(test.revenue, values)) for name, values in estimators.items()}
     metrics["intervals"] = interval_metrics(known, test, predicted)
-    metrics["churn"] = churn_metrics(test, said["churn_probability"])
+    metrics["churn"] = churn_metrics(test.purchases == 0, said["churn_probability"])
     return metrics
 
 
 def interval_metrics(known: Calibration, rows: TrainingData, predicted: Array) -> dict[str, float]:
-    """How intervals and confidence held: shares of customers, and the mean width over the mean actual."""
+    """``interval_figures`` of a calibration on rows that it has not seen."""
     low, high, confidence = intervals(known, predicted, recency_of(rows))
-    inside = (rows.revenue >= low) & (rows.revenue <= high)
+    return interval_figures(rows.revenue, predicted, (low, high), confidence, known.confidence_floor)
+
+
+def interval_figures(
+    actual: Array, predicted: Array, bounds: tuple[Array, Array], confidence: Array, floor: float
+) -> dict[str, float]:
+    """How intervals and confidence held: shares of customers, and the mean width over the mean actual."""
+    low, high = bounds
+    inside = (actual >= low) & (actual <= high)
     top = predicted >= np.quantile(predicted, 0.8)
-    hits = came_true(rows.revenue, predicted, known.confidence_floor)
     return {
         "coverage": float(inside.mean()),
         "coverage_top_fifth": float(inside[top].mean()),
-        "mean_width_to_mean": float((high - low).mean() / max(rows.revenue.mean(), 1e-9)),
-        "confidence_error": calibration_error(confidence, hits),
+        "mean_width_to_mean": float((high - low).mean() / max(actual.mean(), 1e-9)),
+        "confidence_error": calibration_error(confidence, came_true(actual, predicted, floor)),
     }
 
 
-def churn_metrics(rows: TrainingData, chance: Array) -> dict[str, float]:
+def churn_metrics(left: NDArray[np.bool_], chance: Array) -> dict[str, float]:
     """Brier score of the chance of churn, that of the mean for everybody, and the calibration error in ten groups."""
-    left = (rows.purchases == 0).astype(float)
+    happened = left.astype(float)
     return {
-        "brier": brier_score(left, chance),
-        "brier_of_constant": brier_score(left, np.full(left.size, left.mean())),
-        "calibration_error": calibration_error(chance, left > 0),
+        "brier": brier_score(happened, chance),
+        "brier_of_constant": brier_score(happened, np.full(left.size, happened.mean())),
+        "calibration_error": calibration_error(chance, left),
     }
 
 

@@ -27,7 +27,7 @@
         );
 
         create table if not exists {{ target.schema }}.backtest_metrics (
-            origin date not null,
+            origin date,
             segment varchar not null,
             estimator varchar not null,
             metric varchar not null,

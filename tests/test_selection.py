@@ -1,0 +1,184 @@
+"""Which form is published: the richest that nothing simpler beats beyond noise."""
+
+import numpy as np
+import pytest
+from made_rows import made_rows
+
+from clv_ml.recipe import Output, Recipe, Term
+from clv_ml.selection import choose_form, in_form, mean_in_form
+from clv_ml.training_data import ANCHOR
+
+CUSTOMERS = 600
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """The same draws each time."""
+    return np.random.default_rng(8)
+
+
+def _spend(rng: np.random.Generator, expected: np.ndarray) -> np.ndarray:
+    """Revenue with this expectation, two thirds of it zero."""
+    return expected * 3 * (rng.random(expected.size) < 1 / 3) * rng.gamma(2, 0.5, expected.size)
+
+
+def _blurred(rng: np.random.Generator, expected: np.ndarray, by: float = 1.0) -> np.ndarray:
+    """The expectation with an error of its own for each customer."""
+    return expected * rng.lognormal(0, by, expected.size)
+
+
+def test_a_model_that_loses_beyond_noise_is_not_published(rng: np.random.Generator):
+    """
+    The anchor is the truth and the trees blur it: the anchor is published, and the reason says so with the figures.
+    """
+    truth = rng.lognormal(3, 1, CUSTOMERS)
+    rows = made_rows(_spend(rng, truth), truth, baselines={"btyd": _blurred(rng, truth)})
+
+    choice = choose_form(rows, _blurred(rng, truth))
+
+    assert choice.form == "blend"
+    assert "trees lost to a simpler estimate" in choice.reason
+    assert all(f"{name} " in choice.reason for name in ("model", "blend", "btyd"))
+
+
+def test_a_better_model_is_published(rng: np.random.Generator):
+    """
+    The trees are the truth, everything simpler a blur of it.
+    """
+    truth = rng.lognormal(3, 1, CUSTOMERS)
+    rows = made_rows(
+        _spend(rng, truth), _blurred(rng, truth), baselines={"btyd": _blurred(rng, truth)}
+    )
+
+    choice = choose_form(rows, truth)
+
+    assert choice.form == "model"
+    assert "the full model" in choice.reason
+
+
+def test_a_baseline_is_published_where_everything_richer_loses_to_it(rng: np.random.Generator):
+    """
+    Of two baselines it is the better one, by name.
+    """
+    truth = rng.lognormal(3, 1, CUSTOMERS)
+    baselines = {"bgnbd": _blurred(rng, truth), "empirical_bayes": truth}
+    rows = made_rows(_spend(rng, truth), _blurred(rng, truth), baselines=baselines)
+
+    choice = choose_form(rows, _blurred(rng, truth))
+
+    assert choice.form == "empirical_bayes"
+    assert "baseline empirical_bayes" in choice.reason
+
+
+def test_ties_keep_the_richer_form(rng: np.random.Generator):
+    """
+    All say the same: the full model stays, and without it the blend would.
+    """
+    truth = rng.lognormal(3, 1, CUSTOMERS)
+    rows = made_rows(_spend(rng, truth), truth, baselines={"btyd": truth, "bgnbd": truth})
+
+    assert choose_form(rows, truth).form == "model"
+    assert choose_form(rows, _blurred(rng, truth, 2.0)).form == "blend"
+
+
+def test_a_baseline_that_is_null_for_somebody_is_no_candidate(rng: np.random.Generator):
+    """
+    Though it is the truth for everybody else.
+    """
+    truth = rng.lognormal(3, 1, CUSTOMERS)
+    holed = truth.copy()
+    holed[5] = np.nan
+    rows = made_rows(_spend(rng, truth), _blurred(rng, truth), baselines={"btyd": holed})
+
+    choice = choose_form(rows, _blurred(rng, truth))
+
+    assert choice.form in ("model", "blend")
+    assert "btyd" not in choice.reason
+
+
+def test_the_shop_s_total_is_not_the_form_s_fault(rng: np.random.Generator):
+    """
+    A model that ranks and shares rightly but is three times too high is still the better form.
+    """
+    truth = rng.lognormal(3, 1, CUSTOMERS)
+    rows = made_rows(_spend(rng, truth), _blurred(rng, truth))
+
+    assert choose_form(rows, 3 * truth) == choose_form(rows, truth)
+    assert choose_form(rows, 3 * truth).form == "model"
+
+
+def test_a_loss_within_noise_on_a_small_shop_changes_nothing(rng: np.random.Generator):
+    """
+    Eight customers, on whom a slightly better anchor proves nothing; the same error on 4,000 customers does.
+    """
+
+    def form(customers: int) -> str:
+        truth = np.random.default_rng(1).lognormal(3, 1, customers)
+        revenue = _spend(np.random.default_rng(2), truth)
+        return choose_form(made_rows(revenue, truth), _blurred(np.random.default_rng(3), truth, 0.6)).form
+
+    assert form(8) == "model"
+    assert form(4000) == "blend"
+
+
+def test_nobody_spent_anything():
+    """
+    A date without revenue tells no form from another.
+    """
+    rows = made_rows(np.zeros(40), np.full(40, 5.0))
+
+    assert choose_form(rows, np.linspace(1, 9, 40)).form == "model"
+
+
+def test_an_equal_model_is_given_up_about_as_often_as_stated():
+    """
+    Anchor and model err alike, independently: in 2.5 % of shops chance alone speaks against the model. Of 300 shops, at
+    most 16 (probability of more below 0.2 %), at least one (0.05 % of none).
+    """
+    rng = np.random.default_rng(4)
+    given_up = 0
+    for _ in range(300):
+        truth = rng.lognormal(3, 0.5, 150)
+        rows = made_rows(_spend(rng, truth), _blurred(rng, truth, 0.5))
+        given_up += choose_form(rows, _blurred(rng, truth, 0.5)).form != "model"
+
+    assert 1 <= given_up <= 16
+
+
+@pytest.fixture
+def recipe() -> Recipe:
+    """Twice the anchor as mean, half of it as typical value, and a constant chance of churn."""
+    return Recipe(
+        ("days_since_last_purchase",),
+        ANCHOR,
+        (
+            Output("clv_predicted", (Term(2.0, (), anchored=True),)),
+            Output("clv_typical", (Term(0.5, (), anchored=True),)),
+            Output("churn_probability", (Term(0.3, (), anchored=False),)),
+        ),
+    )
+
+
+def test_each_form_predicts_what_its_name_says(recipe: Recipe):
+    """
+    The full model its own mean, the blend the anchor, a baseline itself.
+    """
+    baseline, anchor = np.array([1.0, 2.0, 3.0]), np.array([10.0, 20.0, 30.0])
+    rows = made_rows(np.zeros(3), anchor, baselines={"bgnbd": baseline})
+
+    np.testing.assert_allclose(mean_in_form(recipe, "model", rows), 2 * anchor)
+    np.testing.assert_allclose(mean_in_form(recipe, "blend", rows), anchor)
+    np.testing.assert_allclose(mean_in_form(recipe, "bgnbd", rows), baseline)
+
+
+def test_what_does_not_rest_on_the_anchor_survives_every_form(recipe: Recipe):
+    """
+    The chance of churn always; the typical value, a multiple of the anchor, not beside a baseline.
+    """
+    outputs = {
+        form: [output.name for output in in_form(recipe, form).outputs] for form in ("model", "blend", "btyd")
+    }
+
+    assert outputs["model"] == outputs["blend"] == ["clv_predicted", "clv_typical", "churn_probability"]
+    assert outputs["btyd"] == ["clv_predicted", "churn_probability"]
+    assert in_form(recipe, "btyd").anchor == "btyd_value"
