@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +19,14 @@ from clv_ml.backtest import BacktestResult, backtest
 from clv_ml.backtest_sheets import Sheet, comparison_sheet, markdown, sheets
 from clv_ml.comparison import with_holm
 from clv_ml.metrics import spearman
-from clv_ml.pipeline import build_features, ingest_files
+from clv_ml.pipeline import build_features, ingest_files, score
 from clv_ml.settings import Settings, load_settings
 from clv_ml.simulator import Shop, true_expected_value, write_simulation
+from clv_ml.training import train
 from clv_ml.warehouse import connect
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-SIMULATED = Shop(customers=5000)
+SIMULATED, SIMULATED_HORIZON = Shop(customers=5000), 365
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ CASES = (
     Case("Online Retail II", "online_retail_ii", 182, 3, "GBP"),
     Case("CDNOW", "cdnow", 91, 3, "USD"),
     Case("CDNOW", "cdnow", 182, 3, "USD"),
-    Case("simulator, 5,000 customers", "simulator", 365, 3, "GBP"),
+    Case("simulator, 5,000 customers", "simulator", SIMULATED_HORIZON, 3, "GBP"),
 )
 
 
@@ -108,38 +110,23 @@ def _feed(case: Case, place: Path) -> Callable[[Settings], object] | None:
 def _truth(settings: Settings) -> Sheet:
     """
     What each estimator said of the simulated shop against its true expected value, which knows each customer's latent
-    rates and whether they are still a customer.
+    rates and whether they are still a customer: at the backtest's origins (means), then what `customer_clv` says of the
+    window beyond the shop's whole history.
 
-    Total: sum predicted / sum of the true expectation. Ranking: Spearman with the true expectation; and that over what the
-    shop's own model reaches with the same recorded history (the posterior mean under the true parameters, row ``true
-    model``). Nobody who sees only the history can rank better on average, so 1 is the ceiling, and not the Spearman of
-    1 that only the latent rates would reach. Both are means over origins.
+    Total: sum predicted / sum of the true expectation. Ranking: Spearman with the true expectation, and that over what the
+    shop's own model reaches on the same customers and recorded history (the posterior mean under the true parameters,
+    row ``true model``). That, and not the Spearman of 1 that only the latent rates reach, is what a forecast can hope for.
     """
-    with connect(settings) as connection:
-        rows = connection.execute(
-            "select origin, estimator, list(customer_id order by customer_id), list(predicted order by customer_id) "
-            "from backtest_predictions group by all order by origin, estimator"
-        ).fetchall()
-    found: dict[str, list[tuple[float, float, float, float]]] = {}
-    for origin in sorted({row[0] for row in rows}):
-        truth = _true_values(origin, settings.vars.horizon_days)
-        said = {
-            estimator: (ids, np.array(values)) for day, estimator, ids, values in rows if day == origin
-        }
-        ids = next(iter(said.values()))[0]
-        said["true model"] = (ids, np.array([truth[name][1] for name in ids]))
-        ceiling = _ranking(*said["true model"], truth)
-        for estimator, (names, values) in said.items():
-            expected = np.array([truth[name][0] for name in names])
-            ranking = _ranking(names, values, truth)
-            error = float(np.abs(values - expected).mean() / expected.mean())
-            found.setdefault(estimator, []).append(
-                (float(values.sum() / expected.sum()), ranking, ranking / ceiling, error)
-            )
-    head = ("estimator", "total / true", "Spearman with truth", "share of the true model's", "nMAE to truth")
+    found: dict[str, list[tuple[float, ...]]] = {}
+    for origin, estimator, names, values in _backtested(settings):
+        found.setdefault(estimator, []).append(_nearness(names, values, _true_values(origin)))
+    train(settings)
+    score(settings)
+    as_of, names, values = _published(settings)
+    found[f"customer_clv as of {as_of}"] = [_nearness(names, values, _true_values(as_of))]
     return Sheet(
         "Against the simulator's true expected value",
-        head,
+        ("estimator", "total / true", "Spearman with truth", "share of the true model's", "nMAE to truth"),
         tuple(
             (estimator, *(f"{figure:.3f}" for figure in np.mean(figures, axis=0)))
             for estimator, figures in found.items()
@@ -147,9 +134,34 @@ def _truth(settings: Settings) -> Sheet:
     )
 
 
-def _true_values(origin: date, horizon_days: int) -> dict[str, tuple[float, float]]:
+def _backtested(settings: Settings) -> list[tuple[date, str, list[str], np.ndarray]]:
+    """Origin, estimator, customers and predictions of the backtest, and the true model's beside them."""
+    with connect(settings) as connection:
+        rows = connection.execute(
+            "select origin, estimator, list(customer_id order by customer_id), list(predicted order by customer_id) "
+            "from backtest_predictions group by all order by estimator, origin"
+        ).fetchall()
+    customers = {origin: names for origin, _, names, _ in rows}
+    return [(origin, estimator, names, np.array(values)) for origin, estimator, names, values in rows] + [
+        (origin, "true model", names, np.array([_true_values(origin)[name][1] for name in names]))
+        for origin, names in customers.items()
+    ]
+
+
+def _published(settings: Settings) -> tuple[date, list[str], np.ndarray]:
+    """Scoring date, customers and predictions of the champion."""
+    with connect(settings) as connection:
+        ((as_of, names, values),) = connection.execute(
+            "select as_of_date, list(customer_id order by customer_id), list(clv_predicted order by customer_id) "
+            "from customer_clv where clv_predicted is not null group by as_of_date"
+        ).fetchall()
+    return as_of, names, np.array(values)
+
+
+@cache
+def _true_values(as_of: date) -> dict[str, tuple[float, float]]:
     """Each customer's true expected value, and its expectation given the recorded history, in GBP."""
-    truth = true_expected_value(SIMULATED, origin, horizon_days)
+    truth = true_expected_value(SIMULATED, as_of, SIMULATED_HORIZON)
     columns = ("customer_id", "expected_value", "posterior_expected_value")
     return {
         name: (value, posterior)
@@ -157,8 +169,14 @@ def _true_values(origin: date, horizon_days: int) -> dict[str, tuple[float, floa
     }
 
 
-def _ranking(names: list[str], values: np.ndarray, truth: dict[str, tuple[float, float]]) -> float:
-    return spearman(np.array([truth[name][0] for name in names]), values)
+def _nearness(
+    names: list[str], values: np.ndarray, truth: dict[str, tuple[float, float]]
+) -> tuple[float, ...]:
+    """Total over the true one, ranking, ranking over the true model's, and mean absolute error over the mean."""
+    expected, posterior = np.array([truth[name] for name in names]).T
+    ranking = spearman(expected, values)
+    error = np.abs(values - expected).mean() / expected.mean()
+    return values.sum() / expected.sum(), ranking, ranking / spearman(expected, posterior), error
 
 
 def _print(ran: Ran, compared: Sheet) -> None:

@@ -352,13 +352,14 @@ def _top_customers(connection: duckdb.DuckDBPyConnection) -> Table:
 
 
 def _show_backtest(result: BacktestResult) -> None:
+    wide = Console(width=max(out.width, WIDEST_TABLE))
     for sheet in sheets(result):
         table = Table(title=sheet.title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for number, head in enumerate(sheet.head):
             table.add_column(head, justify="right" if number else "left", no_wrap=True)
         for row in sheet.rows:
             table.add_row(*row)
-        out.print(table, width=max(out.width, WIDEST_TABLE), crop=False)
+        wide.print(table)
 
 
 def _model_entry(model: registry.ListedModel) -> dict[str, Any]:

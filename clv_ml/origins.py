@@ -149,20 +149,31 @@ def metric_table(origins: Sequence[Origin]) -> pa.Table:
 
 
 def prediction_table(origins: Sequence[Origin]) -> pa.Table:
-    """A row per origin, estimator and customer: what was predicted and what happened."""
-    parts = [
-        pa.table(
-            {
-                "origin": np.repeat(str(origin.as_of), len(origin)),
-                "customer_id": origin.customer,
-                "estimator": np.repeat(estimator, len(origin)),
-                "predicted": said,
-                "actual": origin.actual,
-            }
-        )
-        for origin in origins
-        for estimator, said in origin.predicted.items()
-    ]
+    """
+    A row per origin, estimator and customer: what was predicted and what happened. Interval, confidence and chance of churn
+    stand in the rows of ``model``.
+    """
+    parts = []
+    for origin in origins:
+        for estimator, said in origin.predicted.items():
+            part = pa.table(
+                {
+                    "origin": np.repeat(str(origin.as_of), len(origin)),
+                    "customer_id": origin.customer,
+                    "estimator": np.repeat(estimator, len(origin)),
+                    "predicted": said,
+                    "actual": origin.actual,
+                }
+            )
+            for name, column in (
+                ("predicted_low", origin.low),
+                ("predicted_high", origin.high),
+                ("confidence", origin.confidence),
+                ("churn_probability", origin.churn),
+            ):
+                known = pa.array(column) if estimator == "model" else pa.nulls(len(origin), pa.float64())
+                part = part.append_column(name, known)
+            parts.append(part)
     return pa.concat_tables(parts)
 
 

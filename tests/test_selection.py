@@ -46,9 +46,7 @@ def test_a_better_model_is_published(rng: np.random.Generator):
     The trees are the truth, everything simpler a blur of it.
     """
     truth = rng.lognormal(3, 1, CUSTOMERS)
-    rows = made_rows(
-        _spend(rng, truth), _blurred(rng, truth), baselines={"btyd": _blurred(rng, truth)}
-    )
+    rows = made_rows(_spend(rng, truth), _blurred(rng, truth), baselines={"btyd": _blurred(rng, truth)})
 
     choice = choose_form(rows, truth)
 

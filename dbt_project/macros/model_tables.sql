@@ -40,7 +40,11 @@
             customer_id varchar not null,
             estimator varchar not null,
             predicted double,
-            actual double not null
+            actual double not null,
+            predicted_low double,
+            predicted_high double,
+            confidence double,
+            churn_probability double
         );
 
         create table if not exists {{ target.schema }}.fitted_parameters (

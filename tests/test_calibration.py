@@ -1,0 +1,330 @@
+"""Intervals and confidence: nominal on exchangeable customers, and the same in Python, SQL and the manifest."""
+
+import json
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pytest
+from made_rows import made_rows
+from shops import query
+
+from clv_ml.calibration import (
+    Bin,
+    Calibration,
+    Held,
+    calibrate,
+    calibration_error,
+    came_true,
+    find_bins,
+    intervals,
+    recency_of,
+)
+from clv_ml.settings import Settings
+
+CUSTOMERS = 6000
+FLOOR = 10.0
+CERTAIN = 0.0
+"""A shop whose total has never been missed; the least uncertainty still applies."""
+
+
+def _customers(seed: int, zeros: float = 0.0, customers: int = CUSTOMERS) -> Held:
+    """
+    Predictions of customers with different recency, each right on average. The longer ago, the wilder the outcome, and a
+    share of ``zeros`` spends nothing.
+    """
+    rng = np.random.default_rng(seed)
+    predicted, recency = rng.lognormal(3, 1, customers), rng.integers(1, 400, customers).astype(float)
+    shape = np.where(recency < 130, 9.0, 1.5)
+    spent = predicted * rng.gamma(shape, 1 / shape) / (1 - zeros) * (rng.random(customers) >= zeros)
+    return Held(made_rows(spent, recency=recency), predicted)
+
+
+def _inside(calibration: Calibration, held: Held) -> np.ndarray:
+    low, high, _ = intervals(calibration, held.predicted, recency_of(held.rows))
+    return (held.rows.revenue >= low) & (held.rows.revenue <= high)
+
+
+@pytest.fixture(scope="module")
+def measured() -> Calibration:
+    """Bins measured on customers of the kind above, at 80 %."""
+    return calibrate([_customers(1)], CERTAIN, 0.8, FLOOR)
+
+
+@pytest.mark.parametrize("coverage", [0.6, 0.8, 0.9])
+def test_the_nominal_share_of_unseen_customers_lies_inside(coverage: float):
+    """
+    Tolerance: four binomial standard deviations of both samples (3 points at 80 %), and two points either way for choosing
+    the shortest interval in each bin and for the least uncertainty of the total.
+    """
+    calibration = calibrate([_customers(1)], CERTAIN, coverage, FLOOR)
+
+    inside = _inside(calibration, _customers(2))
+
+    noise = 4 * np.sqrt(2 * coverage * (1 - coverage) / CUSTOMERS)
+    assert inside.mean() == pytest.approx(coverage, abs=noise + 0.02)
+
+
+def test_it_does_so_within_groups_of_recency_and_prediction(measured: Calibration):
+    """
+    Recent customers are predicted far better, and have narrower intervals that hold as often as the others': one interval
+    for everybody would hold nearly all of the first and too few of the second.
+    """
+    held = _customers(2)
+    inside, recent = _inside(measured, held), recency_of(held.rows) < 120
+    top = held.predicted > np.quantile(held.predicted, 0.8)
+    low, high, _ = intervals(measured, held.predicted, recency_of(held.rows))
+    width = (high - low) / held.predicted
+
+    for group in (recent, recency_of(held.rows) > 140, top, top & recent):
+        noise = 4 * np.sqrt(0.16 * (1 / group.sum() + 1 / group.sum()))
+        assert inside[group].mean() == pytest.approx(0.8, abs=noise + 0.02)
+    assert np.median(width[recent]) < 0.6 * np.median(width[~recent])
+
+
+def test_intervals_are_the_shortest_that_hold_the_share():
+    """
+    Outcomes are exponential, densest at zero: equal tails would begin at 0.105 times the prediction and be 2.2 wide, the
+    shortest begin at 0 and are 1.61 wide (ln 5).
+    """
+    rng = np.random.default_rng(3)
+    predicted = rng.lognormal(3, 0.1, 20000)
+    held = Held(made_rows(predicted * rng.exponential(size=20000)), predicted)
+
+    bins = calibrate([held], CERTAIN, 0.8, FLOOR).bins
+
+    assert max(one.ratio_low for one in bins) < 0.03
+    assert np.mean([one.ratio_high for one in bins]) == pytest.approx(np.log(5), rel=0.05)
+
+
+def test_an_uncertain_total_widens_intervals_until_whole_seasons_are_held(measured: Calibration):
+    """
+    A shop whose totals are off by 40 % (sd of the logarithm), seen where customers are else predictable: over 300 windows,
+    each thrown off as a whole, the wide intervals still hold 80 % on average. Those of a certain total are narrower and
+    hold less than two thirds.
+    """
+    wide = calibrate([_customers(1)], 0.4, 0.8, FLOOR)
+    everybody = _customers(2)
+    predictable = recency_of(everybody.rows) < 120
+    predicted, revenue = everybody.predicted[predictable], everybody.rows.revenue[predictable]
+    shocks = np.exp(np.random.default_rng(5).normal(-(0.4**2) / 2, 0.4, 300))
+
+    def held_and_width(calibration: Calibration) -> tuple[float, float]:
+        low, high, _ = intervals(calibration, predicted, recency_of(everybody.rows)[predictable])
+        held = [((revenue * shock >= low) & (revenue * shock <= high)).mean() for shock in shocks]
+        return float(np.mean(held)), float(np.mean((high - low) / predicted))
+
+    (held_wide, width_wide), (held_narrow, width_narrow) = held_and_width(wide), held_and_width(measured)
+
+    assert held_wide == pytest.approx(0.8, abs=0.03)
+    assert held_narrow < 2 / 3
+    assert width_wide > 1.3 * width_narrow
+
+
+def test_nobody_is_sure_of_a_total(measured: Calibration):
+    """
+    However well the level did so far, five percent of uncertainty stay, and the calibration says so.
+    """
+    assert measured.level_log_sd == 0.05
+    assert calibrate([_customers(1)], 0.4, 0.8, FLOOR).level_log_sd == 0.4
+
+
+def test_the_calibration_window_s_own_total_is_taken_out(measured: Calibration):
+    """
+    A window in which everybody spent three times as much teaches the same ratios: its level is forecast apart.
+    """
+    held = _customers(1)
+    richer = Held(made_rows(3 * held.rows.revenue, recency=recency_of(held.rows)), held.predicted)
+
+    for one, other in zip(calibrate([richer], CERTAIN, 0.8, FLOOR).bins, measured.bins, strict=True):
+        assert (one.ratio_low, one.ratio_high) == pytest.approx((other.ratio_low, other.ratio_high))
+
+
+def test_where_many_spend_nothing_the_interval_starts_at_zero(measured: Calibration):
+    """
+    Half spend nothing: zero is the likeliest outcome and inside every interval. Where nobody does, it lies outside
+    wherever outcomes are not wild, which is a third of the bins.
+    """
+    held = _customers(1, zeros=0.5)
+    calibration = calibrate([held], CERTAIN, 0.8, FLOOR)
+
+    low, _, _ = intervals(calibration, held.predicted, recency_of(held.rows))
+
+    assert not low.any()
+    assert _inside(calibration, _customers(2, zeros=0.5)).mean() == pytest.approx(0.8, abs=0.04)
+    assert np.mean([one.ratio_low > 0.05 for one in measured.bins]) >= 1 / 3
+
+
+def test_every_interval_holds_its_prediction():
+    """
+    A model that is twice too low for one half and too high for the other still names a value that it calls possible.
+    """
+    held = _customers(1)
+    odd = np.arange(CUSTOMERS) % 2 > 0
+    biased = Held(made_rows(held.rows.revenue * np.where(odd, 4.0, 0.01)), held.predicted)
+
+    for one in calibrate([biased], CERTAIN, 0.5, FLOOR).bins:
+        assert one.ratio_low <= 1 <= one.ratio_high
+
+
+def test_bins_tile_all_predictions_and_recencies(measured: Calibration):
+    """
+    Every point of the quarter plane, edges and extremes included, lies in exactly one bin; each customer is counted once.
+    """
+    edges = {one.predicted_from for one in measured.bins} | {-1.0, 0.0, 1e-9, 1e9}
+    days = {one.recency_from_days for one in measured.bins} | {0.0, 1e6}
+    predicted, recency = np.meshgrid(sorted(edges), sorted(days))
+
+    found = np.zeros(predicted.shape, dtype=int)
+    for one in measured.bins:
+        found += (
+            (predicted >= one.predicted_from)
+            & (predicted < one.predicted_below)
+            & (recency >= one.recency_from_days)
+            & (recency < one.recency_below_days)
+        )
+
+    assert len(measured.bins) == 30
+    assert (found == 1).all()
+    assert sum(one.customers for one in measured.bins) == CUSTOMERS
+
+
+def test_a_small_shop_is_not_cut_into_tiny_groups():
+    """
+    Fewer than 120 customers in a group of prediction: recency does not divide it further.
+    """
+    bins = calibrate([_customers(1, customers=500)], CERTAIN, 0.8, FLOOR).bins
+
+    assert len(bins) == 10
+    assert min(one.customers for one in bins) >= 40
+
+
+def test_equal_predictions_share_a_bin():
+    """
+    Nine of ten customers are predicted the same: they are measured together, not told apart by their order.
+    """
+    predicted = np.where(np.arange(1000) % 10 == 0, 50.0, 5.0)
+    held = Held(made_rows(np.random.default_rng(1).gamma(1, predicted)), predicted)
+
+    bins = calibrate([held], CERTAIN, 0.8, FLOOR).bins
+
+    assert {
+        find for find in find_bins(Calibration(bins, 0, 0, 0), np.array([5.0] * 3), np.full(3, 10.0))
+    } == {0}
+    assert sorted(one.customers for one in bins if one.customers)[-1] == 900
+
+
+def test_two_dates_are_measured_together():
+    """
+    Pooled, they have the customers of both.
+    """
+    both = calibrate([_customers(1), _customers(4)], CERTAIN, 0.8, FLOOR)
+
+    assert sum(one.customers for one in both.bins) == 2 * CUSTOMERS
+
+
+def test_confidence_comes_true_out_of_sample(measured: Calibration):
+    """
+    Of unseen customers with a confidence, that share falls within half of the prediction, or within the floor. Tolerance
+    per third of customers: four binomial standard deviations of both samples (6 points). Recent ones are surer.
+    """
+    held = _customers(2)
+    _, _, confidence = intervals(measured, held.predicted, recency_of(held.rows))
+    hits = came_true(held.rows.revenue, held.predicted, FLOOR)
+
+    for third in np.array_split(np.argsort(confidence, kind="stable"), 3):
+        noise = 4 * np.sqrt(0.25 * 2 / third.size)
+        assert hits[third].mean() == pytest.approx(confidence[third].mean(), abs=noise)
+    assert calibration_error(confidence, hits) < 0.04
+    assert np.ptp(confidence) > 0.2
+
+
+def test_what_coming_true_means():
+    """
+    Within half of the prediction, both ends included; below the floor within the floor.
+    """
+    actual = np.array([50.0, 49.9, 150.0, 150.1, 0.0, 14.0, 14.1, -6.0])
+    predicted = np.array([100.0, 100.0, 100.0, 100.0, 4.0, 4.0, 4.0, 4.0])
+
+    np.testing.assert_array_equal(
+        came_true(actual, predicted, FLOOR), [True, False, True, False, True, True, False, True]
+    )
+
+
+def test_calibration_error_by_hand():
+    """
+    Two groups of two: 0.2 said and none came true, 0.8 said and one of two did: (0.2 x 2 + 0.3 x 2) / 4.
+    """
+    confidence, happened = np.array([0.8, 0.2, 0.8, 0.2]), np.array([True, False, False, False])
+
+    assert calibration_error(confidence, happened, groups=2) == pytest.approx(0.25)
+    assert calibration_error(np.array([0.0, 1.0]), np.array([False, True])) == 0.0
+    assert calibration_error(np.array([1.0, 0.0]), np.array([False, True])) == 1.0
+
+
+def test_the_manifest_s_json_gives_the_same_calibration(measured: Calibration):
+    """
+    Open ends are null in strict JSON and come back as infinity on their own side.
+    """
+    text = json.dumps(measured.as_json(), allow_nan=False)
+
+    assert Calibration.from_json(json.loads(text)) == measured
+    assert Calibration.from_json({}) == Calibration((), 0.0, 0.0, 0.0)
+
+
+def test_a_bin_is_looked_up_the_same_way_on_its_edges(measured: Calibration):
+    """
+    DuckDB's range join and `find_bins` agree on customers and on points exactly on the edges.
+    """
+    held = _customers(2)
+    edges = np.array([one.predicted_from for one in measured.bins if np.isfinite(one.predicted_from)])
+    days = np.array([one.recency_from_days for one in measured.bins if np.isfinite(one.recency_from_days)])
+    count = min(edges.size, days.size)
+    predicted = np.concatenate([held.predicted, edges[:count], edges])
+    recency = np.concatenate([recency_of(held.rows), days[:count], np.zeros(edges.size)])
+
+    with duckdb.connect() as connection:
+        connection.execute("create table bins (number int, p1 double, p2 double, r1 double, r2 double)")
+        connection.executemany(
+            "insert into bins values (?, ?, ?, ?, ?)",
+            [(i, *_bounds(one)) for i, one in enumerate(measured.bins)],
+        )
+        connection.execute("create table points (id int, p double, r double)")
+        connection.executemany(
+            "insert into points values (?, ?, ?)",
+            [(i, p, r) for i, (p, r) in enumerate(zip(predicted.tolist(), recency.tolist(), strict=True))][
+                -300:
+            ],
+        )
+        joined = connection.execute(
+            "select id, number from points join bins on p >= p1 and p < p2 and r >= r1 and r < r2 order by id"
+        ).fetchall()
+
+    found = find_bins(measured, predicted, recency)
+    assert [number for _, number in joined] == found[-300:].tolist()
+
+
+def _bounds(one: Bin) -> tuple[float, float, float, float]:
+    return one.predicted_from, one.predicted_below, one.recency_from_days, one.recency_below_days
+
+
+def test_the_warehouse_looks_up_what_python_does(trained: Settings):
+    """
+    Bin, interval and confidence of every scored customer equal those of the champion's manifest.
+    """
+    pointer = json.loads((trained.models / "champion.json").read_text(encoding="utf-8"))
+    manifest = Path(trained.models, pointer["version"], "manifest.json").read_text(encoding="utf-8")
+    calibration = Calibration.from_json(json.loads(manifest)["calibration"])
+    rows = query(
+        trained,
+        "select p.clv_predicted, f.days_since_last_purchase, p.calibration_bin, p.clv_low, p.clv_high, "
+        "p.clv_prediction_confidence from customer_predictions as p "
+        "inner join customer_features as f using (customer_id, as_of_date)",
+    )
+    predicted, recency, number, low, high, confidence = np.array(rows, dtype=float).T
+
+    assert len(rows) > 100
+    np.testing.assert_array_equal(find_bins(calibration, predicted, recency) + 1, number)
+    expected = intervals(calibration, predicted, recency)
+    for got, said in zip((low, high, confidence), expected, strict=True):
+        np.testing.assert_allclose(got, said, rtol=1e-12)
