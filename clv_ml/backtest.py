@@ -142,8 +142,10 @@ def run_origin(data: TrainingData, shop: Shop, day: np.datetime64, settings: Set
 
     rows = data.only(data.as_of == day)
     recipes = {kind: fit_recipe(known, rows.customers, kind) for kind in MODEL_TYPES}
+    churn = fit_churn(early, later, shop.busier_than(earlier, is_over=True))
+    season = shop.busier_than(known, is_over=False)(day)
     ours = predict(
-        with_calibrated_churn(recipes["lightgbm"], *fit_churn(early, later)), rows.values, rows.anchor
+        with_calibrated_churn(recipes["lightgbm"], rows.customers, season, *churn), rows.values, rows.anchor
     )
     mean = mean_in_form(recipes["lightgbm"], form, rows)
     low, high, confidence = intervals(calibration, mean, recency_of(rows))

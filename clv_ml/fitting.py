@@ -16,7 +16,8 @@ from typing import Any, Literal
 import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logit
+from scipy.optimize import root_scalar
+from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GroupKFold
 
@@ -78,8 +79,15 @@ def ratio(data: TrainingData) -> Array:
     return spent / (data.anchor * level)
 
 
-def _capped(_: TrainingData, ratios: Array, parameters: Parameters) -> Array:
-    return np.minimum(ratios, parameters.ratio_cap)
+def _capped(data: TrainingData, ratios: Array, parameters: Parameters) -> Array:
+    """
+    Ratios of at most ``ratio_cap``, or of that many mean anchors for customers below the mean.
+
+    Without the second, one ordinary order of a customer with a small anchor would be cut, and those customers' mean with it.
+    """
+    _, date = np.unique(data.as_of, return_inverse=True)
+    mean = (np.bincount(date, data.anchor) / np.bincount(date))[date]
+    return np.minimum(ratios, parameters.ratio_cap * np.maximum(1.0, mean / data.anchor))
 
 
 def _by_anchor(data: TrainingData) -> Array:
@@ -151,32 +159,66 @@ def fit_recipe(
     )
 
 
-def fit_churn(recipe: Recipe, rows: TrainingData) -> tuple[float, float]:
+def fit_churn(
+    recipe: Recipe, rows: TrainingData, log_change: Callable[[np.datetime64], float]
+) -> tuple[float, float]:
     """
     Slope and intercept that calibrate the margin of not buying on rows that the recipe was not fitted on.
+
+    Args:
+        recipe: Fitted on earlier dates.
+
+        rows: Of one or more later dates.
+
+        log_change: How much busier the shop was in a date's window than in those that the recipe was fitted on, as a
+            logarithm; what that explains is taken out before calibrating.
 
     Source: Platt (1999).
     """
     left = rows.purchases == 0
     if left.all() or not left.any():
         return 1.0, 0.0
-    chance = predict(recipe, rows.values, rows.anchor)["churn_probability"]
-    margin = logit(np.clip(chance, 1e-9, 1 - 1e-9))
+    margin = _churn_margin(recipe, rows.customers)
+    for day in np.unique(rows.as_of):
+        alike = rows.as_of == day
+        margin[alike] += busier(margin[alike], log_change(day))
     model = LogisticRegression(C=1e6).fit(margin[:, None], left)
     return float(model.coef_[0, 0]), float(model.intercept_[0])
 
 
-def with_calibrated_churn(recipe: Recipe, slope: float, intercept: float) -> Recipe:
-    """The recipe whose churn probability has its margin of not buying stretched and moved."""
+def with_calibrated_churn(
+    recipe: Recipe, today: Customers, log_change: float, slope: float, intercept: float
+) -> Recipe:
+    """The recipe whose margin of not buying is moved for today's season, then stretched and moved by ``fit_churn``."""
+    moved = slope * busier(_churn_margin(recipe, today), log_change) + intercept
     outputs = []
     for output in recipe.outputs:
         if output.name == "churn_probability":
             (factor,) = output.terms[0].factors
             assert isinstance(factor, Trees)
-            moved = Trees(factor.name, factor.booster, "sigmoid", slope * factor.slope, intercept)
-            output = Output(output.name, (Term(1.0, (moved,), anchored=False),))
+            factor = Trees(factor.name, factor.booster, "sigmoid", slope * factor.slope, moved)
+            output = Output(output.name, (Term(1.0, (factor,), anchored=False),))
         outputs.append(output)
     return Recipe(recipe.features, recipe.anchor, tuple(outputs))
+
+
+def busier(margin: Array, log_change: float) -> float:
+    """
+    What to add to margins of not buying where everybody buys exp(log_change) times as often.
+
+    Purchases of a Poisson process with mean m are none with chance exp(-m), so a chance q becomes q ** exp(log_change); the
+    margins, shape (n,), move together until they have the mean of those.
+    """
+    wanted = float(np.mean(expit(margin) ** np.exp(log_change)))
+    if not 0 < wanted < 1:
+        return 0.0
+    found = root_scalar(lambda moved: float(np.mean(expit(margin + moved))) - wanted, bracket=(-50.0, 50.0))
+    return float(found.root)
+
+
+def _churn_margin(recipe: Recipe, customers: Customers) -> Array:
+    chance = predict(recipe, customers.values, customers.anchor)["churn_probability"]
+    return logit(np.clip(chance, 1e-9, 1 - 1e-9))
 
 
 def fit_plain(data: TrainingData, parameters: Parameters) -> Callable[[TrainingData], Array]:

@@ -7,7 +7,7 @@ of trees, refitted on every labelled date. The manifest holds the figures of the
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 
@@ -94,7 +94,8 @@ def train(
     measured = _measure(data, shop, model_type, parameters, settings)
     fitted = data.only(data.trainable)
     recipe = in_form(fit_recipe(fitted, today, model_type, measured.rounds, parameters), measured.choice.form)
-    recipe = with_calibrated_churn(recipe, measured.churn_slope, measured.churn_intercept)
+    season = shop.busier_than(fitted, is_over=False)(np.datetime64(shop.as_of_date))
+    recipe = with_calibrated_churn(recipe, today, season, *measured.churn)
     warning = caution(data, shop, measured)
     anchor = fitted.anchor if recipe.anchor == ANCHOR else fitted.baselines[measured.choice.form]
     description = ModelDescription(
@@ -140,19 +141,56 @@ def train(
 
 
 @dataclass(frozen=True)
+class Window:
+    """
+    The shop's total of one date's horizon. ``pace`` is ln(actual / probabilistic total), ``expected_pace`` what the level said
+    of it on the date; ``pace`` is None where the total is not known yet. Paces compare among dates of one ``is_fitted`` only.
+    """
+
+    as_of: np.datetime64
+    known_at: np.datetime64
+    is_fitted: bool
+    expected_pace: float
+    pace: float | None
+
+
+@dataclass(frozen=True)
 class Shop:
-    """What the trainer knows of the shop besides its rows. ``misses`` holds a date, when it was known, ln(level / actual)."""
+    """What the trainer knows of the shop besides its rows."""
 
     as_of_date: date
     age_days: int
     feature_hash: str
     definitions: dict[str, str]
-    misses: tuple[tuple[np.datetime64, float], ...]
+    windows: Mapping[np.datetime64, Window]
 
     def level_log_sd(self, known_by: np.datetime64) -> float:
         """How far the level was off where the answer was known by then; three misses of 15 % are assumed beforehand."""
-        squares = [miss**2 for known_at, miss in self.misses if known_at <= known_by]
+        squares = [
+            (window.pace - window.expected_pace) ** 2
+            for window in self.windows.values()
+            if window.pace is not None and window.known_at <= known_by
+        ]
         return float(np.sqrt((sum(squares) + 3 * 0.15**2) / (len(squares) + 3)))
+
+    def busier_than(self, fitted: TrainingData, is_over: bool) -> Callable[[np.datetime64], float]:
+        """
+        How much busier a date's window is than those of the fitted dates, as a logarithm within -1 and 1.
+
+        Args:
+            fitted: Rows whose answers were known.
+
+            is_over: Whether the date's own answer is known, too; else what the level expects of it counts.
+        """
+        known = [self.windows[day] for day in np.unique(fitted.as_of)]
+
+        def change(day: np.datetime64) -> float:
+            window = self.windows[day]
+            pace = window.pace if is_over else window.expected_pace
+            alike = [one.pace for one in known if one.is_fitted == window.is_fitted and one.pace is not None]
+            return float(np.clip(pace - np.mean(alike), -1, 1)) if alike and pace is not None else 0.0
+
+        return change
 
 
 @dataclass(frozen=True)
@@ -163,8 +201,7 @@ class Measured:
     choice: Choice
     metrics: dict[str, dict[str, float]]
     calibration: Calibration
-    churn_slope: float
-    churn_intercept: float
+    churn: tuple[float, float]
 
 
 def read_shop(connection: duckdb.DuckDBPyConnection) -> Shop:
@@ -174,13 +211,18 @@ def read_shop(connection: duckdb.DuckDBPyConnection) -> Shop:
     definitions = connection.sql(
         "select definition, definition_hash from feature_definitions order by 1"
     ).fetchall()
-    misses = connection.sql(
-        "select cast(dates.label_known_at as date), ln(cast(levels.level_value as double) / levels.actual_total) "
+    windows = connection.sql(
+        "select levels.as_of_date, cast(dates.label_known_at as date), levels.is_fitted, levels.log_correction, "
+        "case when levels.actual_total > 0 and levels.probabilistic_total > 0 "
+        "then ln(levels.actual_total / levels.probabilistic_total) end "
         "from shop_levels as levels inner join as_of_dates as dates on dates.as_of_date = levels.as_of_date "
-        "where levels.actual_total > 0 and levels.level_value > 0 order by dates.as_of_date"
+        "order by levels.as_of_date"
     ).fetchall()
-    known = tuple((np.datetime64(known_at, "D"), float(miss)) for known_at, miss in misses)
-    return Shop(as_of, age, feature_hash, dict(definitions), known)
+    known = [
+        Window(np.datetime64(day, "D"), np.datetime64(known_at, "D"), *figures)
+        for day, known_at, *figures in windows
+    ]
+    return Shop(as_of, age, feature_hash, dict(definitions), {window.as_of: window for window in known})
 
 
 def _measure(
@@ -206,15 +248,16 @@ def _measure(
     ]
     floor, coverage = settings.vars.confidence_floor, settings.vars.interval_coverage
     known = calibrate(held[:1], shop.level_log_sd(test.as_of.min()), coverage, floor)
-    churn = fit_churn(early, later)
-    metrics = _test_metrics(test, held[1].predicted, late, known, churn)
+    churn = fit_churn(early, later, shop.busier_than(train, is_over=True))
+    season = shop.busier_than(before, is_over=False)
+    metrics = _test_metrics(test, held[1].predicted, late, known)
+    metrics["churn"] = churn_metrics(test.purchases == 0, _chance_of_churn(late, test, season, churn))
     return Measured(
         rounds=rounds,
         choice=choice,
         metrics=metrics,
         calibration=calibrate(held, shop.level_log_sd(np.datetime64(shop.as_of_date)), coverage, floor),
-        churn_slope=churn[0],
-        churn_intercept=churn[1],
+        churn=churn,
     )
 
 
@@ -226,17 +269,28 @@ def _require_rows(train: TrainingData, later: TrainingData) -> None:
         )
 
 
+def _chance_of_churn(
+    recipe: Recipe, rows: TrainingData, season: Callable[[np.datetime64], float], churn: tuple[float, float]
+) -> Array:
+    """The calibrated chance of churn of rows of several dates, each date in its own season. Shape (n,)."""
+    chance = np.empty(len(rows))
+    for day in np.unique(rows.as_of):
+        alike = rows.only(rows.as_of == day)
+        calibrated = with_calibrated_churn(recipe, alike.customers, season(day), *churn)
+        chance[rows.as_of == day] = predict(calibrated, alike.values, alike.anchor)["churn_probability"]
+    return chance
+
+
 def _test_metrics(
-    test: TrainingData, predicted: Array, late: Recipe, known: Calibration, churn: tuple[float, float]
+    test: TrainingData, predicted: Array, late: Recipe, known: Calibration
 ) -> dict[str, dict[str, float]]:
-    """Every estimator on the test dates, and how the intervals, the confidence and the chance of churn held there."""
-    said = predict(with_calibrated_churn(late, *churn), test.values, test.anchor)
+    """Every estimator on the test dates, and how the intervals and the confidence held there."""
+    said = predict(late, test.values, test.anchor)
     estimators = {"model": predicted, "typical": said["clv_typical"]} | {
         name: values for name, values in test.baselines.items() if np.isfinite(values).all()
     }
     metrics = {name: dict(evaluate_predictions(test.revenue, values)) for name, values in estimators.items()}
     metrics["intervals"] = interval_metrics(known, test, predicted)
-    metrics["churn"] = churn_metrics(test.purchases == 0, said["churn_probability"])
     return metrics
 
 

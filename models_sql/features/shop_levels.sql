@@ -127,6 +127,7 @@ select
     cast(levels.customer_count as bigint) as customer_count,
     levels.persistence_total,
     levels.probabilistic_total,
+    levels.is_fitted,
     levels.log_correction,
     levels.level_value,
     misses.actual_total,

@@ -14,29 +14,55 @@ with
         where shop_age_days >= 365 + 28
     ),
 
-    placed as (
+    per_customer as (
         select
             orders.as_of_date,
             orders.customer_id,
-            case when orders.ordered_at > purchases.first_purchase_at then orders.order_value else 0 end as repeat_value,
-            {{ in_lookback("orders.ordered_at", "orders.as_of_date", 365) }} as is_in_year,
-            {{ in_horizon_last_year("orders.ordered_at", "orders.as_of_date") }} as is_in_window,
-            {{ in_span("orders.ordered_at", "orders.as_of_date", "spans.span_days") }} as is_recent,
-            {{ in_span("orders.ordered_at", "orders.as_of_date", "spans.span_days", days_ago=365) }} as is_year_ago
+            max(
+                case
+                    when {{ in_span("orders.ordered_at", "orders.as_of_date", "spans.span_days") }} then 1 else 0
+                end
+            ) as is_recent,
+            max(
+                case
+                    when {{ in_span("orders.ordered_at", "orders.as_of_date", "spans.span_days", days_ago=365) }}
+                    then 1
+                    else 0
+                end
+            ) as is_year_ago,
+            sum(
+                case
+                    when
+                        orders.ordered_at > purchases.first_purchase_at
+                        and {{ in_lookback("orders.ordered_at", "orders.as_of_date", 365) }}
+                    then orders.order_value
+                    else 0
+                end
+            ) as repeat_revenue_365d,
+            sum(
+                case
+                    when
+                        orders.ordered_at > purchases.first_purchase_at
+                        and {{ in_horizon_last_year("orders.ordered_at", "orders.as_of_date") }}
+                    then orders.order_value
+                    else 0
+                end
+            ) as repeat_revenue_horizon_last_year
         from orders
         inner join spans on spans.as_of_date = orders.as_of_date
         inner join
             purchases on purchases.customer_id = orders.customer_id and purchases.as_of_date = orders.as_of_date
+        group by orders.as_of_date, orders.customer_id
     ),
 
     summed as (
         select
             as_of_date,
-            count(distinct case when is_recent then customer_id end) as buyers_recent,
-            count(distinct case when is_year_ago then customer_id end) as buyers_year_ago,
-            sum(case when is_in_year then repeat_value else 0 end) as repeat_revenue_365d,
-            sum(case when is_in_window then repeat_value else 0 end) as repeat_revenue_horizon_last_year
-        from placed
+            sum(is_recent) as buyers_recent,
+            sum(is_year_ago) as buyers_year_ago,
+            sum(repeat_revenue_365d) as repeat_revenue_365d,
+            sum(repeat_revenue_horizon_last_year) as repeat_revenue_horizon_last_year
+        from per_customer
         group by as_of_date
     ),
 
