@@ -1,5 +1,6 @@
 -- Grain: customer_id x as_of_date, for customers who ever bought. The anchor that the model multiplies: persistence and the
--- probabilistic estimate, each scaled to the shop's level, in equal parts; and the customer's spend relative to it.
+-- probabilistic estimate, each scaled to the shop's level, weighted as `anchor_weights` says; and the customer's spend
+-- relative to it.
 with
     purchases as (select * from {{ ref("customer_rfm") }} where {{ is_wanted("as_of_date") }} and total_purchases > 0),
 
@@ -7,10 +8,13 @@ with
 
     levels as (select * from {{ ref("shop_levels") }} where {{ is_wanted("as_of_date") }}),
 
+    weights as (select * from {{ ref("anchor_weights") }} where {{ is_wanted("as_of_date") }}),
+
     scaled as (
         select
             baselines.*,
-            levels.build_hash as level_hash,
+            weights.build_hash as weight_hash,
+            weights.persistence_weight,
             cast(levels.level_value as double) / levels.customer_count as mean_value,
             coalesce(
                 cast(greatest(baselines.persistence_value, 0) as double)
@@ -24,6 +28,7 @@ with
             ) as probabilistic_part
         from baselines
         inner join levels on levels.as_of_date = baselines.as_of_date
+        inner join weights on weights.as_of_date = baselines.as_of_date
     ),
 
     -- two percent of the mean for everybody keep every ratio finite
@@ -31,8 +36,8 @@ with
         select
             scaled.*,
             {{ money(
-                "greatest(0.01E0, 0.98E0 * 0.5E0 * (persistence_part + probabilistic_part)"
-                ~ " + 0.02E0 * mean_value)"
+                "greatest(0.01E0, 0.98E0 * (persistence_weight * persistence_part"
+                ~ " + (1.0E0 - persistence_weight) * probabilistic_part) + 0.02E0 * mean_value)"
             ) }} as anchor_value
         from scaled
     ),
@@ -40,7 +45,7 @@ with
     rows_with_anchor as (
         select
             purchases.*,
-            anchored.level_hash,
+            anchored.weight_hash,
             anchored.anchor_value,
             cast(anchored.anchor_value as double) as anchor,
             greatest(0.01E0, anchored.mean_value) as mean_value,
@@ -72,5 +77,5 @@ select
     avg_order_value / anchor as avg_order_value_to_anchor,
     cast(last_order_value as double) / anchor as last_order_value_to_anchor,
     std_order_value / nullif(avg_order_value, 0.0E0) as order_value_cv,
-    level_hash as build_hash
+    weight_hash as build_hash
 from rows_with_anchor

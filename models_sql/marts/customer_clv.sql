@@ -5,7 +5,7 @@
 with
     dates as (select * from {{ ref("as_of_dates") }} where is_scoring_date),
 
-    levels as (select as_of_date, build_hash from {{ ref("shop_levels") }}),
+    weights as (select as_of_date, build_hash from {{ ref("anchor_weights") }}),
 
     features as (select * from {{ ref("customer_features") }}),
 
@@ -114,14 +114,14 @@ inner join
 inner join
     seasonality on seasonality.customer_id = features.customer_id and seasonality.as_of_date = features.as_of_date
 inner join behavior on behavior.customer_id = features.customer_id and behavior.as_of_date = features.as_of_date
-left join levels on levels.as_of_date = features.as_of_date
+left join weights on weights.as_of_date = features.as_of_date
 left join
     predictions
     on predictions.customer_id = features.customer_id
     and predictions.as_of_date = features.as_of_date
-    and predictions.build_hash = levels.build_hash
+    and predictions.build_hash = weights.build_hash
 left join
     wide_drivers
     on wide_drivers.customer_id = features.customer_id
     and wide_drivers.as_of_date = features.as_of_date
-    and wide_drivers.build_hash = levels.build_hash
+    and wide_drivers.build_hash = weights.build_hash
