@@ -61,9 +61,7 @@ Vars = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 DataDir = Annotated[
     Path | None,
-    typer.Option(
-        "--data-dir", help="Folder with events*, id_history*, fx_rates* and customer_attributes* files."
-    ),
+    typer.Option("--data-dir", help="Folder with events*, id_history*, fx_rates* and attributes* files."),
 ]
 InputFile = Annotated[Path | None, typer.Argument(help="A .csv, .csv.gz or .parquet file.")]
 PresetName = Annotated[

@@ -1,5 +1,5 @@
 """
-Files -> raw.events, raw.id_history, raw.fx_rates, raw.customer_attributes, and raw.quarantine for what is not fit.
+Files -> raw.events, raw.id_history, raw.fx_rates, raw.attributes, and raw.quarantine for what is not fit.
 
 Three steps, all but the file reading in SQL: the file is read as text (``feeds``), a preset maps its columns onto the
 input contract (``presets``), and one check per table, the same for every preset, gives each row its types and the first
@@ -25,7 +25,7 @@ SCRATCH_VIEWS = (
     "known_events",
     "known_rates",
     "known_id_history",
-    "known_customer_attributes",
+    "known_attributes",
 )
 SCRATCH_TABLES = (
     "feed_rows",
@@ -118,12 +118,12 @@ def ingest_folder(
     now: datetime | None = None,
 ) -> list[IngestSummary]:
     """
-    Feed a folder's ``fx_rates*``, ``id_history*``, ``customer_attributes*``, then ``events*`` files, in one transaction.
+    Feed a folder's ``fx_rates*``, ``id_history*``, ``attributes*``, then ``events*`` files, in one transaction.
 
     Rates come first, so that money in their currencies is admitted. Within a kind, files go by name; the preset is
     that of the events. Other files are left alone. Arguments and errors are those of ``ingest``.
     """
-    side_tables = ("fx_rates", "id_history", "customer_attributes")
+    side_tables = ("fx_rates", "id_history", "attributes")
     kinds = (*((table, table) for table in side_tables), ("events", preset))
     folder = Path(folder)
     if not folder.is_dir():
@@ -193,7 +193,7 @@ def _name_relations(connection: duckdb.DuckDBPyConnection, raw_schema: str, sett
         "known_events": "events",
         "known_rates": "fx_rates",
         "known_id_history": "id_history",
-        "known_customer_attributes": "customer_attributes",
+        "known_attributes": "attributes",
     }
     for view, table in tables.items():
         try:

@@ -43,11 +43,11 @@ def _feed_attributes(settings: Settings, folder: Path) -> None:
         "group by customer_id having hash(customer_id) % 5 <> 0 order by customer_id",
     )
     path = write_csv(
-        folder / "customer_attributes.csv",
+        folder / "attributes.csv",
         HEADER,
         [(customer, "2023-12-01", tier, "2", "x") for customer, tier in rows],
     )
-    pipeline.ingest_files(settings, "customer_attributes", path)
+    pipeline.ingest_files(settings, "attributes", path)
 
 
 def test_a_declared_attribute_reaches_model_scores_and_drivers(simulated_copy: Settings, tmp_path: Path):
@@ -79,7 +79,7 @@ def test_a_declared_attribute_reaches_model_scores_and_drivers(simulated_copy: S
     later = all_contents(settings, after, ["customer_features"])
     execute(
         settings,
-        "insert into raw.customer_attributes select distinct customer_id, timestamp '2024-07-01', "
+        "insert into raw.attributes select distinct customer_id, timestamp '2024-07-01', "
         '\'{"tier": "low", "household_size": 9}\' from raw.events',
     )
     build(settings, *FEATURES)
@@ -105,7 +105,7 @@ def test_merged_customers_share_their_attributes_and_faults_are_named(open_shop)
     add_merges(settings, ("nan", "ann"))
     execute(
         settings,
-        f"""insert into raw.customer_attributes values
+        f"""insert into raw.attributes values
         ('ann', timestamp '{day(1)}', '{{"plan": "basic", "size": "1"}}'),
         ('nan', timestamp '{day(65)}', '{{"plan": "plus", "size": "2.5"}}')""",
     )
@@ -123,11 +123,11 @@ def test_merged_customers_share_their_attributes_and_faults_are_named(open_shop)
     for declared, message in (
         (
             {"paln": ["plus"]},
-            "declares 'paln', which no row of raw.customer_attributes holds; a row holds: plan, size",
+            "declares 'paln', which no row of raw.attributes holds; a row holds: plan, size",
         ),
         (
             {"plan": "number"},
-            "declares 'plan' as a number, but a row of raw.customer_attributes holds 'basic'",
+            "declares 'plan' as a number, but a row of raw.attributes holds 'basic'",
         ),
         ({"Plan": "number"}, 'names "Plan", which cannot be a column'),
     ):
@@ -188,7 +188,7 @@ def test_rows_that_say_not_since_when_are_set_aside(tmp_path: Path):
     """
     connection = empty_warehouse()
     with pytest.raises(InputError, match="lacks known_at, which preset"):
-        feed(connection, write_csv(tmp_path / "a.csv", ("customer_id", "tier"), []), "customer_attributes")
+        feed(connection, write_csv(tmp_path / "a.csv", ("customer_id", "tier"), []), "attributes")
     rows = [
         ("ann", "2025-01-01", "low"),
         ("ann", "2025-01-01", "low"),
@@ -200,7 +200,7 @@ def test_rows_that_say_not_since_when_are_set_aside(tmp_path: Path):
     ]
     path = write_csv(tmp_path / "b.csv", ("customer_id", "known_at", "tier"), rows)
 
-    first, second = (feed(connection, path, "customer_attributes") for _ in range(2))
+    first, second = (feed(connection, path, "attributes") for _ in range(2))
 
     assert first.reasons == {
         "conflicting_attributes": 1,
@@ -210,7 +210,7 @@ def test_rows_that_say_not_since_when_are_set_aside(tmp_path: Path):
         "no_customer_id": 1,
     }
     assert (first.rows_new, second.rows_new, second.rows_newly_quarantined) == (2, 0, 0)
-    assert stored(connection, table="customer_attributes") == [
+    assert stored(connection, table="attributes") == [
         ("ann", datetime(2025, 1, 1), '{"tier":"low"}'),
         ("ann", datetime(2025, 2, 1, 11), '{"tier":"top"}'),
     ]

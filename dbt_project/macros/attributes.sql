@@ -86,7 +86,7 @@
     that is silently NULL would teach a model nothing and tell nobody. -#}
 {% macro refuse_attributes() -%}
     {%- if execute -%}
-        {%- set delivered = ref("stg_customer_attributes") -%}
+        {%- set delivered = ref("stg_attributes") -%}
         {%- for attribute, kind in setting("customer_attributes").items() -%}
             {%- set found -%}
                 select
@@ -101,13 +101,13 @@
             {%- if row[0] > 0 and row[1] == 0 -%}
                 {{ exceptions.raise_compiler_error(
                     "Setting 'customer_attributes' declares '" ~ attribute ~ "', which no row of " ~ setting("raw_schema")
-                    ~ ".customer_attributes holds; a row holds: " ~ row[3] ~ ". Declare one of these, or feed the attribute"
-                    ~ " (clv ingest --preset customer_attributes)."
+                    ~ ".attributes holds; a row holds: " ~ row[3] ~ ". Declare one of these, or feed the attribute"
+                    ~ " (clv ingest --preset attributes)."
                 ) }}
             {%- elif kind == "number" and row[2] is not none -%}
                 {{ exceptions.raise_compiler_error(
                     "Setting 'customer_attributes' declares '" ~ attribute ~ "' as a number, but a row of "
-                    ~ setting("raw_schema") ~ ".customer_attributes holds '" ~ row[2] ~ "'. Declare its levels instead, or"
+                    ~ setting("raw_schema") ~ ".attributes holds '" ~ row[2] ~ "'. Declare its levels instead, or"
                     ~ " correct the row."
                 ) }}
             {%- endif -%}

@@ -8,7 +8,7 @@ with
     rates as (select * from {{ ref("stg_fx_rates") }}),
 
     attributes as (
-        select * from {{ ref("stg_customer_attributes") }} {{ "where false" if not setting("customer_attributes") }}
+        select * from {{ ref("stg_attributes") }} {{ "where false" if not setting("customer_attributes") }}
     ),
 
     scoring_dates as (select * from {{ ref("int_scoring_dates") }}),

@@ -3,7 +3,7 @@
 {{ config(pre_hook="{{ refuse_attributes() }}") }}
 
 with
-    delivered as (select * from {{ ref("stg_customer_attributes") }}),
+    delivered as (select * from {{ ref("stg_attributes") }}),
 
     ids as (select * from {{ ref("int_customer_ids") }}),
 

@@ -41,7 +41,7 @@ with
 
     known as (
         select customer_id, known_at, min(attributes) as attributes
-        from known_customer_attributes
+        from known_attributes
         group by customer_id, known_at
     ),
 
