@@ -382,7 +382,7 @@ def test_feeding_twice_changes_nothing(warehouse, tmp_path):
     assert everything(warehouse) == before
     assert (second.rows_new, second.rows_newly_quarantined) == (0, 0)
     assert (second.rows_kept, second.reasons) == (first.rows_kept, first.reasons)
-    assert first.rows_newly_quarantined == first.rows_quarantined == len(before[3])
+    assert first.rows_newly_quarantined == first.rows_quarantined == len(before[-1])
 
 
 def test_a_rate_that_arrives_later_admits_the_row(warehouse, tmp_path):
