@@ -29,7 +29,7 @@ from clv_ml.parity import predict
 from clv_ml.selection import choose_form, mean_in_form
 from clv_ml.settings import Settings
 from clv_ml.training import Shop, read_shop
-from clv_ml.training_data import TrainingData, read_training_rows
+from clv_ml.training_data import TrainingData, label_ends, read_training_rows
 from clv_ml.warehouse import connect
 
 MIN_FIT_DATES = 2
@@ -108,7 +108,7 @@ def _write(settings: Settings, **tables: pa.Table) -> None:
 def choose_origins(data: TrainingData, settings: Settings, count: int) -> list[np.datetime64]:
     """The dates with at least two labelled dates before them, ``count`` of them spread evenly up to the newest."""
     dates = np.unique(data.as_of)
-    able = [day for day in dates if (_label_ends(dates, settings) <= day).sum() >= MIN_FIT_DATES]
+    able = [day for day in dates if (label_ends(dates, settings) <= day).sum() >= MIN_FIT_DATES]
     if not able:
         raise HistoryError(
             "No date has two labelled dates before it, so nothing can be tested out of time. "
@@ -118,20 +118,16 @@ def choose_origins(data: TrainingData, settings: Settings, count: int) -> list[n
     return [able[place] for place in places]
 
 
-def _label_ends(days: NDArray[np.datetime64], settings: Settings) -> NDArray[np.datetime64]:
-    return days + np.timedelta64(settings.vars.horizon_days + settings.vars.label_maturity_days, "D")
-
-
 def run_origin(data: TrainingData, shop: Shop, day: np.datetime64, settings: Settings) -> Origin:
     """
     What would have been published at the date: form, intervals and chance of churn are taken from the last date whose
     label was final, predicted by a fit that ended before it.
     """
-    ends = _label_ends(data.as_of, settings)
+    ends = label_ends(data.as_of, settings)
     known = data.only(data.trainable & (ends <= day))
     last = known.as_of.max()
     later = known.only(known.as_of == last)
-    earlier = known.only(_label_ends(known.as_of, settings) <= last)
+    earlier = known.only(label_ends(known.as_of, settings) <= last)
     earlier = earlier if len(earlier) else known.only(known.as_of < last)
     early = fit_recipe(earlier, later.customers, "lightgbm")
     form = choose_form(later, predict(early, later.values, later.anchor)["clv_predicted"]).form

@@ -28,6 +28,9 @@ from clv_ml.presets import preset_names
 from clv_ml.settings import Settings, load_settings, parse_vars
 from clv_ml.training import TrainingResult
 from clv_ml.training import train as train_model
+from clv_ml.tuned import TUNING_FILE
+from clv_ml.tuning import TuningResult, require_optuna
+from clv_ml.tuning import tune as run_tuning
 from clv_ml.warehouse import connect
 
 app = typer.Typer(
@@ -61,7 +64,8 @@ Vars = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="Folder with events*, id_history* and fx_rates* files.")
+    Path | None,
+    typer.Option("--data-dir", help="Folder with events*, id_history*, fx_rates* and attributes* files."),
 ]
 InputFile = Annotated[Path | None, typer.Argument(help="A .csv, .csv.gz or .parquet file.")]
 PresetName = Annotated[
@@ -184,6 +188,26 @@ def backtest(
             "metrics": result.metrics.to_pylist(),
         }
         _print(shown, as_json, lambda: _show_backtest(result))
+
+
+@app.command()
+def tune(
+    trials: Annotated[int, typer.Option(min=1, help="Sets of parameters to try, the defaults first.")] = 30,
+    as_of: AsOf = "",
+    horizon_days: Horizon = None,
+    vars_: Vars = "",
+    as_json: AsJson = False,
+) -> None:
+    """Search the fit's parameters on dates before the test date; `clv train` uses them if they are better beyond noise."""
+    with _reported():
+        require_optuna()
+        settings = _settings(as_of, horizon_days, vars_)
+        with _steps() as on_step:
+            on_step("build features")
+            pipeline.build_features(settings)
+            on_step("tune")
+            result = run_tuning(settings, trials)
+        _print(result, as_json, lambda: _show_tuning(settings, result))
 
 
 @models_app.command("list")
@@ -316,11 +340,32 @@ def _show_training(result: TrainingResult) -> None:
         f"churn had a Brier score of {churn['brier']:.3f} ({churn['brier_of_constant']:.3f} for a constant)."
     )
     out.print(f"Published as {result.reason}")
+    if result.tuned_before:
+        out.print(f"Parameters tuned on what was known before {result.tuned_before} ({TUNING_FILE}).")
     if result.caution:
         err.print(f"[yellow]Caution:[/yellow] this shop is hard to learn from: {result.caution}.")
     top = ", ".join(f"{name} {share:.0%}" for name, share in list(result.importance.items())[:5])
     if top:
         out.print(f"Most important: {top}")
+
+
+def _show_tuning(settings: Settings, result: TuningResult) -> None:
+    names = tuple(result.best.parameters)
+    table = Table("trial", "loss", *names, title=f"Validated on {', '.join(result.validation_dates)}")
+    best_first = sorted(result.trials, key=lambda trial: trial.loss)[:10]
+    for trial in dict.fromkeys(trial.number for trial in (*best_first, result.trials[0])):
+        shown = result.trials[trial]
+        figures = (f"{shown.parameters[name]:.4g}" for name in names)
+        table.add_row("defaults" if trial == 0 else str(trial), f"{shown.loss:.4f}", *figures)
+    out.print(table)
+    out.print(
+        f"On the customers that the search did not see, trial {result.best.number} lowers the defaults' loss by "
+        f"{result.gain:.1%} (95 %: {result.gain_low:.1%} to {result.gain_high:.1%}). Nothing from {result.searched_before} on was read."
+    )
+    if result.is_adopted:
+        out.print(f"Written to {settings.models / TUNING_FILE}; clv train uses it.", soft_wrap=True)
+    else:
+        out.print("Not better beyond noise: the defaults stay.")
 
 
 def _show_scoring(settings: Settings, result: pipeline.ScoringResult) -> None:

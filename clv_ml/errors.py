@@ -8,6 +8,7 @@ Every error that this package raises on purpose.
     ├── InputError             a file, table or preset cannot be read as what it claims to be
     ├── WarehouseError         the database is missing, locked or lacks a table
     ├── BuildError             dbt failed
+    ├── MissingExtraError      an optional library is not installed
     ├── HistoryError           there is too little history for the horizon
     ├── TrainingError          a model cannot be fitted or is not worth publishing
     └── ModelError             a model folder cannot be used
@@ -37,6 +38,10 @@ class WarehouseError(ClvError):
 
 class BuildError(ClvError):
     """A dbt command failed."""
+
+
+class MissingExtraError(ClvError):
+    """A command needs a library that is an extra and not installed."""
 
 
 class HistoryError(ClvError):

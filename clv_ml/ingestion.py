@@ -1,5 +1,5 @@
 """
-Files -> raw.events, raw.id_history, raw.fx_rates, and raw.quarantine for what is not fit for them.
+Files -> raw.events, raw.id_history, raw.fx_rates, raw.attributes, and raw.quarantine for what is not fit.
 
 Three steps, all but the file reading in SQL: the file is read as text (``feeds``), a preset maps its columns onto the
 input contract (``presets``), and one check per table, the same for every preset, gives each row its types and the first
@@ -19,7 +19,14 @@ from clv_ml.errors import InputError, WarehouseError
 from clv_ml.feeds import Feed, quoted, read_feed, sql_text
 from clv_ml.presets import CONTRACT, Preset, load_preset
 
-SCRATCH_VIEWS = ("feed", "feed_texts", "known_events", "known_rates", "known_id_history")
+SCRATCH_VIEWS = (
+    "feed",
+    "feed_texts",
+    "known_events",
+    "known_rates",
+    "known_id_history",
+    "known_attributes",
+)
 SCRATCH_TABLES = (
     "feed_rows",
     "feed_rejects",
@@ -111,12 +118,13 @@ def ingest_folder(
     now: datetime | None = None,
 ) -> list[IngestSummary]:
     """
-    Feed a folder's ``fx_rates*``, then ``id_history*``, then ``events*`` files, in one transaction.
+    Feed a folder's ``fx_rates*``, ``id_history*``, ``attributes*``, then ``events*`` files, in one transaction.
 
     Rates come first, so that money in their currencies is admitted. Within a kind, files go by name; the preset is
     that of the events. Other files are left alone. Arguments and errors are those of ``ingest``.
     """
-    kinds = (("fx_rates", "fx_rates"), ("id_history", "id_history"), ("events", preset))
+    side_tables = ("fx_rates", "id_history", "attributes")
+    kinds = (*((table, table) for table in side_tables), ("events", preset))
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"There is no folder {folder}. Check the path.")
@@ -181,7 +189,12 @@ def _name_relations(connection: duckdb.DuckDBPyConnection, raw_schema: str, sett
     columns = ", ".join(f"cast(${name} as {types.get(name, 'varchar')}) as {name}" for name in values)
     connection.execute(f"create or replace temp table ingest_settings as select {columns}", values)
     connection.execute(sql_text("reading_text"))
-    tables = {"known_events": "events", "known_rates": "fx_rates", "known_id_history": "id_history"}
+    tables = {
+        "known_events": "events",
+        "known_rates": "fx_rates",
+        "known_id_history": "id_history",
+        "known_attributes": "attributes",
+    }
     for view, table in tables.items():
         try:
             connection.execute(

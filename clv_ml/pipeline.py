@@ -69,14 +69,14 @@ def ingest_files(
     settings: Settings, preset: str, path: Path | None = None, data_dir: Path | None = None
 ) -> tuple[IngestSummary, ...]:
     """
-    Feeds one file, or a folder's ``fx_rates*``, ``id_history*`` and ``events*`` files.
+    Feeds one file, or a folder's ``fx_rates*``, ``id_history*``, ``attributes*`` and ``events*`` files.
 
     Raises:
         InputError: If neither or both are given, or a file cannot be used. Nothing was written then.
     """
     if (path is None) == (data_dir is None):
         raise InputError(
-            "Name one input: a file, or --data-dir with a folder of events*, id_history*, fx_rates*."
+            "Name one input: a file, or --data-dir with a folder of events*, id_history*, fx_rates*, attributes*."
         )
     prepare(settings)
     currency, schema = settings.vars.reporting_currency, settings.vars.raw_schema

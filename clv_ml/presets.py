@@ -5,7 +5,7 @@ The file is a SELECT from the relation ``feed`` (all columns text, absent option
 columns are the contract's; what it leaves out is NULL. It neither filters nor validates: the generic step does that,
 the same for every preset. Its header comment declares::
 
-    -- table: events                        or id_history, fx_rates
+    -- table: events                        or id_history, fx_rates, attributes
     -- event_id: given                      the feed's own id
                  content                    derived; an identical row is a duplicate
                  numbered content           derived; an identical row is another event
@@ -40,6 +40,7 @@ CONTRACT: dict[str, tuple[str, ...]] = {
     ),
     "id_history": ("old_customer_id", "new_customer_id", "merged_at"),
     "fx_rates": ("currency", "valid_from", "rate_to_reporting"),
+    "attributes": ("customer_id", "known_at", "attributes"),
 }
 EVENT_ID_RULES = ("given", "content", "numbered content")
 

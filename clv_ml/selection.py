@@ -43,17 +43,19 @@ def choose_form(rows: TrainingData, predicted: Array) -> Choice:
     for name in CANDIDATE_BASELINES:
         if np.isfinite(rows.baselines[name]).all():
             estimates[name] = rows.baselines[name]
-    total = max(float(rows.revenue.sum()), 0.0)
-    losses = {
-        name: deviance(rows.revenue, estimate * (total / max(float(estimate.sum()), 1e-9)))
-        for name, estimate in estimates.items()
-    }
+    losses = {name: levelled_deviance(rows.revenue, estimate) for name, estimate in estimates.items()}
     for form in estimates:
         better = [name for name in estimates if name != form and _is_worse(losses[form], losses[name])]
         if not better:
             return Choice(form, _reason(form, losses))
     best = min(losses, key=lambda name: losses[name].mean())
     return Choice(best, _reason(best, losses))
+
+
+def levelled_deviance(actual: Array, estimate: Array) -> Array:
+    """Deviance of each row once the estimate is brought to the actual total. Shape (n,)."""
+    total = max(float(actual.sum()), 0.0)
+    return deviance(actual, estimate * (total / max(float(estimate.sum()), 1e-9)))
 
 
 def in_form(recipe: Recipe, form: str) -> Recipe:

@@ -44,6 +44,7 @@ from clv_ml.registry_tables import write_registry_tables
 from clv_ml.selection import Choice, choose_form, in_form, mean_in_form
 from clv_ml.settings import Settings
 from clv_ml.training_data import ANCHOR, TrainingData, read_scoring_rows, read_training_rows
+from clv_ml.tuned import read_tuning
 from clv_ml.warehouse import connect
 
 MIN_TRAINING_ROWS = 20
@@ -57,7 +58,8 @@ class TrainingResult:
     ``metrics`` maps an estimator (``model``, ``typical``, ``simple``, ``persistence``, ...) to its metrics on the test
     dates (``intervals`` and ``churn`` hold how those did); ``importance`` a feature to its share of the mean's total
     split gain, largest first. ``is_new`` is false where the same model had been published before. ``reason`` says which
-    form was published and why; ``caution`` why the shop is hard to learn from, None where it is not.
+    form was published and why; ``caution`` why the shop is hard to learn from, None where it is not. ``tuned_before`` is the date before which ``clv tune``
+    found the parameters, None where they are the defaults.
     """
 
     version: str
@@ -70,6 +72,7 @@ class TrainingResult:
     importance: Mapping[str, float]
     reason: str
     caution: str | None
+    tuned_before: str | None
 
 
 def train(
@@ -85,12 +88,14 @@ def train(
         TrainingError: If there are too few customers to learn from.
         ExportError: If the ONNX graph does not agree with the fitted model; nothing is published then.
     """
-    parameters = parameters or Parameters()
     with connect(settings) as connection:
         data = read_training_rows(connection, settings)
-        _require_history(connection, settings)
+        require_history(connection, settings)
         shop = read_shop(connection)
         today = read_scoring_rows(connection, data.names)
+    tuned_before = None
+    if parameters is None:
+        parameters, tuned_before = _parameters(settings, data)
     measured = _measure(data, shop, model_type, parameters, settings)
     fitted = data.only(data.trainable)
     recipe = in_form(fit_recipe(fitted, today, model_type, measured.rounds, parameters), measured.choice.form)
@@ -113,6 +118,7 @@ def train(
             "rounds": measured.rounds,
             "form": measured.choice.form,
             "caution": warning,
+            "tuned_before": tuned_before,
         },
         # pyrefly: ignore[bad-argument-type]
         metrics=_without_nan(measured.metrics),
@@ -133,11 +139,20 @@ def train(
         is_champion=True,
         reason=measured.choice.reason,
         caution=warning,
+        tuned_before=tuned_before,
         rows_fitted=len(fitted),
         training_dates=description.training_dates,
         metrics=measured.metrics,
         importance=_importance(recipe),
     )
+
+
+def _parameters(settings: Settings, data: TrainingData) -> tuple[Parameters, str | None]:
+    """Those that `clv tune` left for this horizon, and before which date it searched; the defaults where there are none."""
+    tuning = read_tuning(settings.models)
+    if tuning and tuning.applies(settings.vars.horizon_days, data.dates("test").min().astype(date)):
+        return tuning.laid_over(Parameters()), tuning.searched_before
+    return Parameters(), None
 
 
 @dataclass(frozen=True)
@@ -341,7 +356,7 @@ def caution(data: TrainingData, shop: Shop, measured: Measured) -> str | None:
     return "; ".join(reasons) or None
 
 
-def _require_history(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+def require_history(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Refuses a horizon for which no date is both matured and preceded by a matured window."""
     dates = connection.sql(
         "select as_of_date, is_grid, split, shop_age_days from as_of_dates order by as_of_date"

@@ -142,6 +142,11 @@ def read_scoring_rows(connection: duckdb.DuckDBPyConnection, names: tuple[str, .
     return Customers(np.column_stack(values), table[ANCHOR].to_numpy(zero_copy_only=False))
 
 
+def label_ends(days: NDArray[np.datetime64], settings: Settings) -> NDArray[np.datetime64]:
+    """From when the labels of dates are final. Shape (n,)."""
+    return days + np.timedelta64(settings.vars.horizon_days + settings.vars.label_maturity_days, "D")
+
+
 def temporal_split(data: TrainingData) -> dict[str, TrainingData]:
     """
     The rows by their place in time: ``train``, ``calibrate``, ``test``, and ``embargo`` (windows that reach into the

@@ -64,5 +64,5 @@ def stored(connection: duckdb.DuckDBPyConnection, columns: str = "*", table: str
 
 def everything(connection: duckdb.DuckDBPyConnection) -> list[list[tuple]]:
     """All rows of all raw tables, in the order in which they are stored."""
-    tables = ("events", "id_history", "fx_rates", "quarantine")
+    tables = ("events", "id_history", "fx_rates", "attributes", "quarantine")
     return [connection.execute(f"select * from raw.{table}").fetchall() for table in tables]

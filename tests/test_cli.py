@@ -24,6 +24,7 @@ COMMANDS = (
     ("score",),
     ("run",),
     ("backtest",),
+    ("tune",),
     ("models",),
     ("models", "list"),
     ("models", "promote"),

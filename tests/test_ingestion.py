@@ -212,7 +212,7 @@ def test_a_quote_that_swallows_the_file_is_an_error_and_not_a_short_file(warehou
     with pytest.raises(InputError, match="never closed, near line 3"):
         feed(warehouse, path)
 
-    assert everything(warehouse) == [[], [], [], []]
+    assert everything(warehouse) == [[], [], [], [], []]
 
 
 UNREADABLE = [
@@ -252,7 +252,7 @@ def test_an_unreadable_file_is_one_clear_error(warehouse, tmp_path, name, conten
         feed(warehouse, path)
 
     assert str(path) in str(error.value)
-    assert everything(warehouse) == [[], [], [], []]
+    assert everything(warehouse) == [[], [], [], [], []]
     assert warehouse.execute("select table_name from duckdb_tables() where temporary").fetchall() == []
 
 
@@ -272,7 +272,7 @@ def test_a_header_without_rows_changes_nothing_and_warns(warehouse, tmp_path, en
 
     assert (summary.rows_in, summary.rows_kept, summary.rows_quarantined) == (0, 0, 0)
     assert "no rows" in summary.warnings[0]
-    assert everything(warehouse) == [[], [], [], []]
+    assert everything(warehouse) == [[], [], [], [], []]
 
 
 def test_a_feed_of_which_nothing_is_kept_warns_with_the_commonest_reason(warehouse, tmp_path):
@@ -382,7 +382,7 @@ def test_feeding_twice_changes_nothing(warehouse, tmp_path):
     assert everything(warehouse) == before
     assert (second.rows_new, second.rows_newly_quarantined) == (0, 0)
     assert (second.rows_kept, second.reasons) == (first.rows_kept, first.reasons)
-    assert first.rows_newly_quarantined == first.rows_quarantined == len(before[3])
+    assert first.rows_newly_quarantined == first.rows_quarantined == len(before[-1])
 
 
 def test_a_rate_that_arrives_later_admits_the_row(warehouse, tmp_path):
@@ -494,7 +494,7 @@ def test_a_failure_on_the_way_leaves_no_row(warehouse, tmp_path, monkeypatch):
         with pytest.raises(ZeroDivisionError):
             feed(warehouse, path)
 
-    assert everything(warehouse) == [[], [], [], []]
+    assert everything(warehouse) == [[], [], [], [], []]
     assert warehouse.execute("select count(*) from duckdb_tables() where temporary").fetchall() == [(0,)]
     assert feed(warehouse, path).rows_new == 1
 
@@ -515,7 +515,7 @@ def test_the_raw_schema_may_have_any_name(tmp_path):
     name = 'my "raw'
     connection = empty_warehouse()
     connection.execute('create schema "my ""raw"')
-    for table in ("events", "id_history", "fx_rates", "quarantine"):
+    for table in ("events", "id_history", "fx_rates", "attributes", "quarantine"):
         connection.execute(f'create table "my ""raw".{table} as from raw.{table}')
 
     feed(connection, write_events(tmp_path / "events.csv", {}), raw_schema=name)

@@ -87,7 +87,7 @@ def test_an_unknown_preset_names_the_known_ones(warehouse, tmp_path):
     path = write_events(tmp_path / "events.csv", {})
 
     for name in ("shopify", "../presets/events", ""):
-        with pytest.raises(InputError, match="Presets are: cdnow, events, fx_rates"):
+        with pytest.raises(InputError, match="Presets are: attributes, cdnow, events, fx_rates"):
             feed(warehouse, path, name)
 
 
@@ -128,7 +128,7 @@ def test_a_preset_that_does_not_keep_the_rows_is_refused(warehouse, tmp_path, mo
     with pytest.raises(InputError, match=message):
         feed(warehouse, path, "own")
 
-    assert everything(warehouse) == [[], [], [], []]
+    assert everything(warehouse) == [[], [], [], [], []]
 
 
 def test_the_simulator_is_read_as_events(warehouse, tmp_path):

@@ -32,6 +32,20 @@
 
 {% macro spark__md5_number(text) -%} cast(conv(substr(md5({{ text }}), 1, 12), 16, 10) as bigint) {%- endmacro %}
 
+{#- A value of a JSON object as text, by its name, which must be plain; NULL where absent. -#}
+{% macro json_text(document, name) -%} {{ return(adapter.dispatch("json_text", "clv")(document, name)) }} {%- endmacro %}
+
+{% macro duckdb__json_text(document, name) -%} json_extract_string({{ document }}, '$.{{ name }}') {%- endmacro %}
+
+{% macro spark__json_text(document, name) -%} get_json_object({{ document }}, '$.{{ name }}') {%- endmacro %}
+
+{#- The names in a JSON object, as one text. -#}
+{% macro json_names(document) -%} {{ return(adapter.dispatch("json_names", "clv")(document)) }} {%- endmacro %}
+
+{% macro duckdb__json_names(document) -%} array_to_string(json_keys({{ document }}), ', ') {%- endmacro %}
+
+{% macro spark__json_names(document) -%} array_join(json_object_keys({{ document }}), ', ') {%- endmacro %}
+
 {#- All values of a group as one list. -#}
 {% macro list_of(value) -%} {{ return(adapter.dispatch("list_of", "clv")(value)) }} {%- endmacro %}
 

@@ -1,6 +1,6 @@
 {#- A feature is described once, beside the model that computes it. Wider tables take columns over from the models that
     their `meta.columns_of` names: the SQL through `feature_columns`, the contract through the override below. So a new
-    feature is one SQL column and its YAML entry. -#}
+    feature is one SQL column and its YAML entry. A model with `meta.declared_by` has columns that a setting declares. -#}
 
 {% macro key_columns() -%} {{ return(["customer_id", "as_of_date", "build_hash"]) }} {%- endmacro %}
 
@@ -12,6 +12,9 @@
         {%- for name, column in node.columns.items() if name not in key_columns() -%}
             {%- do columns.update({name: column}) -%}
         {%- endfor -%}
+        {%- if node.config.meta.get("declared_by") == "customer_attributes" -%}
+            {%- do columns.update(attribute_columns()) -%}
+        {%- endif -%}
     {%- endfor -%}
     {{ return(columns) }}
 {%- endmacro %}
@@ -31,8 +34,10 @@
 {%- endmacro %}
 
 {% macro get_assert_columns_equivalent(sql) -%}
-    {%- for parent in (config.get("meta") or {}).get("columns_of", []) -%}
-        {%- do model["columns"].update(columns_of(parent)) -%}
-    {%- endfor -%}
+    {%- set meta = config.get("meta") or {} -%}
+    {%- for parent in meta.get("columns_of", []) -%} {%- do model["columns"].update(columns_of(parent)) -%} {%- endfor -%}
+    {%- if meta.get("declared_by") == "customer_attributes" -%}
+        {%- do model["columns"].update(attribute_columns()) -%}
+    {%- endif -%}
     {{ return(adapter.dispatch("get_assert_columns_equivalent", "dbt")(sql)) }}
 {%- endmacro %}

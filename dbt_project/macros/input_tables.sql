@@ -31,6 +31,12 @@
             rate_to_reporting decimal(18, 8) not null
         );
 
+        create table if not exists {{ var("raw_schema") }}.attributes (
+            customer_id varchar not null,
+            known_at timestamp not null,
+            attributes varchar not null
+        );
+
         create table if not exists {{ var("raw_schema") }}.quarantine (
             quarantine_id varchar not null,
             quarantined_at timestamp not null,

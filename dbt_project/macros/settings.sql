@@ -23,6 +23,7 @@
                 {%- set valid.answer = false -%}
             {%- endif -%}
         {%- endfor -%}
+    {%- elif kind == "attributes" -%} {%- do check_attributes(value) -%} {%- set valid.answer = true -%}
     {%- endif -%}
     {%- if not valid.answer -%}
         {{ exceptions.raise_compiler_error(
@@ -48,6 +49,7 @@
         "store_timezone": "time zone",
         "annual_discount_rate": "number",
         "feature_groups": "names",
+        "customer_attributes": "attributes",
         "seasonality_period_days": "integer",
         "new_customer_days": "integer",
         "long_cycle_days": "integer",
@@ -67,13 +69,14 @@
 {#- The settings that change what a feature means, as text for the hash. Dates and split sizes are not among them. -#}
 {% macro feature_settings() -%}
     {%- set names = [
-        "annual_discount_rate", "feature_groups", "horizon_days", "long_cycle_cv", "long_cycle_days",
+        "annual_discount_rate", "customer_attributes", "feature_groups", "horizon_days", "long_cycle_cv", "long_cycle_days",
         "new_customer_days", "regular_cv", "reporting_currency", "seasonality_period_days", "store_timezone"
     ] -%}
     {%- set texts = [] -%}
     {%- for name in names -%}
         {%- set value = setting(name) -%}
-        {%- if value is sequence and value is not string -%} {%- set value = value | sort | join(",") -%} {%- endif -%}
+        {%- if value is mapping -%} {%- set value = tojson(value, sort_keys=true) -%}
+        {%- elif value is sequence and value is not string -%} {%- set value = value | sort | join(",") -%} {%- endif -%}
         {%- do texts.append(name ~ "=" ~ value) -%}
     {%- endfor -%}
     {{ return(texts | join(";")) }}

@@ -13,7 +13,9 @@ with
 
     categories as (select * from {{ ref("customer_categories") }} where {{ is_wanted("as_of_date") }}),
 
-    behavior as (select * from {{ ref("customer_behavior") }} where {{ is_wanted("as_of_date") }})
+    behavior as (select * from {{ ref("customer_behavior") }} where {{ is_wanted("as_of_date") }}),
+
+    attributes as (select * from {{ ref("customer_attributes") }} where {{ is_wanted("as_of_date") }})
 
 select
     spine.customer_id,
@@ -24,6 +26,7 @@ select
     {{ feature_columns("customer_seasonality", "seasonality") }}
     {{ feature_columns("customer_categories", "categories") }}
     {{ feature_columns("customer_behavior", "behavior") }}
+    {{ feature_columns("customer_attributes", "attributes") }}
     {{ money(
         "rfm.purchase_frequency_per_month * coalesce(rfm.avg_order_value, 0.0E0) * "
         ~ horizon_months() ~ " * " ~ discount_factor()
@@ -36,3 +39,4 @@ inner join engagement on engagement.customer_id = spine.customer_id and engageme
 inner join seasonality on seasonality.customer_id = spine.customer_id and seasonality.as_of_date = spine.as_of_date
 inner join categories on categories.customer_id = spine.customer_id and categories.as_of_date = spine.as_of_date
 inner join behavior on behavior.customer_id = spine.customer_id and behavior.as_of_date = spine.as_of_date
+inner join attributes on attributes.customer_id = spine.customer_id and attributes.as_of_date = spine.as_of_date

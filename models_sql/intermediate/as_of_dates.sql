@@ -7,6 +7,10 @@ with
 
     rates as (select * from {{ ref("stg_fx_rates") }}),
 
+    attributes as (
+        select * from {{ ref("stg_attributes") }} {{ "where false" if not setting("customer_attributes") }}
+    ),
+
     scoring_dates as (select * from {{ ref("int_scoring_dates") }}),
 
     -- the calendar
@@ -153,6 +157,25 @@ with
         group by cast(known_at as date)
     ),
 
+    attribute_days as (
+        select
+            cast(known_at as date) as known_on,
+            sum(
+                {{ wide(md5_number(
+                    "customer_id || '@' || cast(" ~ epoch_seconds("known_at") ~ " as string) || '=' || attributes"
+                )) }}
+            ) as fingerprint
+        from attributes
+        group by cast(known_at as date)
+    ),
+
+    known_attributes as (
+        select dated.as_of_date, cast(coalesce(sum(attribute_days.fingerprint), 0) as string) as fingerprint
+        from dated
+        left join attribute_days on {{ known_before("attribute_days.known_on", "dated.as_of_date") }}
+        group by dated.as_of_date
+    ),
+
     known as (
         select
             dated.as_of_date,
@@ -190,10 +213,12 @@ select
         "inputs.id_fingerprint",
         "inputs.rate_fingerprint",
         "cast(known.event_count as string)",
-        "cast(known.amount as string)"
+        "cast(known.amount as string)",
+        "known_attributes.fingerprint"
     ]) }} as build_hash
 from dated
 inner join known on known.as_of_date = dated.as_of_date
+inner join known_attributes on known_attributes.as_of_date = dated.as_of_date
 left join fitted on fitted.as_of_date = dated.as_of_date
 cross join test_start
 cross join calibrate_start

@@ -1,0 +1,216 @@
+"""Attributes of customers: declared in one setting, they reach the model, and no date sees one before it was known."""
+
+import json
+import re
+from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import jinja2
+import pytest
+from ingestion_helpers import empty_warehouse, feed, stored, write_csv
+from shops import (
+    ROOT,
+    add_merges,
+    all_contents,
+    build,
+    day,
+    execute,
+    one,
+    purchase,
+    query,
+    refused_by,
+    with_vars,
+)
+
+from clv_ml import pipeline, registry
+from clv_ml.errors import BuildError, InputError
+from clv_ml.settings import Settings
+
+DECLARED = {"tier": ["low", "top"], "household_size": "number"}
+HEADER = ("customer_id", "known_at", "tier", "household_size", "undeclared")
+FEATURES = ("--select", "+customer_features", "+customer_anchors")
+
+
+def _feed_attributes(settings: Settings, folder: Path) -> None:
+    """
+    A tier by what the customer spends in all, known before the shop opened: a leak on purpose, so that a model that sees
+    the column must use it. Every fifth customer is unknown.
+    """
+    rows = query(
+        settings,
+        "select customer_id, case when sum(amount) > 150 then 'top' else 'low' end from int_events "
+        "group by customer_id having hash(customer_id) % 5 <> 0 order by customer_id",
+    )
+    path = write_csv(
+        folder / "attributes.csv",
+        HEADER,
+        [(customer, "2023-12-01", tier, "2", "x") for customer, tier in rows],
+    )
+    pipeline.ingest_files(settings, "attributes", path)
+
+
+def test_a_declared_attribute_reaches_model_scores_and_drivers(simulated_copy: Settings, tmp_path: Path):
+    """
+    One setting and one file, then `clv run`: the columns are features of the model, carry gain, and stand among the
+    drivers. Later knowledge changes no row up to its date, and the rows after it are those of a full refresh.
+    """
+    settings = with_vars(simulated_copy, customer_attributes=DECLARED)
+    _feed_attributes(settings, tmp_path)
+
+    result = pipeline.run(settings)
+
+    assert result.training is not None
+    champion = registry.load(settings.models)
+    assert champion is not None
+    features = {feature.name: feature.type for feature in champion.manifest.features}
+    assert {name: kind for name, kind in features.items() if name.startswith("attribute_")} == {
+        "attribute_tier_is_low": "integer",
+        "attribute_tier_is_top": "integer",
+        "attribute_household_size": "decimal",
+    }
+    assert result.training.importance["attribute_tier_is_top"] > 0.02
+    assert one(settings, "select count(*) from customer_drivers where driver_name like 'attribute_tier%'") > 0
+    said = "select count(*) from scoring_rows where attribute_tier_is_top + attribute_tier_is_low"
+    assert one(settings, f"{said} = 1") > one(settings, f"{said} is null") > 0
+
+    up_to, after = "as_of_date <= date '2024-07-01'", "as_of_date > date '2024-07-01'"
+    before = all_contents(settings, up_to)
+    later = all_contents(settings, after, ["customer_features"])
+    execute(
+        settings,
+        "insert into raw.attributes select distinct customer_id, timestamp '2024-07-01', "
+        '\'{"tier": "low", "household_size": 9}\' from raw.events',
+    )
+    build(settings, *FEATURES)
+    incremental = all_contents(settings)
+    assert all_contents(settings, up_to) == before
+    assert all_contents(settings, after, ["customer_features"]) != later
+
+    build(settings, *FEATURES, "--full-refresh", "--exclude", "int_scoring_dates")
+    refreshed = all_contents(settings)
+    refreshed.pop("customer_labels"), incremental.pop("customer_labels")
+    assert refreshed == incremental
+
+
+def test_merged_customers_share_their_attributes_and_faults_are_named(open_shop):
+    """
+    The newest row of either number counts for the person. An attribute that never arrived, or a number that is none, is
+    refused by name before anything is built.
+    """
+    settings = open_shop(
+        [purchase("ann", 10), purchase("nan", 20), purchase("ann", 100)],
+        customer_attributes={"plan": ["plus"], "size": "number"},
+    )
+    add_merges(settings, ("nan", "ann"))
+    execute(
+        settings,
+        f"""insert into raw.attributes values
+        ('ann', timestamp '{day(1)}', '{{"plan": "basic", "size": "1"}}'),
+        ('nan', timestamp '{day(65)}', '{{"plan": "plus", "size": "2.5"}}')""",
+    )
+    build(settings, *FEATURES)
+
+    found = query(
+        settings,
+        "select as_of_date, attribute_plan_is_plus, attribute_size from customer_features order by as_of_date",
+    )
+    assert [(plan, float(size)) for _, plan, size in found] == [
+        (0, 1.0) if as_of <= day(65).date() else (1, 2.5) for as_of, _, _ in found
+    ]
+    assert {plan for _, plan, _ in found} == {0, 1}
+
+    for declared, message in (
+        (
+            {"paln": ["plus"]},
+            "declares 'paln', which no row of raw.attributes holds; a row holds: plan, size",
+        ),
+        (
+            {"plan": "number"},
+            "declares 'plan' as a number, but a row of raw.attributes holds 'basic'",
+        ),
+        ({"Plan": "number"}, 'names "Plan", which cannot be a column'),
+    ):
+        with pytest.raises(BuildError) as error:
+            build(with_vars(settings, customer_attributes=declared), *FEATURES)
+        assert message in refused_by(error.value)
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        (["plan"], "must map each attribute"),
+        ({"plan": "text"}, "declares 'plan' as \"text\""),
+        ({"plan": []}, "declares 'plan' as []"),
+        ({"a; drop table x": "number"}, "cannot be a column"),
+        ({"country": [False]}, "the level false, which is not plain text"),
+        ({"year": [2024]}, "the level 2024, which is not plain text"),
+        ({"plan": ["it's"]}, "which is not plain text"),
+        ({"plan": ["back\\slash"]}, "which is not plain text"),
+        ({"plan": ["plus", "Großkunde 2"], "size": "number"}, None),
+    ],
+)
+def test_a_bad_declaration_is_refused_with_its_remedy(declared: object, message: str | None):
+    """
+    The rule of the macro, without a run of dbt: what cannot be a column or a literal is named.
+    """
+    raised = _refusal(declared)
+
+    assert (raised is None) if message is None else (raised is not None and message in raised)
+
+
+def _refusal(declared: object) -> str | None:
+    """What `check_attributes` says of a declaration; None where it passes."""
+
+    class RefusedError(Exception):
+        pass
+
+    def refuse(message: str) -> None:
+        raise RefusedError(message)
+
+    environment = jinja2.Environment(extensions=["jinja2.ext.do"])
+    environment.filters["tojson"] = json.dumps
+    environment.globals.update(
+        modules=SimpleNamespace(re=re), exceptions=SimpleNamespace(raise_compiler_error=refuse)
+    )
+    text = (ROOT / "dbt_project" / "macros" / "attributes.sql").read_text(encoding="utf-8")
+    try:
+        environment.from_string(text).module.check_attributes(declared)  # pyrefly: ignore[missing-attribute]
+    except RefusedError as refused:
+        return str(refused)
+    return None
+
+
+def test_rows_that_say_not_since_when_are_set_aside(tmp_path: Path):
+    """
+    No known_at column: the file is refused. No known_at, a future one or another text for the same instant: the row is
+    quarantined. Fed twice, nothing is added.
+    """
+    connection = empty_warehouse()
+    with pytest.raises(InputError, match="lacks known_at, which preset"):
+        feed(connection, write_csv(tmp_path / "a.csv", ("customer_id", "tier"), []), "attributes")
+    rows = [
+        ("ann", "2025-01-01", "low"),
+        ("ann", "2025-01-01", "low"),
+        ("ann", "2025-01-01", "top"),
+        ("ann", "2025-02-01T12:00:00+01:00", "top"),
+        ("bob", "", "low"),
+        ("bob", "2031-01-01", "low"),
+        ("", "2025-01-01", "low"),
+    ]
+    path = write_csv(tmp_path / "b.csv", ("customer_id", "known_at", "tier"), rows)
+
+    first, second = (feed(connection, path, "attributes") for _ in range(2))
+
+    assert first.reasons == {
+        "conflicting_attributes": 1,
+        "duplicate": 1,
+        "in_the_future": 1,
+        "invalid_known_at": 1,
+        "no_customer_id": 1,
+    }
+    assert (first.rows_new, second.rows_new, second.rows_newly_quarantined) == (2, 0, 0)
+    assert stored(connection, table="attributes") == [
+        ("ann", datetime(2025, 1, 1), '{"tier":"low"}'),
+        ("ann", datetime(2025, 2, 1, 11), '{"tier":"top"}'),
+    ]
