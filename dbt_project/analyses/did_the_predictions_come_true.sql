@@ -6,8 +6,9 @@ select
     count(*) as customers,
     sum(cast(clv_predicted as decimal(18, 2))) as predicted_total,
     sum(actual_revenue) as actual_total,
-    round(100.0 * avg(case when actual_revenue between clv_low and clv_high then 1 when actual_revenue is not null then 0 end), 1)
-        as percent_within_interval
+    round(
+        100.0 * sum(case when actual_revenue between clv_low and clv_high then 1 else 0 end) / nullif(count(actual_revenue), 0), 1
+    ) as percent_within_interval
 from {{ ref("customer_clv_history") }}
 group by as_of_date, model_version
 order by as_of_date

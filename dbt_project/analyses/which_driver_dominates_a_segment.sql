@@ -1,4 +1,5 @@
--- Which driver dominates a segment? The driver that moves most money among the three largest of its customers, up or down.
+-- Which driver dominates a segment? The three that move most money, up or down, among the three largest drivers
+-- of each of its customers.
 with
     top_drivers as (
         select customer_id, driver_1_name as driver, driver_1_contribution as contribution from {{ ref("customer_clv") }}
@@ -28,7 +29,7 @@ with
         from moved
     )
 
-select rfm_segment, driver, customers, money_moved, money_moved_either_way
+select rfm_segment, place, driver, customers, money_moved, money_moved_either_way
 from placed
-where place = 1
-order by money_moved_either_way desc, rfm_segment
+where place <= 3
+order by rfm_segment, place

@@ -1,14 +1,16 @@
--- Whom should we win back first? Customers gone quiet who spent well before, by the value at stake: what they are expected to
--- be worth, and how likely it is that they do not return by themselves.
+-- Whom should we win back first? Customers gone quiet who bought often or much, by what an order of theirs is worth times the
+-- chance that they will not place one unasked (clv_estimate already holds the chance that they do).
 select
     customer.customer_id,
     customer.days_since_last_purchase,
+    customer.total_purchases,
     customer.total_revenue as spent_so_far,
-    customer.clv_estimate,
+    round(customer.avg_order_value, 2) as avg_order_value,
     round(customer.churn_probability, 2) as churn_probability,
-    round(customer.clv_estimate * coalesce(customer.churn_probability, customer.churn_risk_score), 2) as value_at_risk
+    round(customer.avg_order_value * coalesce(customer.churn_probability, customer.churn_risk_score), 2) as order_at_stake,
+    customer.clv_estimate
 from {{ ref("customer_clv") }} as customer
 inner join {{ ref("customer_segments") }} as segment on segment.customer_id = customer.customer_id
 where segment.rfm_segment = 'at_risk'
-order by value_at_risk desc nulls last, customer.customer_id
+order by order_at_stake desc nulls last, customer.customer_id
 limit 20
