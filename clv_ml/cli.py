@@ -417,7 +417,7 @@ def _show_changes(result: ValueChanges) -> None:
             "part of every change is the model's."
         )
     table = Table("driver", "change", "raised", "lowered", "customers", title="What moved the total")
-    for row in result.drivers:
+    for row in result.drivers[:20]:
         money = (f"{row[name]:+,.2f}" for name in ("change", "raised", "lowered"))
         table.add_row(row["driver_name"], *money, f"{row['customers_moved']:,}")
     out.print(table)

@@ -136,6 +136,6 @@ def test_the_command_prints_text_and_json(
     text = CliRunner().invoke(app, arguments)
     shown = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
 
-    assert text.exit_code == 0 and "older" in text.stderr and "(base)" in text.stdout
+    assert text.exit_code == 0 and "older" in text.stderr and "What moved the total" in text.stdout
     assert len(shown["customers"]) == 3
     assert shown["is_other_model"] and shown["customers_on_both"] > 100
