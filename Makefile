@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench bench-quality lock
+.PHONY: demo test lint bench bench-quality cookbook lock
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -28,6 +28,9 @@ bench: $(READY)  # speed of scoring, as ratios measured in one run
 
 bench-quality: $(READY)  # backtests on every data set that is there, as tables
 	$(BIN)/python benchmarks/quality.py
+
+cookbook: $(READY)  # writes docs/cookbook.md from the analyses
+	$(BIN)/python tests/cookbook.py
 
 lock:  # needs uv; everything else needs only pip
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \

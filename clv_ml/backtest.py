@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from clv_ml.calibration import Held, calibrate, intervals, recency_of
 from clv_ml.comparison import Comparison, compare

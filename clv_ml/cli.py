@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,6 +32,7 @@ from clv_ml.training import train as train_model
 from clv_ml.tuned import TUNING_FILE
 from clv_ml.tuning import TuningResult, require_optuna
 from clv_ml.tuning import tune as run_tuning
+from clv_ml.value_changes import ValueChanges, value_changes
 from clv_ml.warehouse import connect
 
 app = typer.Typer(
@@ -208,6 +210,20 @@ def tune(
             on_step("tune")
             result = run_tuning(settings, trials)
         _print(result, as_json, lambda: _show_tuning(settings, result))
+
+
+@app.command()
+def diff(
+    from_date: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="The earlier scoring date.")],
+    to_date: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="The later scoring date.")],
+    customer: Annotated[str | None, typer.Option(help="Show this customer alone.")] = None,
+    customers: Annotated[int, typer.Option(min=0, help="Show so many that changed most.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Why customers' values changed between two scoring dates, driver by driver."""
+    with _reported():
+        result = value_changes(_settings(), from_date.date(), to_date.date(), customer, customers)
+        _print(result, as_json, lambda: _show_changes(result))
 
 
 @models_app.command("list")
@@ -431,4 +447,30 @@ def _show_models(listed: list[registry.ListedModel]) -> None:
             *(f"{figure:,.3f}" if isinstance(figure, float) else "" for figure in figures),
             model.fault or "",
         )
+    out.print(table)
+
+
+def _show_changes(result: ValueChanges) -> None:
+    out.print(
+        f"{result.from_date} to {result.to_date}: {result.total_before:,.0f} to {result.total_after:,.0f} "
+        f"({result.total_after - result.total_before:+,.0f}); {result.customers_before:,} and "
+        f"{result.customers_after:,} customers, {result.customers_on_both:,} on both dates."
+    )
+    if result.is_other_model:
+        err.print(
+            f"[yellow]Caution:[/yellow] {result.model_before} predicted then and {result.model_after} now; "
+            "part of every change is the model's."
+        )
+    table = Table("driver", "change", "raised", "lowered", "customers", title="What moved the total")
+    for row in result.drivers[:20]:
+        money = (f"{row[name]:+,.2f}" for name in ("change", "raised", "lowered"))
+        table.add_row(row["driver_name"], *money, f"{row['customers_moved']:,}")
+    out.print(table)
+    table = Table(
+        "customer", "before", "after", "change", "largest changes", title="Whose value changed most"
+    )
+    for row in result.customers:
+        money = (f"{row[name] or 0:,.2f}" for name in ("predicted_before", "predicted_after"))
+        reasons = "\n".join(f"{one['driver_name']} ({one['change']:+,.2f})" for one in row["drivers"][:3])
+        table.add_row(row["customer_id"], *money, f"{row['change']:+,.2f}", reasons)
     out.print(table)

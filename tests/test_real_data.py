@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from cookbook import recipes
 from shops import ROOT, copied, frame, one, settings_for
 
 from clv_ml import evaluate, pipeline
@@ -179,3 +180,12 @@ def test_it_beats_the_simple_estimate_on_what_then_happened(scored: Scored):
 
     error, simple = (np.abs(found.actual - found[name]).mean() for name in ("predicted", "simple"))
     assert error <= MAX_MAE_TO_SIMPLE * simple
+
+
+def test_every_cookbook_query_answers(scored: Scored):
+    """
+    Each question has an answer on the first scoring of a real shop. Chances of return may leave nobody whom not to discount.
+    """
+    empty = [name for name, sql in recipes().items() if frame(scored.settings, sql).empty]
+
+    assert set(empty) <= ({"whom_not_to_discount"} if scored.shop.preset == "cdnow" else set())

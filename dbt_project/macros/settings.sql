@@ -62,7 +62,12 @@
         "fallback_to_simple": "boolean",
         "model_version": "name",
         "interval_coverage": "number",
-        "confidence_floor": "number"
+        "confidence_floor": "number",
+        "rfm_high_score": "integer",
+        "rfm_low_score": "integer",
+        "value_tier_top_share": "number",
+        "value_tier_high_share": "number",
+        "value_tier_medium_share": "number"
     }) }}
 {%- endmacro %}
 

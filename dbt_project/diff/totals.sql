@@ -1,0 +1,13 @@
+-- Grain: one row: how many customers were scored on $from_date, on $to_date and on both, what they were worth, and by which
+-- model versions.
+select
+    count(before.customer_id) as customers_before,
+    count(after.customer_id) as customers_after,
+    count(case when before.customer_id = after.customer_id then 1 end) as customers_on_both,
+    coalesce(sum(cast(before.clv_predicted as decimal(28, 6))), 0) as total_before,
+    coalesce(sum(cast(after.clv_predicted as decimal(28, 6))), 0) as total_after,
+    string_agg(distinct before.model_version, ', ' order by before.model_version) as model_before,
+    string_agg(distinct after.model_version, ', ' order by after.model_version) as model_after
+from (select * from customer_predictions where as_of_date = $from_date) as before
+full outer join
+    (select * from customer_predictions where as_of_date = $to_date) as after on after.customer_id = before.customer_id
