@@ -1,0 +1,57 @@
+"""What the fit does to its targets and margins: by hand, and against simulated purchases."""
+
+import numpy as np
+import pytest
+from made_rows import DAY, made_rows
+from scipy.special import expit, logit
+
+from clv_ml.fitting import PARTS, Parameters, busier, ratio
+
+
+def test_the_cap_cuts_windfalls_and_no_ordinary_order():
+    """With a cap of 8: eight times the anchor of a large customer, eight mean anchors for a small one; mean anchor 40."""
+    rows = made_rows(
+        np.array([900.0, 300.0, 500.0, 0.0]), anchor=np.array([100.0, 20.0, 20.0, 20.0]), recency=np.ones(4)
+    )
+    capped = PARTS["spend"].target(rows, rows.revenue / rows.anchor, Parameters(ratio_cap=8.0))
+    assert capped * rows.anchor == pytest.approx([800.0, 300.0, 8 * 40.0, 0.0])
+
+
+def test_the_cap_knows_each_date_by_itself():
+    """A date of small anchors is not measured by the mean of another."""
+    rows = made_rows(
+        np.full(4, 1e6),
+        anchor=np.array([1.0, 3.0, 100.0, 300.0]),
+        as_of=np.array([DAY, DAY, DAY + 1, DAY + 1]),
+    )
+    capped = PARTS["amount"].target(rows, rows.revenue / rows.anchor, Parameters(ratio_cap=8.0))
+    assert capped * rows.anchor == pytest.approx([16.0, 24.0, 1600.0, 2400.0])
+
+
+def test_ratios_have_each_dates_total_taken_out():
+    """Twice as much was spent on the second date by everybody: the trees see the same ratios."""
+    rows = made_rows(
+        np.array([10.0, 30.0, 20.0, 60.0]),
+        anchor=np.array([20.0, 20.0, 20.0, 20.0]),
+        as_of=np.array([DAY, DAY, DAY + 1, DAY + 1]),
+    )
+    assert ratio(rows) == pytest.approx([0.5, 1.5, 0.5, 1.5])
+
+
+@pytest.mark.parametrize("log_change", [-0.7, 0.3])
+def test_margins_follow_a_busier_season(log_change: float):
+    """
+    Poisson purchases at known rates: the mean chance of none in another season is exact, and each customer's is off by less
+    than a third of what it would be off unmoved (one shift of all margins cannot be exact for each).
+    """
+    rates = np.random.default_rng(0).uniform(0.5, 2.0, 5000)
+    quiet = np.exp(-rates)
+    truth = np.exp(-rates * np.exp(log_change))
+    moved = expit(logit(quiet) + busier(logit(quiet), log_change))
+    assert moved.mean() == pytest.approx(truth.mean(), abs=1e-9)
+    assert np.abs(moved - truth).max() < np.abs(quiet - truth).max() / 3
+
+
+def test_no_change_moves_no_margin():
+    """A season like those fitted on leaves the chances as they are."""
+    assert busier(np.array([-1.0, 0.0, 2.0]), 0.0) == pytest.approx(0.0, abs=1e-9)
