@@ -1,4 +1,4 @@
-"""The command ``clv``: parse, call, print. Exit codes: 0 done, 1 failed, 2 wrong usage."""
+"""The command ``clv``: parse, call, print. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 warehouse busy."""
 
 import json
 import math
@@ -23,9 +23,11 @@ from clv_ml import pipeline, registry
 from clv_ml.backtest import BacktestResult
 from clv_ml.backtest import backtest as run_backtest
 from clv_ml.backtest_sheets import sheets
-from clv_ml.errors import ClvError, SettingsError
+from clv_ml.errors import ClvError, SettingsError, WarehouseBusyError
 from clv_ml.fitting import ModelType
+from clv_ml.locking import held
 from clv_ml.presets import preset_names
+from clv_ml.publication import publish as publish_marts
 from clv_ml.settings import Settings, load_settings, parse_vars
 from clv_ml.training import TrainingResult
 from clv_ml.training import train as train_model
@@ -155,12 +157,22 @@ def run(
     vars_: Vars = "",
     as_json: AsJson = False,
 ) -> None:
-    """From new files to scored customers in one process: ingest, build, train where due, score."""
+    """From new files to scored customers in one process: ingest, build, train where due, score, check, publish."""
     with _reported():
         settings = _settings(as_of, horizon_days, vars_)
         with _steps() as on_step:
             result = pipeline.run(settings, preset, path, data_dir, model_type, on_step)
         _print(result, as_json, lambda: _show_run(settings, result))
+
+
+@app.command()
+def publish(as_json: AsJson = False) -> None:
+    """Give readers a fresh copy of the marts: published/clv.duckdb beside the warehouse, and Parquet files."""
+    with _reported():
+        settings = _settings()
+        with held(settings):
+            result = publish_marts(settings)
+        _print(result, as_json, lambda: out.print(f"Published: {result.path}", soft_wrap=True))
 
 
 @app.command()
@@ -276,7 +288,8 @@ def _reported() -> Iterator[None]:
     except ClvError as error:
         err.print(f"[red]Error:[/red] {type(error).__name__}: ", end="")
         err.print(str(error), markup=False, highlight=False)
-        raise typer.Exit(2 if isinstance(error, SettingsError) else 1) from error
+        codes = {SettingsError: 2, WarehouseBusyError: 3}
+        raise typer.Exit(codes.get(type(error), 1)) from error
 
 
 @contextmanager
@@ -319,6 +332,7 @@ def _show_run(settings: Settings, result: pipeline.RunResult) -> None:
     for warning in result.warnings:
         err.print(f"[yellow]Warning:[/yellow] {warning}")
     _show_scoring(settings, result.scoring)
+    out.print(f"Published: {result.publication.path}", soft_wrap=True)
 
 
 def _show_ingested(summaries: tuple) -> None:

@@ -8,6 +8,7 @@ from dbt.cli.main import dbtRunner, dbtRunnerResult
 
 from clv_ml.errors import BuildError
 from clv_ml.settings import Settings, vars_as_json
+from clv_ml.warehouse import is_lock_conflict, opening_error
 
 
 def run_dbt(settings: Settings, arguments: Sequence[str]) -> None:
@@ -15,6 +16,8 @@ def run_dbt(settings: Settings, arguments: Sequence[str]) -> None:
     One dbt command, for example ``["run", "--select", "customer_clv"]``. The connection is closed afterwards.
 
     Raises:
+        WarehouseBusyError: If another process holds the warehouse.
+
         BuildError: If a node failed, with the first node's name and message.
     """
     settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
@@ -27,7 +30,8 @@ def run_dbt(settings: Settings, arguments: Sequence[str]) -> None:
     finally:
         DuckDBConnectionManager.close_all_connections()
     if not result.success:
-        raise BuildError(_failure(arguments, result))
+        failure = BuildError(_failure(arguments, result))
+        raise opening_error(settings, failure) if is_lock_conflict(str(failure)) else failure
 
 
 def _failure(arguments: Sequence[str], result: dbtRunnerResult) -> str:

@@ -7,7 +7,9 @@ Every error that this package raises on purpose.
     ├── SettingsError          a setting has the wrong name, type or range
     ├── InputError             a file, table or preset cannot be read as what it claims to be
     ├── WarehouseError         the database is missing, locked or lacks a table
+    │   └── WarehouseBusyError     another process holds the database
     ├── BuildError             dbt failed
+    ├── PublishError           the published copy cannot be made
     ├── MissingExtraError      an optional library is not installed
     ├── HistoryError           there is too little history for the horizon
     ├── TrainingError          a model cannot be fitted or is not worth publishing
@@ -34,6 +36,14 @@ class InputError(ClvError):
 
 class WarehouseError(ClvError):
     """The database is missing, locked or lacks a table."""
+
+
+class WarehouseBusyError(WarehouseError):
+    """Another process holds the database."""
+
+
+class PublishError(ClvError):
+    """The published copy cannot be made; the old one stays."""
 
 
 class BuildError(ClvError):

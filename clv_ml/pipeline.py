@@ -1,6 +1,7 @@
 """The verbs of ``clv`` as functions: each does one step on the warehouse of the settings and returns what it did."""
 
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -14,8 +15,10 @@ from clv_ml.dbt_runner import run_dbt
 from clv_ml.errors import BuildError, HistoryError, InputError, ModelError, TrainingError
 from clv_ml.fitting import ModelType
 from clv_ml.ingestion import IngestSummary, ingest, ingest_folder
+from clv_ml.locking import held
 from clv_ml.manifest import Manifest
 from clv_ml.model_files import load_manifest
+from clv_ml.publication import Publication, publish
 from clv_ml.registry_tables import write_registry_tables
 from clv_ml.settings import Settings
 from clv_ml.simulator import Shop, write_simulation
@@ -47,11 +50,16 @@ class ScoringResult:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What ``run`` did: files ingested, the training (None where none was due), the scores, and what to know of them."""
+    """
+    What ``run`` did: files ingested, the training (None where none was due), the scores, what readers see now, the
+    seconds that each step took, and what to know of them.
+    """
 
     ingested: tuple[IngestSummary, ...]
     training: TrainingResult | None
     scoring: ScoringResult
+    publication: Publication
+    seconds: dict[str, float]
     warnings: tuple[str, ...]
 
 
@@ -131,10 +139,42 @@ def run(
     on_step: Step = no_steps,
 ) -> RunResult:
     """
-    From new files to scored customers: ingest, build features, train where no model fits, score.
+    From new files to published scores: ingest, build features, train where no model fits, score, check, publish.
 
-    A shop that cannot be learnt from yet is scored by the simple formula, with a warning, not an error.
+    A shop that cannot be learnt from yet is scored by the simple formula, with a warning, not an error. Nothing is
+    published that fails a test of the marts.
+
+    Raises:
+        WarehouseBusyError: If another run holds the warehouse.
     """
+    with held(settings):
+        return _run(settings, preset, path, data_dir, model_type, _Clock(on_step))
+
+
+class _Clock:
+    """Passes each step's name on and takes the time of the step before."""
+
+    def __init__(self, on_step: Step) -> None:
+        self._on_step, self._step, self._began = on_step, "", 0.0
+        self.seconds: dict[str, float] = {}
+
+    def __call__(self, step: str) -> None:
+        now = time.monotonic()
+        if self._step:
+            self.seconds[self._step] = round(now - self._began, 3)
+        self._step, self._began = step, now
+        if step:
+            self._on_step(step)
+
+
+def _run(
+    settings: Settings,
+    preset: str,
+    path: Path | None,
+    data_dir: Path | None,
+    model_type: ModelType,
+    on_step: _Clock,
+) -> RunResult:
     ingested: tuple[IngestSummary, ...] = ()
     if path is not None or data_dir is not None:
         on_step("ingest")
@@ -158,7 +198,22 @@ def run(
             raise
         warnings.append("The model could not score; clv_estimate is the simple formula (fallback_to_simple).")
         scoring = score(changed(settings, use_ml_clv=False))
-    return RunResult(ingested, training, scoring, tuple(warnings))
+    on_step("check")
+    check_marts(settings)
+    on_step("publish")
+    publication = publish(settings)
+    on_step("")
+    return RunResult(ingested, training, scoring, publication, on_step.seconds, tuple(warnings))
+
+
+def check_marts(settings: Settings) -> None:
+    """
+    dbt's tests of the marts. Those of severity ``warn`` stop nothing.
+
+    Raises:
+        BuildError: If a test of severity ``error`` fails, with its name.
+    """
+    run_dbt(settings, ["test", "--select", "marts", "--exclude", "test_type:unit"])
 
 
 def changed(settings: Settings, **values: bool) -> Settings:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import duckdb
 
-from clv_ml.errors import WarehouseError
+from clv_ml.errors import WarehouseBusyError, WarehouseError
 from clv_ml.settings import Settings
 
 
@@ -25,7 +25,7 @@ def connect(settings: Settings, *, read_only: bool = True) -> Iterator[duckdb.Du
     try:
         connection = duckdb.connect(settings.warehouse, read_only=read_only)
     except duckdb.Error as error:
-        raise WarehouseError(_why(settings, error)) from error
+        raise opening_error(settings, error) from error
     try:
         connection.execute("set TimeZone = 'UTC'")
         yield connection
@@ -33,10 +33,16 @@ def connect(settings: Settings, *, read_only: bool = True) -> Iterator[duckdb.Du
         connection.close()
 
 
-def _why(settings: Settings, error: duckdb.Error) -> str:
-    if "lock" in str(error).lower():
-        return (
+def opening_error(settings: Settings, error: Exception) -> WarehouseError:
+    """What to tell of a database that does not open; DuckDB's own text names the process that holds it."""
+    if is_lock_conflict(str(error)):
+        return WarehouseBusyError(
             f"{settings.warehouse} is in use by another process. Wait until it is done, or read a published copy. "
             f"({error})"
         )
-    return f"{settings.warehouse} cannot be opened: {error}"
+    return WarehouseError(f"{settings.warehouse} cannot be opened: {error}")
+
+
+def is_lock_conflict(message: str) -> bool:
+    """Whether a message of DuckDB says that another process has the file open."""
+    return "could not set lock" in message.lower() or "conflicting lock" in message.lower()

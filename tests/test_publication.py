@@ -1,0 +1,163 @@
+"""Readers see one whole version of the marts, whatever happens to the writer."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import pytest
+from shops import settings_for
+
+from clv_ml import publication
+from clv_ml.errors import PublishError, WarehouseBusyError
+from clv_ml.locking import held
+from clv_ml.publication import publish
+from clv_ml.settings import Settings
+from clv_ml.warehouse import connect
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Settings:
+    """A warehouse with one mart, made by hand."""
+    project = tmp_path / "project" / publication.MARTS
+    project.mkdir(parents=True)
+    (project / "customer_clv.sql").write_text("select 1")
+    settings = settings_for(tmp_path).model_copy(update={"project": tmp_path / "project"})
+    _fill(settings, 1)
+    return settings
+
+
+def _fill(settings: Settings, generation: int) -> None:
+    with connect(settings, read_only=False) as connection:
+        connection.execute(
+            f"create or replace table customer_clv as select {generation} as g, i from range(2000) as t(i)"
+        )
+        connection.execute("comment on table customer_clv is 'It''s value'")
+        connection.execute("comment on column customer_clv.g is 'Generation'")
+
+
+def _seen(folder: Path) -> tuple[list, list, list, list]:
+    """What a reader of one version sees: the record and the table, of the database and of Parquet."""
+    version = folder.resolve()
+    summary = "select min(g), max(g), count(*) from {}"
+    with duckdb.connect(version / "clv.duckdb", read_only=True) as reader:
+        return (
+            reader.execute("from publication").fetchall(),
+            reader.execute(f"from '{version}/publication.parquet'").fetchall(),
+            reader.execute(summary.format("customer_clv")).fetchall(),
+            reader.execute(summary.format(f"'{version}/customer_clv.parquet'")).fetchall(),
+        )
+
+
+def test_reader_keeps_the_old_version_and_the_next_reader_gets_the_new(shop: Settings):
+    """
+    A reader that holds the old file through two publications reads it unchanged; comments come along.
+    """
+    first = publish(shop)
+    with duckdb.connect(first.path.resolve(), read_only=True) as old:
+        for generation in (2, 3):
+            _fill(shop, generation)
+            publish(shop)
+        assert old.execute("select distinct g from customer_clv").fetchall() == [(1,)]
+        comments = old.execute("select comment from duckdb_tables() where comment is not null").fetchall()
+
+    record, parquet_record, rows, parquet_rows = _seen(first.path.parent / "current")
+    assert comments == [("It's value",)]
+    assert record == parquet_record
+    assert rows == parquet_rows == [(3, 3, 2000)]
+    assert len([path for path in first.path.parent.iterdir() if path.is_dir() and not path.is_symlink()]) == 2
+
+
+def test_failed_check_leaves_the_old_version(shop: Settings, monkeypatch: pytest.MonkeyPatch):
+    """
+    What cannot be written or found whole is never pointed to, and leaves nothing behind.
+    """
+    folder = publish(shop).path.parent
+    before = sorted(path.name for path in folder.iterdir())
+    _fill(shop, 2)
+
+    def full(path: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(publication, "_sync", full)
+    with pytest.raises(PublishError, match="No space left"):
+        publish(shop)
+
+    assert sorted(path.name for path in folder.iterdir()) == before
+    assert _seen(folder / "current")[2] == [(1, 1, 2000)]
+
+
+def test_missing_mart_is_named(shop: Settings):
+    """
+    A mart that was not built stops the publication.
+    """
+    (shop.project / publication.MARTS / "segments.sql").write_text("select 1")
+
+    with pytest.raises(PublishError, match="lacks segments"):
+        publish(shop)
+
+
+def test_publication_survives_kills(shop: Settings):
+    """
+    Thirty publishers killed at random moments: each time the published version is whole, and at the end one more works.
+    """
+    folder = publish(shop).path.parent
+    rng = random.Random(5)
+    for _ in range(30):
+        child = os.fork()
+        if child == 0:
+            try:
+                while True:
+                    publish(shop)
+            finally:
+                os._exit(1)
+        time.sleep(rng.uniform(0, 0.15))
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        record, parquet_record, rows, parquet_rows = _seen(folder / "current")
+        assert record == parquet_record
+        assert rows == parquet_rows == [(1, 1, 2000)]
+
+    publish(shop)
+    assert not list(folder.glob(f"{publication.UNFINISHED}*"))
+
+
+def test_second_run_is_told_who_holds_the_warehouse(shop: Settings):
+    """
+    The lock names its holder and dies with it, killed or not.
+    """
+    code = (
+        "import sys, time; sys.path.insert(0, sys.argv[2]); from pathlib import Path\n"
+        "from shops import settings_for; from clv_ml.locking import held\n"
+        "with held(settings_for(Path(sys.argv[1]))):\n    print('held', flush=True); time.sleep(60)"
+    )
+    arguments = [sys.executable, "-c", code, str(shop.warehouse.parent), str(Path(__file__).parent)]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "held\n"
+        with pytest.raises(WarehouseBusyError, match=str(other.pid)), held(shop):
+            pass
+        other.kill()
+
+    with held(shop):
+        pass
+
+
+def test_foreign_client_is_reported_as_busy(shop: Settings):
+    """
+    A client that has the file open makes the same error, with its process number.
+    """
+    code = (
+        "import duckdb, sys, time; c = duckdb.connect(sys.argv[1]); print('open', flush=True); time.sleep(60)"
+    )
+    arguments = [sys.executable, "-c", code, str(shop.warehouse)]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "open\n"
+        with pytest.raises(WarehouseBusyError, match=str(other.pid)):
+            publish(shop)
+        other.kill()
