@@ -25,6 +25,7 @@ from clv_ml.manifest import Manifest
 from clv_ml.model_files import LoadedModel, load_manifest
 from clv_ml.scoring import score
 from clv_ml.settings import Settings, load_settings
+from clv_ml.tree_shap import BLOCK_ROWS
 
 DRIVER_FIELDS = {
     "customer_id": "VARCHAR",
@@ -35,8 +36,6 @@ DRIVER_FIELDS = {
     "driver_base": "DOUBLE",
 }
 REST_DRIVER = "all other drivers"
-BLOCK_ROWS = 16_384
-"""Customers explained at a time: bounds memory, and is the unit that the cores share."""
 
 
 class Plugin(BasePlugin):

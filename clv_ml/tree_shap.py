@@ -18,7 +18,6 @@ thread, so its bits do not depend on the rows around it or on the number of thre
 
 import math
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 
@@ -32,7 +31,7 @@ Floats = NDArray[np.float64]
 TABLE_BITS = 9
 """A table has at most 2^9 doubles per feature, 4 KB, so that it stays in the processor's first cache."""
 BLOCK_ROWS = 16_384
-"""Rows explained at a time: the unit that threads share, small enough for the second cache."""
+"""Rows explained at a time: a column of so many doubles stays in the second cache."""
 
 
 @dataclass(frozen=True)
@@ -100,32 +99,21 @@ def explain_forest(forest: Forest) -> ExplainedForest:
     return ExplainedForest(tuple(trees), len(forest.feature_names), expected)
 
 
-def shap_values(forest: ExplainedForest, features: Floats, threads: int = 1) -> Floats:
+def shap_values(forest: ExplainedForest, features: Floats) -> Floats:
     """
-    SHAP values of the raw score.
+    SHAP values of the raw score. May be called from several threads at once.
 
     Args:
         features: Shape (n, F), in the booster's order, NaN where missing.
-
-        threads: Blocks of rows explained at once. The result is the same for any number.
 
     Returns:
         Shape (n, F + 1); the last column is the expected score, and a row's sum its raw score.
     """
     values = np.empty((len(features), forest.feature_count + 1))
     values[:, -1] = forest.expected
-
-    def run(start: int) -> None:
+    for start in range(0, len(features), BLOCK_ROWS):
         block = np.ascontiguousarray(features[start : start + BLOCK_ROWS].T)
         values[start : start + BLOCK_ROWS, :-1] = _block_values(forest, block).T
-
-    starts = range(0, len(features), BLOCK_ROWS)
-    if threads > 1 and len(starts) > 1:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(run, starts))
-    else:
-        for start in starts:
-            run(start)
     return values
 
 
