@@ -221,7 +221,7 @@ def _cut(tree: Tree, leaves: tuple[Leaf, ...]) -> ExplainedTree:
     paths = _split_paths(tree)
     below = _splits_below(tree)
     subtrees, deep = [], []
-    nodes = [0 if paths else ~0]
+    nodes = [0] if paths else []
     while nodes:
         node = nodes.pop()
         path, splits = (paths[node], below[node]) if node >= 0 else (leaves[~node].path, [])
