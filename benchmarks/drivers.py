@@ -152,13 +152,14 @@ def fill(connection: duckdb.DuckDBPyConnection, rows: int) -> None:
     """The customers, as ``scoring_rows`` has them."""
     normal = "sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random())"
     features = ", ".join(f"case when random() > 0.1 then {normal} end as {name}" for name in FEATURES)
-    anchor = "exp(3 + random()) as anchor_value, 20.0e0 as anchor_level"
-    parts = "0.4 * anchor_value as anchor_persistence, 0.5 * anchor_value as anchor_probabilistic"
     connection.execute("select setseed(0.5)")
     connection.execute(
-        f"create table customers as select 'customer-' || range as customer_id, {features}, {anchor}, {parts} "
-        f"from range({rows})"
+        f"create table customers as select 'customer-' || range as customer_id, {features}, "
+        f"exp(3 + random()) as anchor_value, 20.0e0 as anchor_level from range({rows})"
     )
+    for part, share in zip(PARTS[1:], (0.4, 0.5), strict=True):
+        connection.execute(f"alter table customers add column {part} double")
+        connection.execute(f"update customers set {part} = {share} * anchor_value")
 
 
 def struct(columns: tuple[str, ...]) -> str:
