@@ -244,7 +244,9 @@ def read_shop(connection: duckdb.DuckDBPyConnection) -> Shop:
         Window(np.datetime64(day, "D"), np.datetime64(known_at, "D"), *figures)
         for day, known_at, *figures in windows
     ]
-    return Shop(as_of, age, feature_hash, dict(definitions), dict(drivers), {window.as_of: window for window in known})
+    return Shop(
+        as_of, age, feature_hash, dict(definitions), dict(drivers), {window.as_of: window for window in known}
+    )
 
 
 def _measure(

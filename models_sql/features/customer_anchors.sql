@@ -49,8 +49,8 @@ with
             anchored.anchor_value,
             cast(anchored.anchor_value as double) as anchor,
             greatest(0.01E0, anchored.mean_value) as mean_value,
-            {{ money("0.98E0 * 0.5E0 * anchored.persistence_part") }} as anchor_persistence,
-            {{ money("0.98E0 * 0.5E0 * anchored.probabilistic_part") }} as anchor_probabilistic,
+            {{ money("0.98E0 * anchored.persistence_weight * anchored.persistence_part") }} as anchor_persistence,
+            {{ money("0.98E0 * (1.0E0 - anchored.persistence_weight) * anchored.probabilistic_part") }} as anchor_probabilistic,
             anchored.persistence_value,
             anchored.empirical_bayes_value,
             anchored.probabilistic_value
