@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench bench-quality cookbook lock
+.PHONY: demo test lint bench bench-drivers bench-quality cookbook lock
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -25,6 +25,9 @@ lint: $(READY)
 
 bench: $(READY)  # speed of scoring, as ratios measured in one run
 	$(BIN)/python benchmarks/scoring.py
+
+bench-drivers: $(READY)  # speed of explaining everybody, beside two other engines
+	$(BIN)/python benchmarks/drivers.py
 
 bench-quality: $(READY)  # backtests on every data set that is there, as tables
 	$(BIN)/python benchmarks/quality.py

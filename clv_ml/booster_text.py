@@ -34,10 +34,11 @@ _PER_LEAF = ("leaf_value", "leaf_weight", "leaf_count")
 @dataclass(frozen=True)
 class Tree:
     """
-    One tree of L leaves. Arrays over splits have shape (L - 1,), ``leaf_value`` has shape (L,).
+    One tree of L leaves. Arrays over splits have shape (L - 1,), those over leaves (L,).
 
     A row goes left where ``x[feature] <= threshold``, or where x is NaN and ``missing_left``. A child c >= 0 is a
-    split, c < 0 is the leaf ``~c``. ``missing_as_zero`` marks splits that read a missing value as 0.
+    split, c < 0 is the leaf ``~c``. ``missing_as_zero`` marks splits that read a missing value as 0. ``split_rows`` and
+    ``leaf_rows`` count the training rows that came by.
     """
 
     feature: NDArray[np.int64]
@@ -47,6 +48,8 @@ class Tree:
     left: NDArray[np.int64]
     right: NDArray[np.int64]
     leaf_value: NDArray[np.float64]
+    split_rows: NDArray[np.int64]
+    leaf_rows: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,8 @@ def _tree(name: str, block: str, feature_count: int) -> Tree:
         left=np.array(_integers(name, fields["left_child"]) if splits else [], dtype=np.int64),
         right=np.array(_integers(name, fields["right_child"]) if splits else [], dtype=np.int64),
         leaf_value=_numbers(name, fields["leaf_value"]),
+        split_rows=np.array(_integers(name, fields["internal_count"]) if splits else [], dtype=np.int64),
+        leaf_rows=np.array(_integers(name, fields["leaf_count"]) if splits else [1], dtype=np.int64),
     )
     _check_tree(name, tree, feature_count)
     return tree
@@ -171,6 +176,8 @@ def _check_tree(name: str, tree: Tree, feature_count: int) -> None:
         raise _damaged(name, "a split uses a feature that the model does not have")
     if np.isnan(tree.threshold).any() or not np.isfinite(tree.leaf_value).all():
         raise _damaged(name, "a threshold or leaf value is not a number")
+    if tree.leaf_rows.min() < 1 or (splits and tree.split_rows.min() < 1):
+        raise _damaged(name, "a split or leaf that no training row reached")
 
 
 def _children_follow(tree: Tree) -> bool:

@@ -2,11 +2,13 @@
 The dbt-duckdb plugin: gives the connection the model in use as SQL functions.
 
 ``clv_model()`` returns what the SQL needs to know of it as JSON (NULL without one), ``clv_score(struct)`` its outputs,
-``clv_explain(list of structs)`` every driver of every customer. The struct's fields are the model's own columns, by
-name; in ``clv_explain`` with ``customer_id`` before them.
+``clv_explain(list of structs, kept)`` the strongest drivers of every customer. The struct's fields are the model's own
+columns, by name; in ``clv_explain`` with ``customer_id`` before them and the anchor's parts after them.
 """
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -17,13 +19,13 @@ from dbt.adapters.duckdb.plugins import BasePlugin
 
 from clv_ml import registry
 from clv_ml.btyd import register_functions
-from clv_ml.columns import feature_matrix
 from clv_ml.errors import ClvError
-from clv_ml.explanation import contributions
+from clv_ml.explanation import explain
 from clv_ml.manifest import Manifest
 from clv_ml.model_files import LoadedModel, load_manifest
 from clv_ml.scoring import score
 from clv_ml.settings import Settings, load_settings
+from clv_ml.tree_shap import BLOCK_ROWS
 
 DRIVER_FIELDS = {
     "customer_id": "VARCHAR",
@@ -33,6 +35,7 @@ DRIVER_FIELDS = {
     "contribution": "DOUBLE",
     "driver_base": "DOUBLE",
 }
+REST_DRIVER = "all other drivers"
 
 
 class Plugin(BasePlugin):
@@ -106,6 +109,7 @@ def _described(model: Any) -> str:
     }
     described = manifest.model_dump(mode="json", include=wanted)
     described["features"] = [{"name": f.name, "type": f.type} for f in manifest.features]
+    described["explained_columns"] = manifest.explained_columns
     described["caution"] = manifest.parameters.get("caution")
     described["outputs"] = [output.name for output in manifest.outputs]
     return json.dumps(described)
@@ -114,13 +118,14 @@ def _described(model: Any) -> str:
 def _register_model(connection: duckdb.DuckDBPyConnection, manifest: Manifest, model: Any) -> None:
     names = manifest.feature_names
     columns = dict.fromkeys((*names, *((manifest.anchor,) if manifest.anchor else ())), "DOUBLE")
+    explained = dict.fromkeys(manifest.explained_columns, "DOUBLE")
     outputs = {output.name: "DOUBLE" for output in manifest.outputs}
 
     def clv_score(rows: pa.Array | pa.ChunkedArray) -> pa.Array:
         return score(model(), _whole(rows))
 
-    def clv_explain(batches: pa.Array | pa.ChunkedArray) -> pa.Array:
-        return explain_batches(model(), _whole(batches))
+    def clv_explain(batches: pa.Array | pa.ChunkedArray, kept: pa.Array | pa.ChunkedArray) -> pa.Array:
+        return explain_batches(model(), _whole(batches), _whole(kept)[0].as_py())
 
     # pyrefly: ignore[no-matching-overload]
     connection.create_function(
@@ -135,46 +140,59 @@ def _register_model(connection: duckdb.DuckDBPyConnection, manifest: Manifest, m
     connection.create_function(
         "clv_explain",
         clv_explain,
-        [duckdb.list_type(duckdb.struct_type({"customer_id": "VARCHAR", **columns}))],
+        [
+            duckdb.list_type(duckdb.struct_type({"customer_id": "VARCHAR", **explained})),
+            duckdb.sqltype("INTEGER"),
+        ],
         duckdb.list_type(duckdb.struct_type(DRIVER_FIELDS)),
         type="arrow",
         null_handling="special",
     )
 
 
-def explain_batches(model: LoadedModel, batches: pa.ListArray) -> pa.Array:
+def explain_batches(
+    model: LoadedModel, batches: pa.ListArray, kept: int, threads: int | None = None
+) -> pa.Array:
     """
-    Every driver of every customer in each list, strongest first.
+    The strongest drivers of every customer in each list, strongest first, and what all others add together.
 
     Args:
         batches: Lists of structs with ``customer_id`` and the model's columns.
+
+        kept: Drivers that keep a row of their own. Further ones share the row ``all other drivers``, so that base and
+            contributions always add up to the prediction.
+
+        threads: Blocks of customers explained at once, all cores unless said otherwise. The result is the same.
 
     Returns:
         A list per list, with one struct (see ``DRIVER_FIELDS``) per customer and driver.
     """
     rows = batches.flatten()
-    drivers = _drivers(model, rows)
+    blocks = [rows.slice(start, BLOCK_ROWS) for start in range(0, len(rows), BLOCK_ROWS)] or [rows]
+    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+        drivers = pa.concat_arrays(list(pool.map(lambda block: _drivers(model, block, kept), blocks)))
     per_customer = len(drivers) // max(len(rows), 1)
-    offsets = np.concatenate([[0], np.cumsum([len(batch) * per_customer for batch in batches])])
+    lengths = batches.value_lengths().fill_null(0).to_numpy()
+    offsets = np.concatenate([[0], np.cumsum(lengths.astype(np.int64) * per_customer)])
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), drivers)
 
 
-def _drivers(model: LoadedModel, rows: pa.StructArray) -> pa.StructArray:
-    manifest = model.manifest
-    features = feature_matrix(rows, manifest.feature_names, manifest.version)
-    anchor = feature_matrix(rows, (manifest.anchor,), manifest.version)[:, 0] if manifest.anchor else None
-    found = contributions(model, features, anchor, groups={"anchor": manifest.anchor or "anchor"})
-    order = np.argsort(-np.abs(found.values), axis=1, kind="stable")
-    count = order.shape[1]
-    names = np.array(found.drivers, dtype=object)[order].ravel()
-    values = np.take_along_axis(found.inputs, order, axis=1).ravel()
-    customers = np.repeat(np.asarray(rows.field("customer_id").to_pylist(), dtype=object), count)
+def _drivers(model: LoadedModel, rows: pa.StructArray, kept: int) -> pa.StructArray:
+    found = explain(model, rows)
+    order = np.argsort(-np.abs(found.values), axis=1, kind="stable")[:, :kept]
+    values, inputs = (np.take_along_axis(table, order, axis=1) for table in (found.values, found.inputs))
+    if kept < len(found.drivers):
+        rest = found.values.sum(axis=1) - values.sum(axis=1)
+        order = np.column_stack([order, np.full(len(rows), len(found.drivers))])
+        values = np.column_stack([values, rest])
+        inputs = np.column_stack([inputs, np.full(len(rows), np.nan)])
+    count, inputs = order.shape[1], inputs.ravel()
     arrays = [
-        pa.array(customers, pa.string()),
+        rows.field("customer_id").take(pa.array(np.repeat(np.arange(len(rows)), count))),
         pa.array(np.tile(np.arange(1, count + 1, dtype=np.int32), len(rows))),
-        pa.array(names, pa.string()),
-        pa.array(values, mask=np.isnan(values)),
-        pa.array(np.take_along_axis(found.values, order, axis=1).ravel()),
+        pa.array((*found.drivers, REST_DRIVER), pa.string()).take(pa.array(order.ravel())),
+        pa.array(inputs, mask=np.isnan(inputs)),
+        pa.array(values.ravel()),
         pa.array(np.repeat(found.base, count)),
     ]
     return pa.StructArray.from_arrays(arrays, names=list(DRIVER_FIELDS))

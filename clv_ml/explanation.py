@@ -13,21 +13,30 @@ R are relu and identity factors, which may be zero or negative. Relative to a ba
 
 Trees' margin contributions are exact SHAP values, a line's are measured against its medians. An anchor that is not
 positive has no logarithm; it then carries the whole change of M, which is the limit as it goes to zero.
+
+Where the anchor a = level x (q1 + q2 + ... + rest) is known by its parts, ln(a / reference) is ln(level / its reference)
+plus ln of the sum over its reference; the latter is shared by (q - its reference) / logarithmic mean of the two sums,
+which adds up exactly. ``rest`` is what the named parts leave of the anchor: the floor.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
+from clv_ml.booster_text import booster_text, read_forest
+from clv_ml.columns import Batch, feature_matrix
 from clv_ml.errors import ModelError
 from clv_ml.model_files import LoadedModel
+from clv_ml.onnx_session import evaluate
 from clv_ml.parity import link, predict
 from clv_ml.recipe import Line, Output, Recipe, Term, Trees
+from clv_ml.tree_shap import ExplainedForest, explain_forest, shap_values
 
-ANCHOR_DRIVER = "anchor"
+ANCHOR_DRIVER, FLOOR_DRIVER = "anchor", "anchor_floor"
 Floats = NDArray[np.float64]
 
 
@@ -62,8 +71,21 @@ class TopDrivers:
 
 
 @dataclass(frozen=True)
+class AnchorParts:
+    """
+    What the anchor is made of: the shop's level per customer, and parts in the anchor's unit.
+
+    ``names`` has the level's name, then the parts'; ``values`` has shape (n, 1 + parts), ``reference`` (1 + parts,).
+    """
+
+    names: tuple[str, ...]
+    values: Floats
+    reference: Floats
+
+
+@dataclass(frozen=True)
 class _Part:
-    """A quantity now and at the base, shape (n,), and its change by feature and anchor, shape (n, F + 1)."""
+    """A quantity now and at the base, shape (n,), and its change by feature and A anchor drivers, shape (n, F + A)."""
 
     now: Floats
     base: Floats
@@ -77,6 +99,7 @@ def contributions(
     output: str = "clv_predicted",
     *,
     anchor_reference: float | None = None,
+    anchor_parts: AnchorParts | None = None,
     groups: Mapping[str, str] | None = None,
 ) -> Contributions:
     """
@@ -89,8 +112,10 @@ def contributions(
 
         anchor_reference: The anchor to compare with; the manifest's where a loaded model is given.
 
-        groups: Feature to driver name, for features that tell only together (a sine and its cosine). The anchor's
-            driver is ``anchor`` unless renamed here under that name.
+        anchor_parts: Gives the anchor a driver per part, and ``anchor_floor`` for the rest of it.
+
+        groups: Feature to driver name, for features that tell only together (a sine and its cosine). The driver of an
+            anchor without parts is ``anchor`` unless renamed here under that name.
 
     Raises:
         ModelError: If the output is unknown or an anchored recipe lacks its reference.
@@ -103,21 +128,50 @@ def contributions(
         raise ModelError(
             "Drivers of an anchored model need each row's anchor and a reference above 0. Pass both."
         )
-    prediction = predict(recipe, features, anchor)[output]
+    if isinstance(model, LoadedModel):
+        prediction = evaluate(model.session, features, anchor)[output]
+    else:
+        prediction = predict(recipe, features, anchor)[output]
+    names, inputs, shares = recipe.features, features, np.zeros((len(features), 0))
+    if anchor is not None and anchor_reference is not None and recipe.anchor is not None:
+        anchor_names, anchor_inputs, shares = _anchor_drivers(anchor, anchor_reference, anchor_parts)
+        names, inputs = (*names, *anchor_names), np.column_stack([features, anchor_inputs])
     margins: dict[str, Floats] = {}
-    change = np.zeros((len(features), features.shape[1] + 1))
+    change = np.zeros((len(features), len(names)))
     for term in wanted.terms:
-        change += term.weight * _term(term, features, anchor, anchor_reference, margins).change
-    inputs = np.column_stack([features, np.full(len(features), np.nan) if anchor is None else anchor])
-    names = (*recipe.features, ANCHOR_DRIVER) if recipe.anchor is not None else recipe.features
+        change += term.weight * _term(term, features, anchor, anchor_reference, shares, margins).change
     return _grouped(names, change, inputs, prediction, groups or {})
+
+
+def explain(model: LoadedModel, batch: Batch) -> Contributions:
+    """
+    Every driver of ``clv_predicted``, named as the manifest groups them, for rows found by column name.
+
+    Raises:
+        FeatureMismatchError: Naming each column that is missing or not a number.
+    """
+    manifest = model.manifest
+    features = feature_matrix(batch, manifest.feature_names, manifest.version)
+    groups, anchor, parts = dict(manifest.feature_drivers), None, None
+    if manifest.anchor:
+        anchor = feature_matrix(batch, (manifest.anchor,), manifest.version)[:, 0]
+        groups[ANCHOR_DRIVER] = manifest.anchor
+    if manifest.anchor_parts:
+        names = tuple(part.name for part in manifest.anchor_parts)
+        reference = np.array([part.reference for part in manifest.anchor_parts])
+        parts = AnchorParts(names, feature_matrix(batch, names, manifest.version), reference)
+    return contributions(model, features, anchor, anchor_parts=parts, groups=groups)
 
 
 def tree_contributions(booster: lgb.Booster, features: Floats) -> Floats:
     """Exact SHAP values of the raw score, shape (n, F + 1); the last column is the expected score."""
-    if not len(features):
-        return np.zeros((0, features.shape[1] + 1))
-    return np.asarray(booster.predict(features, pred_contrib=True, num_threads=1), dtype=np.float64)
+    return shap_values(_explained(booster), features)
+
+
+@lru_cache(maxsize=16)
+def _explained(booster: lgb.Booster) -> ExplainedForest:
+    """A fitted booster's tables, made once."""
+    return explain_forest(read_forest(booster_text(booster), "explained"))
 
 
 def top_drivers(contribs: Contributions, k: int = 3) -> TopDrivers:
@@ -143,22 +197,62 @@ def _output(recipe: Recipe, name: str) -> Output:
     raise ModelError(f"The model has no output {name!r}; it has {known}. Name one of them.")
 
 
+def _anchor_drivers(
+    anchor: Floats, reference: float, parts: AnchorParts | None
+) -> tuple[tuple[str, ...], Floats, Floats]:
+    """
+    Names, values and shares of the anchor's drivers, the last two of shape (n, A). Shares of a row add up to
+    ln(anchor / reference), or to 1 where that is not defined.
+    """
+    positive = ~(anchor <= 0)
+    if parts is None:
+        logs = np.log(np.where(positive, anchor, np.e * reference) / reference)
+        return (ANCHOR_DRIVER,), anchor[:, None], logs[:, None]
+    level, level_reference = parts.values[:, 0], parts.reference[0]
+    level_log = np.where(positive, np.log(level / level_reference), 0.0)
+    level, level_reference = (
+        np.where(positive, level, 1.0),
+        np.where(positive, level_reference, 1.0),
+    )
+    distance = parts.values[:, 1:] / level[:, None] - parts.reference[1:] / level_reference[:, None]
+    now, base = anchor / level, reference / level_reference
+    rest = now - base - distance.sum(axis=1)
+    mean = np.where(
+        positive, _logarithmic_mean(base, np.log(np.where(positive, now, base) / base)), now - base
+    )
+    shares = np.column_stack([distance, rest]) / mean[:, None]
+    floor = anchor - parts.values[:, 1:].sum(axis=1)
+    names = (*parts.names, FLOOR_DRIVER)
+    return names, np.column_stack([parts.values, floor]), np.column_stack([level_log, shares])
+
+
 def _term(
-    term: Term, features: Floats, anchor: Floats | None, reference: float | None, margins: dict[str, Floats]
+    term: Term,
+    features: Floats,
+    anchor: Floats | None,
+    reference: float | None,
+    shares: Floats,
+    margins: dict[str, Floats],
 ) -> _Part:
     """The term without its weight."""
-    parts = [(factor, _margin_part(factor, features, margins)) for factor in term.factors]
+    drivers = shares.shape[1]
+    parts = [(factor, _margin_part(factor, features, drivers, margins)) for factor in term.factors]
     positive = [_log_factor(factor.link, part) for factor, part in parts if factor.link in ("exp", "sigmoid")]
+    phi = np.column_stack([np.zeros_like(features), np.zeros_like(shares)])
     own_anchor, own_reference = (anchor, reference) if term.anchored else (None, 1.0)
-    product = _multiplied(positive, len(features), features.shape[1], own_anchor, own_reference or 1.0)
+    if term.anchored:
+        phi[:, features.shape[1] :] = shares
+    product = _multiplied(positive, phi, own_anchor, own_reference or 1.0)
     for factor, part in parts:
         if factor.link not in ("exp", "sigmoid"):
             product = _joined(product, _linked(factor.link, part))
     return product
 
 
-def _margin_part(factor: Trees | Line, features: Floats, margins: dict[str, Floats]) -> _Part:
-    """The factor's margin, its base and contributions; the anchor has none."""
+def _margin_part(
+    factor: Trees | Line, features: Floats, anchor_drivers: int, margins: dict[str, Floats]
+) -> _Part:
+    """The factor's margin, its base and contributions; the anchor's drivers have none."""
     if isinstance(factor, Line):
         missing = np.isnan(features)
         shares = np.where(missing, 0.0, features - factor.medians) * factor.coefficients
@@ -169,7 +263,7 @@ def _margin_part(factor: Trees | Line, features: Floats, margins: dict[str, Floa
             margins[factor.name] = tree_contributions(factor.booster, features)
         shares = margins[factor.name][:, :-1] * factor.slope
         expected = margins[factor.name][:, -1] * factor.slope + factor.intercept
-    change = np.column_stack([shares, np.zeros(len(features))])
+    change = np.column_stack([shares, np.zeros((len(features), anchor_drivers))])
     return _Part(expected + change.sum(axis=1), expected, change)
 
 
@@ -199,24 +293,27 @@ def _slope(rise: Floats, run: Floats, limit: Floats) -> Floats:
     return np.where(small, limit, rise / np.where(small, 1.0, run))
 
 
-def _multiplied(logs: list[_Part], rows: int, count: int, anchor: Floats | None, reference: float) -> _Part:
-    """anchor x product of positive factors, its change shared by log contributions."""
-    phi = sum((part.change for part in logs), np.zeros((rows, count + 1)))
-    log_base = sum((part.base for part in logs), np.zeros(rows)) + np.log(reference)
-    positive = np.ones(rows, dtype=np.bool_)
-    if anchor is not None:
-        positive = ~(anchor <= 0)
-        phi[:, -1] = np.log(np.where(positive, anchor, reference) / reference)
+def _multiplied(logs: list[_Part], phi: Floats, anchor: Floats | None, reference: float) -> _Part:
+    """anchor x product of positive factors, its change shared by log contributions; ``phi`` has the anchor's own."""
+    positive = np.ones(len(phi), dtype=np.bool_) if anchor is None else ~(anchor <= 0)
+    log_base = sum((part.base for part in logs), np.zeros(len(phi))) + np.log(reference)
+    anchor_alone = phi[~positive]
+    phi[~positive] = 0.0
+    for part in logs:
+        phi += part.change
     base, distance = np.exp(log_base), phi.sum(axis=1)
     now = base * np.exp(distance)
-    tiny = np.abs(distance) < 1e-12
-    mean = base * np.where(tiny, 1.0, np.expm1(distance) / np.where(tiny, 1.0, distance))
-    change = phi * mean[:, None]
+    change = phi * _logarithmic_mean(base, distance)[:, None]
     if anchor is not None and not positive.all():
         now = np.where(positive, now, now * anchor / reference)
-        change[~positive] = 0.0
-        change[~positive, -1] = (now - base)[~positive]
+        change[~positive] = anchor_alone * (now - base)[~positive, None]
     return _Part(now, base, change)
+
+
+def _logarithmic_mean(base: Floats, distance: Floats) -> Floats:
+    """(p - b) / (ln p - ln b) of b and p = b x exp(distance), and its limit at p = b."""
+    tiny = np.abs(distance) < 1e-12
+    return base * np.where(tiny, 1.0, np.expm1(distance) / np.where(tiny, 1.0, distance))
 
 
 def _joined(left: _Part, right: _Part) -> _Part:

@@ -80,6 +80,13 @@ class FeatureSpec(_Strict):
     missing_as_zero: bool
 
 
+class AnchorPartSpec(_Strict):
+    """A column that the anchor is made of, and the value that it is compared with, in the reporting currency."""
+
+    name: Text
+    reference: Annotated[float, Field(ge=0)]
+
+
 class ParitySpec(_Strict):
     """Result of the gate: rows compared, and worst |onnx - lightgbm| / max(|lightgbm|, 0.01)."""
 
@@ -102,7 +109,9 @@ class ModelDescription(_Strict):
     refused by name; ``feature_hash`` is one over all of them.
 
     ``training_dates`` maps a part (train, calibrate, test) to its as-of dates. ``anchor_reference`` is the anchor that
-    drivers are measured against, in the reporting currency: the geometric mean over training rows, say.
+    drivers are measured against, in the reporting currency: the geometric mean over training rows, say. ``anchor_parts``
+    says what the anchor is made of: the mean customer's value first, which it is proportional to, then its parts.
+    ``feature_drivers`` names the driver of features that are reported together; any other is reported by its own name.
     """
 
     version: Annotated[str, Field(pattern=VERSION_PATTERN)]
@@ -112,6 +121,8 @@ class ModelDescription(_Strict):
     horizon_days: Annotated[int, Field(gt=0)]
     reporting_currency: Text
     anchor_reference: Annotated[float, Field(gt=0)] | None = None
+    anchor_parts: tuple[AnchorPartSpec, ...] = ()
+    feature_drivers: dict[str, Text] = {}
     training_dates: dict[str, tuple[Day, ...]] = {}
     parameters: dict[str, JsonValue] = {}
     metrics: dict[str, JsonValue] = {}
@@ -149,6 +160,12 @@ class Manifest(ModelDescription):
     def feature_names(self) -> tuple[str, ...]:
         """Names of the features, in order."""
         return tuple(feature.name for feature in self.features)
+
+    @property
+    def explained_columns(self) -> tuple[str, ...]:
+        """Columns that an explanation needs: the features, the anchor and its parts, each once."""
+        anchor = () if self.anchor is None else (self.anchor,)
+        return tuple(dict.fromkeys((*self.feature_names, *anchor, *(p.name for p in self.anchor_parts))))
 
 
 def booster_file(name: str) -> str:

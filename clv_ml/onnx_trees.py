@@ -50,7 +50,7 @@ def _with_split(tree: Tree) -> Tree:
     if len(tree.feature):
         return tree
     zero, no, leaf = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.bool_), np.full(1, -1, dtype=np.int64)
-    return Tree(zero, np.zeros(1), no, no, leaf, leaf, tree.leaf_value)
+    return Tree(zero, np.zeros(1), no, no, leaf, leaf, tree.leaf_value, leaf, leaf)
 
 
 def _children(

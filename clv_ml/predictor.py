@@ -17,7 +17,7 @@ from clv_ml import registry
 from clv_ml.calibration import RECENCY, Calibration, intervals
 from clv_ml.columns import feature_matrix
 from clv_ml.errors import ModelError
-from clv_ml.explanation import contributions
+from clv_ml.explanation import explain
 from clv_ml.model_files import LoadedModel, load_model, recorded_sha256
 from clv_ml.scoring import score
 
@@ -67,10 +67,8 @@ class Predictor:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that a row must have: the features, and the anchor. NULL is allowed in features."""
-        manifest = self._model.manifest
-        anchor = () if manifest.anchor is None else (manifest.anchor,)
-        return tuple(dict.fromkeys((*manifest.feature_names, *anchor)))
+        """The columns that a row must have: features, where NULL is allowed, the anchor, and, to explain, its parts."""
+        return self._model.manifest.explained_columns
 
     def save(self, models: Path | str) -> Path:
         """
@@ -131,13 +129,7 @@ class Predictor:
         Raises:
             FeatureMismatchError: If a column is missing or not a number; names it.
         """
-        manifest = self._model.manifest
-        table = pa.Table.from_pylist([dict(customer)])
-        anchor = (
-            feature_matrix(table, (manifest.anchor,), manifest.version)[:, 0] if manifest.anchor else None
-        )
-        features = feature_matrix(table, manifest.feature_names, manifest.version)
-        found = contributions(self._model, features, anchor, groups={"anchor": manifest.anchor or "anchor"})
+        found = explain(self._model, pa.Table.from_pylist([dict(customer)]))
         by_name = dict(zip(found.drivers, found.values[0].tolist(), strict=True))
         strongest = sorted(by_name, key=lambda name: -abs(by_name[name]))
         up = tuple(name for name in strongest if by_name[name] > 0)[:3]
@@ -149,7 +141,7 @@ class Predictor:
             contributions=by_name,
             top_positive=up,
             top_negative=down,
-            narrative=_narrative(prediction, manifest.reporting_currency, by_name, up, down),
+            narrative=_narrative(prediction, self._model.manifest.reporting_currency, by_name, up, down),
         )
 
 

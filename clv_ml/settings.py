@@ -36,6 +36,7 @@ class Vars(BaseModel):
     model_version: str
     interval_coverage: Annotated[float, Field(gt=0, lt=1)]
     confidence_floor: Annotated[float, Field(gt=0)]
+    drivers_kept: Annotated[int, Field(ge=3)]
 
     @field_validator("as_of_date", mode="before")
     @classmethod

@@ -34,7 +34,7 @@ from clv_ml.fitting import (
     fit_recipe,
     with_calibrated_churn,
 )
-from clv_ml.manifest import ModelDescription
+from clv_ml.manifest import AnchorPartSpec, ModelDescription
 from clv_ml.metrics import Array, brier_score, evaluate_predictions
 from clv_ml.model_files import write_model
 from clv_ml.onnx_export import export_onnx
@@ -43,7 +43,7 @@ from clv_ml.recipe import Recipe, Trees
 from clv_ml.registry_tables import write_registry_tables
 from clv_ml.selection import Choice, choose_form, in_form, mean_in_form
 from clv_ml.settings import Settings
-from clv_ml.training_data import ANCHOR, TrainingData, read_scoring_rows, read_training_rows
+from clv_ml.training_data import ANCHOR, ANCHOR_PARTS, TrainingData, read_scoring_rows, read_training_rows
 from clv_ml.tuned import read_tuning
 from clv_ml.warehouse import connect
 
@@ -103,6 +103,7 @@ def train(
     recipe = with_calibrated_churn(recipe, today, season, *measured.churn)
     warning = caution(data, shop, measured)
     anchor = fitted.anchor if recipe.anchor == ANCHOR else fitted.baselines[measured.choice.form]
+    reference = float(np.exp(np.mean(np.log(np.maximum(anchor, 0.01)))))
     description = ModelDescription(
         version="unnamed",
         model_type=model_type,
@@ -110,7 +111,9 @@ def train(
         feature_definitions=shop.definitions,
         horizon_days=settings.vars.horizon_days,
         reporting_currency=settings.vars.reporting_currency,
-        anchor_reference=float(np.exp(np.mean(np.log(np.maximum(anchor, 0.01))))),
+        anchor_reference=reference,
+        anchor_parts=_anchor_parts(fitted, reference) if recipe.anchor == ANCHOR else (),
+        feature_drivers={name: shop.drivers[name] for name in fitted.names if name in shop.drivers},
         training_dates=_dates(data),
         parameters={
             **asdict(parameters),
@@ -171,12 +174,15 @@ class Window:
 
 @dataclass(frozen=True)
 class Shop:
-    """What the trainer knows of the shop besides its rows."""
+    """
+    What the trainer knows of the shop besides its rows. ``drivers`` maps a feature to the idea that it is reported under.
+    """
 
     as_of_date: date
     age_days: int
     feature_hash: str
     definitions: dict[str, str]
+    drivers: dict[str, str]
     windows: Mapping[np.datetime64, Window]
 
     def level_log_sd(self, known_by: np.datetime64) -> float:
@@ -226,6 +232,7 @@ def read_shop(connection: duckdb.DuckDBPyConnection) -> Shop:
     definitions = connection.sql(
         "select definition, definition_hash from feature_definitions order by 1"
     ).fetchall()
+    drivers = connection.sql("select feature, driver from feature_drivers order by 1").fetchall()
     windows = connection.sql(
         "select levels.as_of_date, cast(dates.label_known_at as date), levels.is_fitted, levels.log_correction, "
         "case when levels.actual_total > 0 and levels.probabilistic_total > 0 "
@@ -237,7 +244,9 @@ def read_shop(connection: duckdb.DuckDBPyConnection) -> Shop:
         Window(np.datetime64(day, "D"), np.datetime64(known_at, "D"), *figures)
         for day, known_at, *figures in windows
     ]
-    return Shop(as_of, age, feature_hash, dict(definitions), {window.as_of: window for window in known})
+    return Shop(
+        as_of, age, feature_hash, dict(definitions), dict(drivers), {window.as_of: window for window in known}
+    )
 
 
 def _measure(
@@ -400,6 +409,16 @@ def _without_nan(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, dict[s
         estimator: {name: value if np.isfinite(value) else None for name, value in values.items()}
         for estimator, values in metrics.items()
     }
+
+
+def _anchor_parts(data: TrainingData, reference: float) -> tuple[AnchorPartSpec, ...]:
+    """What each part is compared with: the mean level, and the mean parts of an anchor of the size of its reference."""
+    means = data.anchor_parts.mean(axis=0)
+    means[1:] *= reference / data.anchor.mean()
+    return tuple(
+        AnchorPartSpec(name=name, reference=float(mean))
+        for name, mean in zip(ANCHOR_PARTS, means, strict=True)
+    )
 
 
 def _version(description: ModelDescription, recipe: Recipe, as_of: date) -> str:

@@ -11,6 +11,7 @@ from clv_ml.errors import TrainingError, WarehouseError
 from clv_ml.settings import Settings
 
 ANCHOR = "anchor_value"
+ANCHOR_PARTS = ("anchor_level", "anchor_persistence", "anchor_probabilistic")
 BASELINES = {
     "simple": "simple_value",
     "persistence": "persistence_value",
@@ -25,6 +26,7 @@ NOT_FEATURES = {
     "label_purchases",
     "simple_clv_estimate",
     ANCHOR,
+    *ANCHOR_PARTS,
     "probabilistic_value",
     *BASELINES.values(),
 }
@@ -46,13 +48,15 @@ class TrainingData:
     """
     n customer-dates with k features, sorted by date and customer.
 
-    ``values`` has shape (n, k), NULL as NaN; all other arrays have shape (n,). Money is in the reporting currency.
+    ``values`` has shape (n, k), NULL as NaN, ``anchor_parts`` a column per name of ``ANCHOR_PARTS``; all other arrays have
+    shape (n,). Money is in the reporting currency.
     """
 
     names: tuple[str, ...]
     types: tuple[str, ...]
     values: Array
     anchor: Array
+    anchor_parts: Array
     revenue: Array
     purchases: Array
     trainable: NDArray[np.bool_]
@@ -106,7 +110,7 @@ def read_training_rows(connection: duckdb.DuckDBPyConnection, settings: Settings
         raise TrainingError(
             "training_rows has no numeric feature. Switch feature groups on (var feature_groups)."
         )
-    numbers = [*features, ANCHOR, "label_revenue", "label_purchases", *BASELINES.values()]
+    numbers = [*features, ANCHOR, *ANCHOR_PARTS, "label_revenue", "label_purchases", *BASELINES.values()]
     columns = ", ".join(f'cast("{name}" as double) as "{name}"' for name in dict.fromkeys(numbers))
     table = connection.sql(
         f"select customer_id, as_of_date, split, behavior_type, is_trainable, {columns} "
@@ -118,6 +122,7 @@ def read_training_rows(connection: duckdb.DuckDBPyConnection, settings: Settings
         types=tuple(features.values()),
         values=np.column_stack([np.asarray(values[name], dtype=np.float64) for name in features]),
         anchor=values[ANCHOR],
+        anchor_parts=np.column_stack([values[name] for name in ANCHOR_PARTS]),
         revenue=values["label_revenue"],
         purchases=values["label_purchases"],
         trainable=table["is_trainable"].to_numpy(zero_copy_only=False).astype(bool),

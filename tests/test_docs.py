@@ -239,6 +239,24 @@ def test_every_unit_test_is_named_for_what_it_shows(manifest: Manifest) -> None:
     }
 
 
+def test_features_of_one_idea_share_a_driver(manifest: Manifest) -> None:
+    """A sine and its cosine, and the columns that stand for behavior_type, say in their description whose part they are."""
+    features = [model for model in models_of(manifest).values() if model["fqn"][1] == "features"]
+    one_hot = re.findall(
+        r"one_hot\(\"(\w+)\", .*\) *\}\} as (\w+)", "".join(model["raw_code"] for model in features)
+    )
+    drivers = {
+        name: column["config"]["meta"].get("driver")
+        for model in features
+        for name, column in model["columns"].items()
+    }
+    circles = [name for name in drivers if name.endswith(("_sin", "_cos"))]
+
+    assert len(one_hot) >= 5 and len(circles) >= 8
+    assert [column for idea, column in one_hot if drivers[column] != idea] == []
+    assert [name for name in circles if drivers[name] != name[:-4]] == []
+
+
 def test_the_checks_see_what_is_missing() -> None:
     """The helpers above find an uncommented var, an argument with a default, and a description that only parrots."""
     project_file = "name: x\nvars:\n  # Above.\n  one: 1\n  two: 2  # beside\n  three: 3\n\nmodels:\n"

@@ -11,9 +11,14 @@ from hypothesis import strategies as st
 from small_models import FEATURES, anchors, booster, published, recipe, rows, target, trees_only
 
 from clv_ml.errors import ModelError
-from clv_ml.explanation import contributions, top_drivers, tree_contributions
+from clv_ml.explanation import AnchorParts, contributions, top_drivers, tree_contributions
+from clv_ml.fitting import Parameters, fit_recipe
 from clv_ml.parity import predict
 from clv_ml.recipe import Line, Output, Recipe, Term, Trees
+from clv_ml.selection import in_form
+from clv_ml.settings import Settings
+from clv_ml.training_data import read_training_rows
+from clv_ml.warehouse import connect
 
 
 def _line(name: str, link: str, coefficients: list[float], intercept: float = 0.0) -> Line:
@@ -358,3 +363,77 @@ def test_trees_in_a_weighted_sum_add_up_term_by_term():
         return contributions(made, table, anchor, anchor_reference=20.0).values
 
     np.testing.assert_allclose(explained(*halves), explained(halves[0]) + explained(halves[1]), rtol=1e-12)
+
+
+def _parts(anchor: np.ndarray, level: float, shares: tuple[float, float]) -> AnchorParts:
+    """Anchors made of two parts and, of what they leave, a floor; compared with 20 at a level of 10."""
+    values = np.column_stack([np.full(len(anchor), level), shares[0] * anchor, shares[1] * anchor])
+    return AnchorParts(("level", "past", "chance"), values, np.array([10.0, 12.0, 6.0]))
+
+
+def test_parts_of_an_anchor_share_its_logarithm():
+    """
+    Second way: ln of a sum by its path integral (Aumann and Shapley), part by part, on a fine grid.
+    """
+    made = _one_term((_line("line", "exp", [0.5, 0.0]),), anchored=True)
+    table, anchor = np.array([[1.0, 0.0]]), np.array([50.0])
+    parts = _parts(anchor, 15.0, (0.3, 0.6))
+
+    found = contributions(made, table, anchor, anchor_reference=20.0, anchor_parts=parts)
+
+    now, base = np.array([15.0, 30.0, 5.0]) / 15.0, np.array([12.0, 6.0, 2.0]) / 10.0
+    along = (np.arange(200_000) + 0.5) / 200_000
+    sums = base.sum() + along * (now - base).sum()
+    logs = np.array([0.5, 0.0, log(1.5), *((now - base) * np.mean(1 / sums))])
+    expected = logs * (found.prediction[0] - 20.0) / (log(found.prediction[0]) - log(20.0))
+    assert found.drivers == ("a", "b", "level", "past", "chance", "anchor_floor")
+    np.testing.assert_allclose(found.values[0], expected, rtol=1e-8, atol=1e-9)
+    np.testing.assert_allclose(found.inputs[0, 2:], [15.0, 15.0, 30.0, 5.0])
+    assert found.base[0] == pytest.approx(20.0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    anchor=st.one_of(st.floats(-100, 0), st.floats(0.01, 1e5), st.just(20.0)),
+    level=st.floats(0.01, 1e4),
+    shares=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    link=st.sampled_from(["exp", "sigmoid", "relu", "identity"]),
+)
+def test_parts_of_any_anchor_add_up(anchor, level, shares, link):
+    """
+    What the anchor has as one driver is what its parts have together; all other drivers are as they were.
+    """
+    made = _one_term((_line("line", link, [0.5, -0.2], 0.3),), anchored=True)
+    table, anchors_ = np.array([[1.0, 2.0]]), np.array([anchor])
+
+    whole = contributions(made, table, anchors_, anchor_reference=20.0)
+    found = contributions(
+        made, table, anchors_, anchor_reference=20.0, anchor_parts=_parts(anchors_, level, shares)
+    )
+
+    size = np.abs(found.values).max() + 1e-3
+    np.testing.assert_allclose(found.values[:, :2], whole.values[:, :2], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(found.values[:, 2:].sum(), whole.values[0, 2], atol=1e-9 * size)
+
+
+@pytest.mark.parametrize("form", ["model", "blend", "persistence"])
+@pytest.mark.parametrize("model_type", ["lightgbm", "ridge", "ensemble"])
+def test_every_model_that_is_trained_adds_up(trained: Settings, model_type: str, form: str):
+    """
+    The recipes that are really fitted, in the forms that may be published: base plus drivers is clv_predicted, the base
+    is one for all, and single precision leaves nothing over since there is none.
+    """
+    with connect(trained) as connection:
+        data = read_training_rows(connection, trained)
+    made = in_form(fit_recipe(data, data.customers, model_type, None, Parameters(default_rounds=5)), form)
+    anchor = data.anchor if form != "persistence" else data.baselines[form]
+
+    found = contributions(made, data.values, anchor, anchor_reference=20.0)
+
+    np.testing.assert_allclose(
+        found.base + found.values.sum(axis=1),
+        predict(made, data.values, anchor)["clv_predicted"],
+        rtol=1e-9,
+        atol=1e-9,
+    )
+    np.testing.assert_allclose(found.base, np.median(found.base), rtol=1e-6)

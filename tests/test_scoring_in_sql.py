@@ -21,8 +21,9 @@ from shops import (
     with_vars,
 )
 
-from clv_ml import Predictor, pipeline, registry
+from clv_ml import Predictor, dbt_plugin, pipeline, registry
 from clv_ml.columns import feature_matrix
+from clv_ml.dbt_plugin import REST_DRIVER, explain_batches
 from clv_ml.dbt_runner import run_dbt
 from clv_ml.errors import BuildError, ModelError
 from clv_ml.model_files import load_model
@@ -192,7 +193,7 @@ def test_drivers_are_ranked_by_size_and_written_out(trained: Settings):
 
 def test_drivers_in_sql_are_those_of_the_predictor(trained: Settings):
     """
-    `Predictor.explain` of a customer: the same base, the same contributions.
+    `Predictor.explain` of a customer: the ten strongest contributions are stored, and one row carries all others.
     """
     predictor = Predictor.load(trained.models)
     rows = frame(trained, "select * from scoring_rows order by customer_id limit 3")
@@ -205,7 +206,54 @@ def test_drivers_in_sql_are_those_of_the_predictor(trained: Settings):
                 f"select driver_name, contribution from customer_drivers where customer_id = '{row['customer_id']}'",
             )
         )
-        assert stored == pytest.approx(dict(explanation.contributions), rel=1e-12, abs=1e-12)
+        rest = stored.pop(REST_DRIVER)
+        others = [value for name, value in explanation.contributions.items() if name not in stored]
+        assert len(stored) == 10
+        assert stored == pytest.approx(
+            {name: explanation.contributions[name] for name in stored}, rel=1e-12, abs=1e-12
+        )
+        assert rest == pytest.approx(sum(others), rel=1e-9, abs=1e-9)
+        assert max(map(abs, others)) <= min(map(abs, stored.values()))
+
+
+def test_drivers_do_not_depend_on_batch_or_threads(trained: Settings, monkeypatch: pytest.MonkeyPatch):
+    """
+    All customers in one list on one thread, or in lists of seven and blocks of three on two: the same bits.
+    """
+    model = registry.load(trained.models)
+    assert model is not None
+    monkeypatch.setattr(dbt_plugin, "BLOCK_ROWS", 3)
+    rows = frame(trained, "select * from scoring_rows order by customer_id limit 40")
+    structs = rows[["customer_id", *model.manifest.explained_columns]].to_dict("records")
+    kind = pa.list_(
+        pa.struct(
+            [("customer_id", pa.string()), *((c, pa.float64()) for c in model.manifest.explained_columns)]
+        )
+    )
+    structs = [{k: v if k == "customer_id" else float(v) for k, v in row.items()} for row in structs]
+    sevens = [structs[start : start + 7] for start in range(0, len(structs), 7)]
+
+    split = explain_batches(model, pa.array(sevens, kind), kept=4, threads=2)
+    monkeypatch.setattr(dbt_plugin, "BLOCK_ROWS", 1000)
+    whole = explain_batches(model, pa.array([structs], kind), kept=4, threads=1)
+
+    assert split.flatten().equals(whole.flatten())
+    assert len(whole.flatten()) == 40 * 5
+
+
+def test_anchor_and_behaviour_are_named_drivers(trained: Settings):
+    """
+    The anchor's parts are drivers by name; columns of one idea never stand alone.
+    """
+    model = registry.load(trained.models)
+    assert model is not None
+    row = frame(trained, "select * from scoring_rows order by customer_id limit 1").iloc[0].to_dict()
+    names = set(Predictor(model).explain(row).contributions)
+
+    if model.manifest.anchor == "anchor_value":
+        assert {"anchor_level", "anchor_persistence", "anchor_probabilistic", "anchor_floor"} <= names
+    assert "behavior_type" in names
+    assert not {"is_new", "is_regular", "anchor_value"} & names
 
 
 def test_scoring_twice_gives_the_same_rows(trained_copy: Settings):

@@ -84,11 +84,11 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- The argument of clv_score: a struct of the model's columns, by name, as doubles. -#}
-{% macro model_struct(model, also=[]) -%}
+{#- The argument of clv_score and clv_explain: a struct of columns of the model, by name, as doubles. -#}
+{% macro model_struct(model, columns=none, also=[]) -%}
     {%- set parts = [] -%}
     {%- for name in also -%} {%- do parts.append((name, name)) -%} {%- endfor -%}
-    {%- for name in model_columns(model) -%} {%- do parts.append((name, "cast(" ~ name ~ " as double)")) -%} {%- endfor -%}
+    {%- for name in columns or model_columns(model) -%} {%- do parts.append((name, "cast(" ~ name ~ " as double)")) -%} {%- endfor -%}
     {{ return(adapter.dispatch("struct_of", "clv")(parts)) }}
 {%- endmacro %}
 

@@ -61,6 +61,7 @@
         "use_ml_clv": "boolean",
         "fallback_to_simple": "boolean",
         "model_version": "name",
+        "drivers_kept": "integer",
         "interval_coverage": "number",
         "confidence_floor": "number",
         "rfm_high_score": "integer",

@@ -49,6 +49,8 @@ with
             anchored.anchor_value,
             cast(anchored.anchor_value as double) as anchor,
             greatest(0.01E0, anchored.mean_value) as mean_value,
+            {{ money("0.98E0 * anchored.persistence_weight * anchored.persistence_part") }} as anchor_persistence,
+            {{ money("0.98E0 * (1.0E0 - anchored.persistence_weight) * anchored.probabilistic_part") }} as anchor_probabilistic,
             anchored.persistence_value,
             anchored.empirical_bayes_value,
             anchored.probabilistic_value
@@ -61,6 +63,9 @@ select
     customer_id,
     as_of_date,
     anchor_value,
+    {{ money("mean_value") }} as anchor_level,
+    anchor_persistence,
+    anchor_probabilistic,
     round(ln(anchor / mean_value), 9) as log_anchor_to_mean,
     {%- for days in [30, 90, 180, 365] %}
     cast(revenue_{{ days }}d as double) * ({{ setting("horizon_days") }} / {{ days }}.0E0) / anchor

@@ -1,5 +1,6 @@
 -- Grain: customer_id x as_of_date x driver_rank: what moved the prediction away from the base, largest first, in the
--- reporting currency. Exact: driver_base plus all contributions of a customer is clv_predicted.
+-- reporting currency. Exact: driver_base plus all contributions of a customer is clv_predicted. Drivers beyond the first
+-- drivers_kept share the last row.
 {{ config(
     materialized="incremental",
     incremental_strategy="delete+insert" if target.type == "duckdb" else "insert_overwrite",
@@ -25,13 +26,13 @@ with
             as_of_date,
             build_hash,
             batch_number,
-            {{ list_of(model_struct(model, also=["customer_id"])) }} as customers
+            {{ list_of(model_struct(model, model.explained_columns, also=["customer_id"])) }} as customers
         from numbered
         group by as_of_date, build_hash, batch_number
     ),
 
     explained as (
-        select as_of_date, build_hash, {{ explode("clv_explain(customers)") }} as driver from batches
+        select as_of_date, build_hash, {{ explode("clv_explain(customers, " ~ setting("drivers_kept") ~ ")") }} as driver from batches
     ),
 
     drivers as (

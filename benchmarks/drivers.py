@@ -1,0 +1,208 @@
+"""
+How fast everybody's drivers are worked out, beside LightGBM's ``pred_contrib`` and one ``woodelf-explainer`` call on the
+same rows in the same run (``make bench-drivers``), and how long scoring and explaining in SQL take together.
+
+Customers and champion are synthetic: 200 trees of 31 leaves, depth at most 6. The machine may be shared, so the ratios
+count, and the processor's seconds stand beside the clock's. Without woodelf-explainer its column stays empty.
+"""
+
+import argparse
+import importlib.util
+import os
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import lightgbm as lgb
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from clv_ml import registry
+from clv_ml.dbt_plugin import register
+from clv_ml.explanation import tree_contributions
+from clv_ml.manifest import AnchorPartSpec, ModelDescription
+from clv_ml.model_files import write_model
+from clv_ml.recipe import Output, Recipe, Term, Trees
+from clv_ml.settings import load_settings
+from clv_ml.tree_shap import BLOCK_ROWS
+
+FEATURES = tuple(f"feature_{number}" for number in range(40))
+PARTS = ("anchor_level", "anchor_persistence", "anchor_probabilistic")
+BATCH_ROWS = 100_000
+
+
+def main() -> None:
+    """Engines on the same matrix first, then SQL, then a table."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--rows", type=int, default=1_000_000, help="customers in SQL")
+    arguments.add_argument("--engine-rows", type=int, default=200_000, help="rows for the engines")
+    arguments.add_argument("--oracle-rows", type=int, default=5_000, help="of these, rows for pred_contrib")
+    arguments.add_argument(
+        "--threads", type=int, default=os.cpu_count(), help="threads of every engine that has them"
+    )
+    asked = arguments.parse_args()
+
+    booster = champion()
+    table = Table("what", "rows", "clock, s", "rows/s", "processor, s")
+    shown = engines(booster, matrix(asked.engine_rows, seed=1), asked.oracle_rows, asked.threads, table)
+    in_sql(booster, asked.rows, table)
+    console = Console()
+    console.print(table)
+    console.print(shown)
+    # the kernel counts kibibytes
+    console.print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
+
+
+def matrix(rows: int, seed: int) -> np.ndarray:
+    """Random features, one in ten missing; shape (rows, features)."""
+    rng = np.random.default_rng(seed)
+    table = rng.normal(size=(rows, len(FEATURES)))
+    table[rng.random(table.shape) < 0.1] = np.nan
+    return table
+
+
+def champion() -> lgb.Booster:
+    """200 trees of 31 leaves, depth at most 6."""
+    table = matrix(20_000, seed=0)
+    rng = np.random.default_rng(0)
+    filled = np.nan_to_num(table, nan=0.5)
+    score = filled[:, :20] @ rng.normal(0, 0.2, 20) + 0.3 * filled[:, 3] * filled[:, 4]
+    target = np.exp(score + rng.normal(0, 0.5, len(table)))
+    settings = {
+        "objective": "tweedie",
+        "num_leaves": 31,
+        "max_depth": 6,
+        "learning_rate": 0.05,
+        "feature_fraction": 0.7,
+        "verbose": -1,
+        "seed": 1,
+    }
+    return lgb.train(settings, lgb.Dataset(table, target), 200)
+
+
+def engines(booster: lgb.Booster, rows: np.ndarray, oracle_rows: int, threads: int, table: Table) -> str:
+    """Ours, LightGBM's and woodelf's SHAP values of the same rows, and the ratios of their speeds."""
+    blocks = [rows[start : start + BLOCK_ROWS] for start in range(0, len(rows), BLOCK_ROWS)]
+
+    def ours() -> np.ndarray:
+        with ThreadPoolExecutor(threads) as pool:
+            return np.concatenate(list(pool.map(lambda block: tree_contributions(booster, block), blocks)))
+
+    few = rows[:oracle_rows]
+    timed(table, "tables of this booster, once", 1, lambda: tree_contributions(booster, rows[:1]))
+    speed, values = timed(table, f"ours, {threads} threads", len(rows), ours)
+    slow, oracle = timed(
+        table,
+        f"pred_contrib, {threads} threads",
+        len(few),
+        lambda: booster.predict(few, pred_contrib=True, num_threads=threads),
+    )
+    worst = np.abs(values[:oracle_rows] - oracle).max()
+    shown = f"ours / pred_contrib {speed / slow:.1f} (promise 10, aim 15); largest difference {worst:.1e}"
+    if importlib.util.find_spec("woodelf") is None:
+        return shown
+    woodelf = importlib.import_module("woodelf")
+    frame = pd.DataFrame(rows, columns=booster.feature_name())
+    explainer = woodelf.WoodelfExplainer(booster)
+    other, _ = timed(table, "woodelf-explainer, one call", len(rows), lambda: explainer.shap_values(frame))
+    return f"{shown}\nours / woodelf-explainer {speed / other:.1f} (promise 1.2, aim 1.5)"
+
+
+def in_sql(booster: lgb.Booster, rows: int, table: Table) -> None:
+    """Scores and ten drivers of every customer into tables on disk, by the calls that dbt renders."""
+    mean = Output("clv_predicted", (Term(1.0, (Trees("mean", booster, "exp"),), anchored=True),))
+    with tempfile.TemporaryDirectory() as folder:
+        settings = load_settings().model_copy(update={"models": Path(folder) / "models"})
+        description = ModelDescription(
+            version="bench",
+            model_type="lightgbm",
+            feature_hash="none",
+            horizon_days=365,
+            reporting_currency="GBP",
+            anchor_reference=20.0,
+            anchor_parts=tuple(AnchorPartSpec(name=name, reference=9.0) for name in PARTS),
+        )
+        sample = matrix(500, seed=2)
+        write_model(
+            settings.models, Recipe(FEATURES, "anchor_value", (mean,)), description, sample, np.ones(500)
+        )
+        registry.promote(settings.models, "bench", "benchmark")
+        with duckdb.connect(f"{folder}/bench.duckdb") as connection:
+            register(connection, settings)
+            fill(connection, rows)
+            score, _ = timed(
+                table, "clv_score in SQL", rows, lambda: connection.execute(scoring()).fetchall()
+            )
+            drive, _ = timed(
+                table, "clv_explain in SQL", rows, lambda: connection.execute(explaining()).fetchall()
+            )
+            together = rows / score + rows / drive
+            table.add_row("both in SQL (promise 75 s, aim 60 s)", f"{rows:,}", f"{together:.1f}", "", "")
+            check(connection, rows)
+
+
+def fill(connection: duckdb.DuckDBPyConnection, rows: int) -> None:
+    """The customers, as ``scoring_rows`` has them."""
+    normal = "sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random())"
+    features = ", ".join(f"case when random() > 0.1 then {normal} end as {name}" for name in FEATURES)
+    connection.execute("select setseed(0.5)")
+    connection.execute(
+        f"create table customers as select 'customer-' || range as customer_id, {features}, "
+        f"exp(3 + random()) as anchor_value, 20.0e0 as anchor_level from range({rows})"
+    )
+    for part, share in zip(PARTS[1:], (0.4, 0.5), strict=True):
+        connection.execute(f"alter table customers add column {part} double")
+        connection.execute(f"update customers set {part} = {share} * anchor_value")
+
+
+def struct(columns: tuple[str, ...]) -> str:
+    """The argument of both functions."""
+    return f"struct_pack({', '.join(f'{name} := {name}' for name in columns)})"
+
+
+def scoring() -> str:
+    """As customer_predictions does it."""
+    return f"create table predictions as select customer_id, clv_score({struct((*FEATURES, 'anchor_value'))}) as s from customers"
+
+
+def explaining() -> str:
+    """As customer_drivers does it."""
+    columns = struct(("customer_id", *FEATURES, "anchor_value", *PARTS))
+    return f"""
+        create table drivers as
+        with numbered as (
+            select *, row_number() over (order by customer_id) // {BATCH_ROWS} as batch from customers
+        ), batches as (select batch, list({columns}) as customers from numbered group by batch),
+        explained as (select unnest(clv_explain(customers, 10)) as driver from batches)
+        select driver.* from explained
+    """
+
+
+def check(connection: duckdb.DuckDBPyConnection, rows: int) -> None:
+    """Speed alone proves nothing: every customer has eleven rows, and they add up to the prediction."""
+    found = connection.execute(
+        "select count(*), max(abs(total - s.clv_predicted) / s.clv_predicted) from predictions join (select customer_id, "
+        "max(driver_base) + sum(contribution) as total, count(*) as rows from drivers group by all) using (customer_id) "
+        "where rows = 11"
+    ).fetchall()[0]
+    assert found[0] == rows and found[1] < 1e-9, found
+
+
+def timed(table: Table, what: str, rows: int, work: Callable[[], Any]) -> tuple[float, Any]:
+    """Rows a second by the clock, and what the work returned; a line in the table."""
+    clock, processor = time.perf_counter(), time.process_time()
+    result = work()
+    seconds, used = time.perf_counter() - clock, time.process_time() - processor
+    table.add_row(what, f"{rows:,}", f"{seconds:.1f}", f"{rows / seconds:,.0f}", f"{used:.1f}")
+    return rows / seconds, result
+
+
+if __name__ == "__main__":
+    main()
