@@ -481,7 +481,7 @@ def _table(caption: str, columns: Iterable[Column], rows: Rows, ours: str = "") 
     made = tuple(
         Row(
             tuple(_cell(column, row[column.key]) for column in columns),
-            row.get("estimator") == (ours or None),
+            bool(ours) and row["estimator"] == ours,
         )
         for row in rows
     )
