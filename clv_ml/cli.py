@@ -18,16 +18,20 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from clv_ml import pipeline, registry
 from clv_ml.backtest import BacktestResult
 from clv_ml.backtest import backtest as run_backtest
 from clv_ml.backtest_sheets import sheets
+from clv_ml.customers import CustomerExplanation, explain_customer, plot_customer
 from clv_ml.errors import ClvError, SettingsError, WarehouseBusyError
 from clv_ml.fitting import ModelType
 from clv_ml.locking import held
+from clv_ml.narrative import amount_text, signed_amount
 from clv_ml.presets import preset_names
 from clv_ml.publication import publish as publish_marts
+from clv_ml.report import ReportResult, write_report
 from clv_ml.settings import Settings, load_settings, parse_vars
 from clv_ml.training import TrainingResult
 from clv_ml.training import train as train_model
@@ -238,6 +242,39 @@ def diff(
         _print(result, as_json, lambda: _show_changes(result))
 
 
+@app.command()
+def explain(
+    customer: Annotated[str, typer.Argument(help="The customer's number, today's or one merged into it.")],
+    plot: Annotated[
+        Path | None, typer.Option(help="Also draw the drivers as a waterfall: a .png, .svg or .pdf file.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say in business language what a customer is expected to be worth, how sure that is, and why."""
+    with _reported():
+        found = explain_customer(_settings(), customer)
+        if plot is not None:
+            plot_customer(found, plot)
+        _print(found, as_json, lambda: _show_explanation(found))
+
+
+@app.command()
+def report(
+    path: Annotated[
+        Path | None, typer.Option("--out", help="The file to write. Default: beside the warehouse.")
+    ] = None,
+    horizon_days: Horizon = None,
+    vars_: Vars = "",
+    as_json: AsJson = False,
+) -> None:
+    """Write one HTML page on who is worth what, how sure that is, and why; it needs no network to be read."""
+    with _reported():
+        with _steps() as on_step:
+            on_step("report")
+            result = write_report(_settings(horizon_days=horizon_days, vars_=vars_), path)
+        _print(result, as_json, lambda: _show_report(result))
+
+
 @models_app.command("list")
 def list_models(as_json: AsJson = False) -> None:
     """Every version, oldest first, with its figures on the test dates."""
@@ -288,7 +325,7 @@ def _reported() -> Iterator[None]:
     except ClvError as error:
         err.print(f"[red]Error:[/red] {type(error).__name__}: ", end="")
         err.print(str(error), markup=False, highlight=False)
-        codes = {SettingsError: 2, WarehouseBusyError: 3}
+        codes: dict[type[ClvError], int] = {SettingsError: 2, WarehouseBusyError: 3}
         raise typer.Exit(codes.get(type(error), 1)) from error
 
 
@@ -328,7 +365,7 @@ def _show_run(settings: Settings, result: pipeline.RunResult) -> None:
     if result.ingested:
         _show_ingested(result.ingested)
     if result.training:
-        _show_training(result.training)
+        _show_fit(result.training)
     for warning in result.warnings:
         err.print(f"[yellow]Warning:[/yellow] {warning}")
     _show_scoring(settings, result.scoring)
@@ -353,7 +390,17 @@ def _show_ingested(summaries: tuple) -> None:
             err.print(f"[yellow]Warning:[/yellow] {warning}")
 
 
+def _warn_of_shop(caution: str | None) -> None:
+    if caution:
+        err.print(f"[yellow]Caution:[/yellow] this shop is hard to learn from: {caution}.")
+
+
 def _show_training(result: TrainingResult) -> None:
+    _show_fit(result)
+    _warn_of_shop(result.caution)
+
+
+def _show_fit(result: TrainingResult) -> None:
     state = "new" if result.is_new else "the same as before"
     test = ", ".join(result.training_dates["test"])
     out.print(f"Model {result.version} ({state}), {result.rows_fitted:,} rows; measured on {test}:")
@@ -372,8 +419,6 @@ def _show_training(result: TrainingResult) -> None:
     out.print(f"Published as {result.reason}")
     if result.tuned_before:
         out.print(f"Parameters tuned on what was known before {result.tuned_before} ({TUNING_FILE}).")
-    if result.caution:
-        err.print(f"[yellow]Caution:[/yellow] this shop is hard to learn from: {result.caution}.")
     top = ", ".join(f"{name} {share:.0%}" for name, share in list(result.importance.items())[:5])
     if top:
         out.print(f"Most important: {top}")
@@ -406,6 +451,7 @@ def _show_scoring(settings: Settings, result: pipeline.ScoringResult) -> None:
     )
     with connect(settings) as connection:
         out.print(_top_customers(connection))
+    _warn_of_shop(result.caution)
     out.print(f"Model version: {result.model_version or 'none'}")
     out.print(f"Warehouse: {settings.warehouse}  (table customer_clv)", soft_wrap=True)
 
@@ -424,6 +470,37 @@ def _top_customers(connection: duckdb.DuckDBPyConnection) -> Table:
         )
         table.add_row(customer, *numbers, (drivers or "").replace("; ", "\n"))
     return table
+
+
+def _show_explanation(found: CustomerExplanation) -> None:
+    def say(text: str) -> None:
+        out.print(text, markup=False, highlight=False)
+
+    say(f"Customer {found.customer_id} as of {found.as_of_date}")
+    say(found.narrative)
+    say(f"Estimate: {found.currency} {amount_text(float(found.clv_estimate))} ({found.clv_method})")
+    if found.base is None:
+        return
+    if found.clv_low is not None and found.clv_high is not None:
+        say(
+            f"Interval: {found.currency} {amount_text(found.clv_low)} to {amount_text(found.clv_high)}; "
+            f"confidence {found.clv_prediction_confidence or 0:.0%}"
+        )
+    if found.churn_probability is not None:
+        say(f"Chance of no purchase: {found.churn_probability:.0%}")
+    say(f"Model: {found.clv_model_version}, which starts from {found.currency} {amount_text(found.base)}")
+    for title, drivers in (("Raised by", found.positive), ("Held back by", found.negative)):
+        table = Table(title, found.currency, title_justify="left")
+        table.columns[1].justify = "right"
+        for driver in drivers[:5]:
+            table.add_row(Text(driver.phrase), signed_amount(driver.contribution))
+        out.print(table)
+
+
+def _show_report(result: ReportResult) -> None:
+    for notice in result.notices:
+        err.print(f"[yellow]Caution:[/yellow] {notice}")
+    out.print(f"Report: {result.path} ({result.size / 1e6:.1f} MB)", soft_wrap=True, markup=False)
 
 
 def _show_backtest(result: BacktestResult) -> None:

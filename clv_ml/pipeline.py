@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -38,7 +38,8 @@ class ScoringResult:
     What stands in ``customer_clv`` now.
 
     ``methods`` counts customers by ``clv_method``; ``estimate_total`` is the sum of ``clv_estimate`` in the reporting
-    currency; ``model_version`` is None where no model scored.
+    currency; ``model_version`` is None where no model scored. ``caution`` says why the model in use deserves little trust,
+    None where nothing speaks against it.
     """
 
     as_of_date: date | None
@@ -46,6 +47,7 @@ class ScoringResult:
     methods: dict[str, int]
     estimate_total: float
     model_version: str | None
+    caution: str | None = None
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,10 @@ def score(settings: Settings) -> ScoringResult:
     """Scores every customer with the model in use and rebuilds the marts from that."""
     run_dbt(settings, ["run", "--select", "scoring_rows", *SCORING])
     with connect(settings) as connection:
-        return read_scoring(connection)
+        result = read_scoring(connection)
+    manifest = champion_manifest(settings) if result.model_version else None
+    caution = manifest.parameters.get("caution") if manifest else None
+    return replace(result, caution=str(caution) if caution else None)
 
 
 def read_scoring(connection: duckdb.DuckDBPyConnection) -> ScoringResult:
@@ -230,7 +235,7 @@ def training_is_due(settings: Settings) -> bool:
     """Whether no model is in use, or the one that is was made for other features, another horizon or currency."""
     if settings.vars.model_version != "champion":
         return False
-    manifest = _champion_manifest(settings)
+    manifest = champion_manifest(settings)
     if manifest is None:
         return True
     with connect(settings) as connection:
@@ -240,8 +245,8 @@ def training_is_due(settings: Settings) -> bool:
     return made_for != today
 
 
-def _champion_manifest(settings: Settings) -> Manifest | None:
-    """None where there is no champion, or its manifest cannot be read."""
+def champion_manifest(settings: Settings) -> Manifest | None:
+    """What the champion says of itself; None where there is none, or its manifest cannot be read."""
     try:
         pointer = registry.champion(settings.models)
         return load_manifest(settings.models / pointer.version)[0] if pointer else None

@@ -19,6 +19,7 @@ from clv_ml.columns import feature_matrix
 from clv_ml.errors import ModelError
 from clv_ml.explanation import explain
 from clv_ml.model_files import LoadedModel, load_model, recorded_sha256
+from clv_ml.narrative import read_language
 from clv_ml.scoring import score
 
 Rows = pd.DataFrame | pa.Table
@@ -134,27 +135,20 @@ class Predictor:
         strongest = sorted(by_name, key=lambda name: -abs(by_name[name]))
         up = tuple(name for name in strongest if by_name[name] > 0)[:3]
         down = tuple(name for name in strongest if by_name[name] < 0)[:3]
-        prediction = float(found.prediction[0])
+        values = dict(zip(found.drivers, found.inputs[0].tolist(), strict=True))
+        told = [(name, values[name], by_name[name]) for name in strongest]
+        base, prediction = float(found.base[0]), float(found.prediction[0])
         return Explanation(
-            base=float(found.base[0]),
+            base=base,
             prediction=prediction,
             contributions=by_name,
             top_positive=up,
             top_negative=down,
-            narrative=_narrative(prediction, self._model.manifest.reporting_currency, by_name, up, down),
+            narrative=read_language(self._model.manifest.reporting_currency).narrative(
+                prediction, base, told
+            ),
         )
 
 
 def _as_table(rows: Rows) -> pa.Table:
     return pa.Table.from_pandas(rows, preserve_index=False) if isinstance(rows, pd.DataFrame) else rows
-
-
-def _narrative(
-    prediction: float, currency: str, by_name: Mapping[str, float], up: tuple[str, ...], down: tuple[str, ...]
-) -> str:
-    parts = [f"Expected value {currency} {prediction:,.2f}."]
-    for title, names in (("Raised by", up), ("Held back by", down)):
-        if names:
-            listed = ", ".join(f"{name} ({by_name[name]:+,.2f})" for name in names)
-            parts.append(f"{title} {listed}.")
-    return " ".join(parts)

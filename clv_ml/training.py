@@ -35,7 +35,7 @@ from clv_ml.fitting import (
     with_calibrated_churn,
 )
 from clv_ml.manifest import AnchorPartSpec, ModelDescription
-from clv_ml.metrics import Array, brier_score, evaluate_predictions
+from clv_ml.metrics import Array, brier_score, evaluate_predictions, tenths
 from clv_ml.model_files import write_model
 from clv_ml.onnx_export import export_onnx
 from clv_ml.parity import predict
@@ -56,7 +56,7 @@ class TrainingResult:
     What ``train`` did.
 
     ``metrics`` maps an estimator (``model``, ``typical``, ``simple``, ``persistence``, ...) to its metrics on the test
-    dates (``intervals`` and ``churn`` hold how those did); ``importance`` a feature to its share of the mean's total
+    dates (``intervals``, ``churn`` and ``decile_01`` to ``decile_10`` hold how those did); ``importance`` a feature to its share of the mean's total
     split gain, largest first. ``is_new`` is false where the same model had been published before. ``reason`` says which
     form was published and why; ``caution`` why the shop is hard to learn from, None where it is not. ``tuned_before`` is the date before which ``clv tune``
     found the parameters, None where they are the defaults.
@@ -315,6 +315,7 @@ def _test_metrics(
     }
     metrics = {name: dict(evaluate_predictions(test.revenue, values)) for name, values in estimators.items()}
     metrics["intervals"] = interval_metrics(known, test, predicted)
+    metrics |= decile_metrics(known, test, predicted)
     return metrics
 
 
@@ -339,6 +340,27 @@ def interval_figures(
     }
 
 
+def decile_metrics(known: Calibration, rows: TrainingData, predicted: Array) -> dict[str, dict[str, float]]:
+    """
+    Tenths of customers by prediction, ``decile_01`` the lowest: what was said and what happened. ``confidence`` is the
+    mean that was stated, ``came_true`` the share that did.
+    """
+    low, high, confidence = intervals(known, predicted, recency_of(rows))
+    inside = (rows.revenue >= low) & (rows.revenue <= high)
+    hits = came_true(rows.revenue, predicted, known.confidence_floor)
+    return {
+        f"decile_{number:02}": {
+            "customers": float(part.size),
+            "predicted_mean": float(predicted[part].mean()),
+            "actual_mean": float(rows.revenue[part].mean()),
+            "coverage": float(inside[part].mean()),
+            "confidence": float(confidence[part].mean()),
+            "came_true": float(hits[part].mean()),
+        }
+        for number, part in enumerate(tenths(predicted), start=1)
+    }
+
+
 def churn_metrics(left: NDArray[np.bool_], chance: Array) -> dict[str, float]:
     """Brier score of the chance of churn, that of the mean for everybody, and the calibration error in ten groups."""
     happened = left.astype(float)
@@ -351,18 +373,24 @@ def churn_metrics(left: NDArray[np.bool_], chance: Array) -> dict[str, float]:
 
 def caution(data: TrainingData, shop: Shop, measured: Measured) -> str | None:
     """Why figures of this shop deserve little trust, in words; None where nothing speaks against them."""
-    reasons = []
-    if shop.age_days < 365:
-        reasons.append(f"{shop.age_days} days of history, less than a year")
     newest = data.only(data.as_of == data.as_of.max())
-    spent = np.maximum(newest.revenue, 0.0)
-    if spent.sum() > 0 and spent.max() > 0.10 * spent.sum():
-        reasons.append(f"one customer is {spent.max() / spent.sum():.0%} of revenue")
-    if len(newest) < 500:
-        reasons.append(f"{len(newest)} customers, fewer than 500")
+    reasons = shop_faults(shop.age_days, newest.revenue, len(newest))
     if measured.metrics["model"]["r2"] < 0.05:
         reasons.append(f"R² of {measured.metrics['model']['r2']:.2f} on the test date")
     return "; ".join(reasons) or None
+
+
+def shop_faults(age_days: int, revenue: Array, customers: int) -> list[str]:
+    """What makes a shop hard to learn from, in words: its age, its largest customer's revenue, how many customers."""
+    reasons = []
+    spent = np.maximum(revenue, 0.0)
+    if age_days < 365:
+        reasons.append(f"{age_days} days of history, less than a year")
+    if spent.sum() > 0 and spent.max() > 0.10 * spent.sum():
+        reasons.append(f"one customer is {spent.max() / spent.sum():.0%} of revenue")
+    if customers < 500:
+        reasons.append(f"{customers} customers, fewer than 500")
+    return reasons
 
 
 def require_history(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:

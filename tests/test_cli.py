@@ -26,6 +26,8 @@ COMMANDS = (
     ("backtest",),
     ("tune",),
     ("diff",),
+    ("explain",),
+    ("report",),
     ("models",),
     ("models", "list"),
     ("models", "promote"),

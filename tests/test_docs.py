@@ -169,6 +169,37 @@ def test_every_feature_has_a_unit(manifest: Manifest) -> None:
     assert not faults
 
 
+def test_every_feature_has_a_phrase(manifest: Manifest) -> None:
+    """
+    A number that may become a driver says in business language what it means, of a missing value too: a template that
+    writes the value needs another one for where there is none. So do the drivers that are groups of columns.
+    """
+    models = models_of(manifest)
+    columns = [
+        (name, column, described["config"]["meta"])
+        for name, model in models.items()
+        if name.startswith("customer_") and "features" in model["fqn"]
+        for column, described in model["columns"].items()
+        if "unit" in described["config"]["meta"]
+    ]
+    others = models["customer_drivers"]["config"]["meta"]["phrases"]
+    phrases = others | {column: meta["phrase"] for _, column, meta in columns if "phrase" in meta}
+    faults = [
+        f"{name}.{column} has no phrase for {driver}"
+        for name, column, meta in columns
+        for driver in (column, meta.get("driver", column))
+        if driver not in phrases
+    ]
+    for driver, phrase in phrases.items():
+        if set(phrase) - {"zero", "one", "other", "missing"} or "other" not in phrase:
+            faults.append(f"{driver} has {sorted(phrase)}")
+        elif "{" in phrase.get("missing", phrase["other"]):
+            faults.append(f"{driver} does not say what a missing value means")
+
+    assert len(columns) > 80
+    assert not faults
+
+
 def test_every_model_states_its_grain_and_proves_it(manifest: Manifest) -> None:
     """The first line of a model says what a row is; a key, or a test that it is unique, shows that this is so."""
     models = models_of(manifest)

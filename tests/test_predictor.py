@@ -12,6 +12,7 @@ from shops import copied, frame
 
 from clv_ml import Predictor, registry
 from clv_ml.errors import FeatureMismatchError, ModelError
+from clv_ml.narrative import amount_text
 from clv_ml.settings import Settings
 
 OUTPUTS = [
@@ -201,7 +202,7 @@ def test_an_explanation_adds_up_and_names_its_strongest(predictor: Predictor, ro
         assert all(value > 0 for value in ups)
         assert downs == sorted(downs)
         assert all(value < 0 for value in downs)
-        assert f"GBP {found.prediction:,.2f}" in found.narrative
+        assert f"GBP {amount_text(found.prediction)}" in found.narrative
 
 
 def test_a_customer_moved_by_a_feature_has_it_among_the_drivers(

@@ -53,6 +53,13 @@
 
 {% macro spark__list_of(value) -%} collect_list({{ value }}) {%- endmacro %}
 
+{#- A number rounded to a whole, its digits grouped by commas, as text. -#}
+{% macro grouped_digits(number) -%} {{ return(adapter.dispatch("grouped_digits", "clv")(number)) }} {%- endmacro %}
+
+{% macro duckdb__grouped_digits(number) -%} format('{:,}', cast(round({{ number }}) as hugeint)) {%- endmacro %}
+
+{% macro spark__grouped_digits(number) -%} format_number(round({{ number }}), 0) {%- endmacro %}
+
 {#- One row per element of a list. -#}
 {% macro explode(elements) -%} {{ return(adapter.dispatch("explode", "clv")(elements)) }} {%- endmacro %}
 

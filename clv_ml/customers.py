@@ -1,0 +1,143 @@
+"""One customer of the warehouse: what they are expected to be worth, how sure that is, and why, in words and as a picture."""
+
+import warnings
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from io import BytesIO
+from pathlib import Path
+
+from clv_ml.errors import InputError, SettingsError
+from clv_ml.narrative import OTHERS, read_language
+from clv_ml.queries import ask
+from clv_ml.safe_files import replace_file
+from clv_ml.settings import Settings
+from clv_ml.warehouse import connect
+
+PICTURES = (".png", ".svg", ".pdf")
+SHOWN_IN_PICTURE = 12
+
+
+@dataclass(frozen=True)
+class Driver:
+    """A driver by its name and in words, the customer's value of it (None where missing), and what it adds or takes."""
+
+    name: str
+    phrase: str
+    value: float | None
+    contribution: float
+
+
+@dataclass(frozen=True)
+class CustomerExplanation:
+    """
+    A row of ``customer_clv`` with its narrative; money in ``currency``, shares and chances from 0 to 1.
+
+    Interval, confidence and ``base`` are None, and ``drivers`` is empty, where no model scored the customer. Otherwise
+    ``base`` plus the contributions of ``drivers``, strongest first, is the prediction.
+    """
+
+    customer_id: str
+    as_of_date: date
+    narrative: str
+    value_level: str
+    currency: str
+    clv_estimate: Decimal
+    clv_method: str
+    clv_low: float | None
+    clv_high: float | None
+    clv_prediction_confidence: float | None
+    churn_probability: float | None
+    clv_model_version: str | None
+    base: float | None
+    drivers: tuple[Driver, ...]
+
+    @property
+    def positive(self) -> tuple[Driver, ...]:
+        """The drivers that raise the prediction, strongest first."""
+        return tuple(driver for driver in self.drivers if driver.contribution > 0 and driver.name != OTHERS)
+
+    @property
+    def negative(self) -> tuple[Driver, ...]:
+        """The drivers that hold it back, strongest first."""
+        return tuple(driver for driver in self.drivers if driver.contribution < 0 and driver.name != OTHERS)
+
+
+def explain_customer(settings: Settings, customer_id: str) -> CustomerExplanation:
+    """
+    A customer by the number that they have or had: merged numbers are followed.
+
+    Raises:
+        InputError: If nobody has or had that number.
+        WarehouseError: If the warehouse has not been built.
+    """
+    with connect(settings) as connection:
+        found = ask(connection, "customer", {"customer": customer_id})
+        if not found:
+            raise InputError(
+                f"There is no customer {customer_id!r} in customer_clv. Numbers are text and must match in full, "
+                "leading zeros and capitals included."
+            )
+        row = found[0]
+        drivers = ask(connection, "drivers_of_customer", {"customer": row["customer_id"]})
+    # the model's own currency: it may have been given for a single run
+    currency = row.pop("reporting_currency") or settings.vars.reporting_currency
+    language = read_language(currency, settings.project)
+    return CustomerExplanation(
+        currency=language.currency,
+        base=row.pop("driver_base"),
+        drivers=tuple(
+            Driver(name, language.phrase(name, value), value, contribution)
+            for name, value, contribution in (tuple(driver.values()) for driver in drivers)
+        ),
+        **row,
+    )
+
+
+def plot_customer(explanation: CustomerExplanation, path: Path) -> None:
+    """
+    Writes the drivers as a waterfall from the base to the prediction: .png, .svg or .pdf.
+
+    Raises:
+        SettingsError: If the file's ending is another one.
+        InputError: If no model scored the customer, so that there is nothing to show; or the folder is absent.
+    """
+    if path.suffix.lower() not in PICTURES:
+        raise SettingsError(f"{path} must end in {', '.join(PICTURES)}.")
+    if not explanation.drivers:
+        raise InputError(f"No model scored {explanation.customer_id!r}, so there are no drivers to draw.")
+    if not path.parent.is_dir():
+        raise InputError(f"There is no folder {path.parent}. Create it first.")
+    replace_file(path, _waterfall(explanation, path.suffix.lower()[1:]))
+
+
+def _waterfall(explanation: CustomerExplanation, kind: str) -> bytes:
+    # slow to import, and needed by nothing else of `clv explain`
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import numpy as np
+    import shap
+    from matplotlib import pyplot
+
+    # a script that the font lacks is drawn as boxes, which the picture shows by itself
+    warnings.filterwarnings("ignore", "Glyph .* missing from font")
+
+    drawn = shap.Explanation(
+        np.array([driver.contribution for driver in explanation.drivers]),
+        base_values=explanation.base,
+        feature_names=[_literal(driver.phrase) for driver in explanation.drivers],
+    )
+    shap.plots.waterfall(drawn, max_display=SHOWN_IN_PICTURE, show=False)
+    figure = pyplot.gcf()
+    title = f"Customer {explanation.customer_id}: what moved the prediction, {explanation.currency}"
+    figure.suptitle(_literal(title), y=1.02)
+    picture = BytesIO()
+    figure.savefig(picture, format=kind, bbox_inches="tight", dpi=120)
+    pyplot.close(figure)
+    return picture.getvalue()
+
+
+def _literal(text: str) -> str:
+    """Text that matplotlib does not read as a formula, whatever a customer number holds."""
+    return text.replace("$", r"\$")

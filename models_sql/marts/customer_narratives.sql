@@ -1,0 +1,100 @@
+-- Grain: customer_id. The customer's predicted value in words: how high among today's customers, and up to three
+-- drivers each that raise it and hold it back most, in the reporting currency; first those on whose side it came to lie.
+{% set words = (config.get("meta") or {}).get("words", {}) %}
+
+with
+    customers as (select * from {{ ref("customer_clv") }}),
+
+    drivers as (select * from {{ ref("customer_drivers") }}),
+
+    levels as (
+        select customers.*, ntile(5) over (order by clv_estimate, customer_id) as value_fifth
+        from customers
+    ),
+
+    -- a cent or more, or it is not worth a word
+    ranked as (
+        select
+            drivers.customer_id,
+            drivers.driver_name,
+            drivers.driver_value,
+            drivers.contribution,
+            drivers.contribution > 0 as raises,
+            row_number() over (
+                partition by drivers.customer_id, drivers.contribution > 0 order by drivers.driver_rank
+            ) as place
+        from drivers
+        inner join
+            customers
+            on customers.customer_id = drivers.customer_id
+            and customers.as_of_date = drivers.as_of_date
+            and customers.clv_model_version = drivers.model_version
+        where abs(drivers.contribution) >= 0.005E0 and drivers.driver_name <> 'all other drivers'
+    ),
+
+    phrases as (
+        select
+            customer_id,
+            raises,
+            place,
+            cast(place as string)
+            || '. '
+            || {{ driver_phrase("driver_name", "driver_value") }}
+            || ' ('
+            || {{ signed_amount("contribution") }}
+            || ')' as phrase
+        from ranked
+        where place <= 3
+    ),
+
+    sides as (
+        select
+            customer_id,
+            {%- for side, raises in [("up", "raises"), ("down", "not raises")] %}
+            max(case when {{ raises }} and place = 1 then phrase end)
+            || coalesce('; ' || max(case when {{ raises }} and place = 2 then phrase end), '')
+            || coalesce('; ' || max(case when {{ raises }} and place = 3 then phrase end), '') as {{ side }}
+            {{- "," if not loop.last }}
+            {%- endfor %}
+        from phrases
+        group by customer_id
+    )
+
+select
+    levels.customer_id,
+    levels.as_of_date,
+    cast(
+        case
+            when levels.value_fifth = 5 then 'high' when levels.value_fifth >= 3 then 'medium' else 'low'
+        end as string
+    ) as value_level,
+    cast(
+        case
+            when levels.clv_method = 'no_purchase'
+            then '{{ words.no_purchase }}'
+            when levels.clv_predicted is null
+            then {{ said(words.simple, "levels.clv_estimate") }}
+            else
+                case
+                    when levels.value_fifth = 5
+                    then '{{ words.high }}'
+                    when levels.value_fifth >= 3
+                    then '{{ words.medium }}'
+                    else '{{ words.low }}'
+                end
+                || {{ said(words.amount, "levels.clv_predicted") }}
+                || case
+                    when levels.clv_predicted >= levels.driver_base
+                    then
+                        coalesce('{{ words.because }}' || sides.up, '')
+                        || '.'
+                        || coalesce('{{ words.held_back }}' || sides.down || '.', '')
+                    else
+                        coalesce('{{ words.because }}' || sides.down, '')
+                        || '.'
+                        || coalesce('{{ words.raised }}' || sides.up || '.', '')
+                end
+        end as string
+    ) as narrative
+from levels
+left join sides on sides.customer_id = levels.customer_id

@@ -1,0 +1,311 @@
+"""The report: one file that loads nothing, says what is missing, and lets no text of the warehouse become markup."""
+
+import base64
+import hashlib
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from math import log
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pytest
+from shops import copied, one, query
+from typer.testing import CliRunner
+
+from clv_ml.cli import app
+from clv_ml.errors import InputError, WarehouseError
+from clv_ml.report import FOLDER, Facts, default_path, read_facts, render, write_report
+from clv_ml.settings import Settings
+from clv_ml.training import shop_faults
+
+HOSTILE = "</td><script>alert('id')</script><img src=x onerror=alert(1)>{{ 7*7 }}"
+MOST_BYTES = 2_000_000
+CHROMIUM = shutil.which("chromium")
+SCRIPT = (FOLDER / "page.js").read_text(encoding="utf-8")
+
+
+class Page(HTMLParser):
+    """What a browser makes of the page: tags, scripts, links within it, ids, and text by section."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag == "script":
+            self.scripts.append("")
+
+    def handle_data(self, data):
+        if self.cdata_elem == "script":
+            self.scripts[-1] += data
+        elif self.cdata_elem != "style":
+            self.text += data
+
+    def values(self, attribute: str) -> list[str]:
+        """Every value of an attribute."""
+        return [value for _, found in self.tags if (value := found.get(attribute))]
+
+
+@pytest.fixture(scope="module")
+def facts(trained: Settings) -> Facts:
+    """What the report of the simulated shop is made of."""
+    return read_facts(trained)
+
+
+@pytest.fixture(scope="module")
+def html(facts: Facts) -> str:
+    """Its page."""
+    return render(facts)
+
+
+@pytest.fixture(scope="module")
+def page(html: str) -> Page:
+    """Its page, parsed."""
+    return Page(html)
+
+
+def test_is_one_small_file_that_names_no_outside_address(html: str, page: Page):
+    """
+    No address of any scheme but data: and the page's own anchors, and a policy that forbids all else.
+    """
+    assert len(html.encode()) < MOST_BYTES
+    written = re.sub(r'data:image/png;base64,[^"]*', "", html.replace(SCRIPT, ""))
+    assert not re.search(r"https?:|//[a-z]|@import", written)
+    assert all(
+        target.startswith(("#", "data:"))
+        for name in ("src", "href", "xlink:href")
+        for target in page.values(name)
+    )
+    assert "default-src 'none'" in page.values("content")[0]
+    assert page.scripts == [SCRIPT]
+
+
+def test_is_built_for_readers_of_every_kind(page: Page):
+    """
+    A language, one heading of the first order, charts with a title and a description, sections reachable from the contents,
+    tables that the keyboard reaches, and no id twice.
+    """
+    ids = page.values("id")
+    charts = [found for tag, found in page.tags if tag == "svg"]
+    regions = [found for _, found in page.tags if found.get("class") == "scroll"]
+
+    assert ("html", {"lang": "en"}) in page.tags
+    assert [tag for tag, _ in page.tags].count("h1") == 1
+    assert len(charts) >= 7
+    assert all(
+        chart["role"] == "img" and set(chart["aria-labelledby"].split()) <= set(ids) for chart in charts
+    )
+    assert {link[1:] for link in page.values("href") if link.startswith("#")} <= set(ids)
+    assert len(ids) == len(set(ids))
+    assert regions and all(region["tabindex"] == "0" and region["aria-label"] for region in regions)
+
+
+def test_says_what_the_warehouse_says(trained: Settings, page: Page):
+    """
+    Customers, total, the best customer's narrative, the model's version and the held-out date stand on the page.
+    """
+    customers, total = query(trained, "select count(*), sum(clv_estimate) from customer_clv")[0]
+    narrative = one(
+        trained,
+        "select narrative from customer_clv inner join customer_narratives using (customer_id) "
+        "order by clv_estimate desc limit 1",
+    )
+    test_date = one(trained, "select max(as_of_date) from as_of_dates where split = 'test'")
+
+    for text in (
+        f"{customers:,}",
+        f"GBP {float(total):,.0f}",
+        narrative,
+        one(trained, "select version from model_registry where is_champion"),
+        f"predictions as of {test_date}",
+        "Nothing here comes from training data.",
+        "No backtest over several dates has been run",
+    ):
+        assert text in page.text
+
+
+def test_deciles_are_the_held_out_metrics_in_another_cut(facts: Facts):
+    """
+    Second way: the tenths' totals give the model's bias of the total and their coverage the intervals', within 1e-9.
+    """
+    rows = facts.rows("deciles")
+    metrics = {row["estimator"]: row for row in facts.rows("metrics")}
+    predicted, actual, inside, customers = (
+        sum(row["customers"] * factor(row) for row in rows)
+        for factor in (
+            lambda row: row["predicted_mean"],
+            lambda row: row["actual_mean"],
+            lambda row: row["coverage"],
+            lambda row: 1,
+        )
+    )
+
+    assert len(rows) == 10
+    assert abs(log(predicted / actual)) == pytest.approx(metrics["model"]["bias"], abs=1e-9)
+    assert inside / customers == pytest.approx(metrics["intervals"]["coverage"], abs=1e-9)
+
+
+def test_a_hard_shop_says_so_everywhere(trained: Settings, page: Page, tmp_path: Path, monkeypatch):
+    """
+    The simulated shop is young and small: the page, `clv_method`, and the exit summaries of `report` and `score` say it.
+    """
+    monkeypatch.chdir(trained.project)
+    monkeypatch.setenv("CLV_WAREHOUSE", str(trained.warehouse))
+    monkeypatch.setenv("CLV_MODELS", str(trained.models))
+
+    result = CliRunner().invoke(app, ["report", "--out", str(tmp_path / "page.html")])
+
+    assert "Value is hard to learn from this shop" in page.text
+    assert "less than a year" in page.text
+    assert query(trained, "select distinct clv_method from customer_clv where clv_method like 'model%'") == [
+        ("model, with caution",)
+    ]
+    assert result.exit_code == 0, result.output
+    assert "less than a year" in " ".join(result.stderr.split())
+
+
+def test_faults_of_a_shop_by_hand():
+    """
+    Each threshold at both sides: a year, a tenth of revenue, five hundred customers.
+    """
+    even = np.ones(500)
+    tenth = np.concatenate([np.full(1, 10.0), np.full(499, 90.0 / 499)])
+
+    assert shop_faults(365, even, 500) == []
+    assert shop_faults(365, tenth, 500) == []
+    assert shop_faults(364, even, 500) == ["364 days of history, less than a year"]
+    assert shop_faults(365, even[:499], 499) == ["499 customers, fewer than 500"]
+    assert shop_faults(365, tenth + np.eye(1, 500)[0], 500) == ["one customer is 11% of revenue"]
+
+
+def test_nothing_of_the_warehouse_becomes_markup(trained: Settings, tmp_path: Path):
+    """
+    A customer number, a segment and a quarantine reason full of markup and template code are text on the page.
+    """
+    settings = copied(trained, tmp_path / "shop")
+    with duckdb.connect(settings.warehouse) as connection:
+        best = "(select customer_id from customer_clv order by clv_estimate desc limit 1)"
+        connection.execute(
+            f"update customer_narratives set customer_id = ? where customer_id = {best}", [HOSTILE]
+        )
+        connection.execute(f"update customer_clv set customer_id = ? where customer_id = {best}", [HOSTILE])
+        connection.execute("update segment_value set segment = ? where segment = 'new'", [HOSTILE])
+        connection.execute("update raw.quarantine set reason = ?", [HOSTILE])
+
+    result = write_report(settings)
+    page = Page(result.path.read_text(encoding="utf-8"))
+
+    assert page.text.count(HOSTILE) >= 3
+    assert page.scripts == [SCRIPT]
+    assert not [
+        tag for tag, found in page.tags if tag == "img" or any(name.startswith("on") for name in found)
+    ]
+
+
+def test_an_empty_warehouse_has_a_report(empty_shop: Settings, tmp_path: Path):
+    """
+    Raw tables alone: the page stands, and says what to do.
+    """
+    result = write_report(copied(empty_shop, tmp_path / "shop"))
+    page = Page(result.path.read_text(encoding="utf-8"))
+
+    assert result.notices == (
+        "The warehouse holds no events yet. Load some first: clv run FILE --preset NAME.",
+    )
+    assert result.notices[0] in page.text
+    assert "No model is in use." in page.text
+
+
+def test_without_a_model_it_says_that_nothing_was_measured(simulated: Settings, tmp_path: Path):
+    """
+    Features, no scores: sections that need a model or a mart say that they have none.
+    """
+    result = write_report(copied(simulated, tmp_path / "shop"))
+    page = Page(result.path.read_text(encoding="utf-8"))
+
+    assert "No model is in use." in page.text
+    assert "Nothing has been measured" in page.text
+    assert "there are no drivers" in page.text
+
+
+def test_is_written_beside_the_warehouse_or_not_at_all(trained: Settings, tmp_path: Path):
+    """
+    The default path; a folder that is not there, and a warehouse that is not, are refused by name.
+    """
+    settings = copied(trained, tmp_path / "shop")
+
+    assert (
+        write_report(settings).path == default_path(settings) == settings.warehouse.parent / "clv-report.html"
+    )
+    with pytest.raises(InputError, match="There is no folder"):
+        write_report(settings, tmp_path / "nowhere" / "page.html")
+    with pytest.raises(WarehouseError, match="There is no warehouse"):
+        write_report(settings.model_copy(update={"warehouse": tmp_path / "none.duckdb"}))
+    assert not [path for path in (tmp_path / "shop").iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)")
+def test_a_browser_renders_it_and_its_tables_sort(html: str, tmp_path: Path):
+    """
+    Headless Chromium runs the page without a message on its console, where its policy would report any request; pressing a
+    header (by a line added to the script, its hash made anew) sorts the most valuable customers' table.
+    """
+    pressed = SCRIPT + 'document.querySelectorAll("#customers th button")[5].click();'
+    changed = html.replace(SCRIPT, pressed).replace(_hash(SCRIPT), _hash(pressed))
+    (tmp_path / "page.html").write_text(changed, encoding="utf-8")
+
+    dom, messages = _browsed(tmp_path / "page.html", tmp_path / "profile")
+
+    section = dom[dom.index('<section id="customers"') :]
+    section = section[: section.index("</section>")]
+    rows = re.findall(r"<tr.*?</tr>", section.split("<tbody>")[1], flags=re.DOTALL)
+    purchases = [float(re.findall(r'data-sort="([^"]*)"', row)[5]) for row in rows]
+    assert not [line for line in messages.splitlines() if "CONSOLE" in line]
+    assert section.count("<button") == 8
+    assert 'aria-sort="descending"' in section
+    assert len(rows) == 25 and purchases == sorted(purchases, reverse=True)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)")
+def test_the_browser_test_sees_a_request(html: str, tmp_path: Path):
+    """
+    A picture from elsewhere is stopped by the page's policy, and the console says so: silence above means no request.
+    """
+    (tmp_path / "page.html").write_text(
+        html.replace("</main>", '<img src="http://localhost:9/x.png"></main>'), encoding="utf-8"
+    )
+
+    _, messages = _browsed(tmp_path / "page.html", tmp_path / "profile")
+
+    assert "CONSOLE" in messages and "Content Security Policy" in messages
+
+
+def _hash(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _browsed(path: Path, profile: Path) -> tuple[str, str]:
+    """The document after scripts ran, and what the browser logged."""
+    assert CHROMIUM is not None
+    command = [
+        CHROMIUM,
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+        f"--user-data-dir={profile}",
+        "--enable-logging=stderr",
+        "--virtual-time-budget=3000",
+        "--dump-dom",
+        path.as_uri(),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    return done.stdout, done.stderr
