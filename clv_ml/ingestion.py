@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 
 from clv_ml.errors import InputError, WarehouseError
-from clv_ml.feeds import Feed, quoted, read_feed, sql_text
+from clv_ml.feeds import SIDECAR_SUFFIX, Feed, quoted, read_feed, sql_text
 from clv_ml.presets import CONTRACT, Preset, load_preset
 
 SCRATCH_VIEWS = (
@@ -128,7 +128,12 @@ def ingest_folder(
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"There is no folder {folder}. Check the path.")
-    files = [(kind, file) for prefix, kind in kinds for file in sorted(folder.glob(f"{prefix}*"))]
+    files = [
+        (kind, file)
+        for prefix, kind in kinds
+        for file in sorted(folder.glob(f"{prefix}*"))
+        if file.suffix != SIDECAR_SUFFIX
+    ]
     if not any(file.name.startswith("events") for _, file in files):
         raise InputError(
             f"{folder} has no file whose name starts with 'events'. Rename the feed, or name it alone."
