@@ -1,6 +1,7 @@
 """The verbs of ``clv`` as functions: each does one step on the warehouse of the settings and returns what it did."""
 
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -20,7 +21,7 @@ from clv_ml.registry_tables import write_registry_tables
 from clv_ml.settings import Settings
 from clv_ml.simulator import Shop, write_simulation
 from clv_ml.training import TrainingResult, train
-from clv_ml.warehouse import connect
+from clv_ml.warehouse import connect, harden
 
 SCORING = ("calibration+", "customer_predictions+", "customer_drivers+")
 """What asks for the model, as dbt selects it."""
@@ -81,6 +82,8 @@ def ingest_files(
     prepare(settings)
     currency, schema = settings.vars.reporting_currency, settings.vars.raw_schema
     with connect(settings, read_only=False) as connection:
+        # the link under which a feed is read lies in the temporary folder
+        harden(connection, [data_dir or (path or Path()).resolve().parent, Path(tempfile.gettempdir())])
         if data_dir is not None:
             return tuple(
                 ingest_folder(connection, data_dir, preset, reporting_currency=currency, raw_schema=schema)

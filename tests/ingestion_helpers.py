@@ -31,7 +31,7 @@ def empty_warehouse() -> duckdb.DuckDBPyConnection:
     statements = re.search(r"{% set statements %}(.*?){% endset %}", macro, flags=re.DOTALL)
     assert statements is not None
     connection = duckdb.connect(config={"threads": 2})
-    connection.execute(re.sub(r'{{ var\("raw_schema"\) }}', "raw", statements.group(1)))
+    connection.execute(re.sub(r'{{ setting\("raw_schema"\) }}', "raw", statements.group(1)))
     return connection
 
 
