@@ -23,6 +23,7 @@ from clv_ml import pipeline, registry
 from clv_ml.backtest import BacktestResult
 from clv_ml.backtest import backtest as run_backtest
 from clv_ml.backtest_sheets import sheets
+from clv_ml.erasure import Erasure
 from clv_ml.errors import ClvError, SettingsError
 from clv_ml.fitting import ModelType
 from clv_ml.presets import preset_names
@@ -226,6 +227,27 @@ def diff(
         _print(result, as_json, lambda: _show_changes(result))
 
 
+@app.command()
+def forget(
+    customer: Annotated[
+        str, typer.Argument(help="Number of the customer, as the feed writes it; merged ones go too.")
+    ],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    vars_: Vars = "",
+    as_json: AsJson = False,
+) -> None:
+    """Erase a person from the warehouse and everything published, rewrite the files, and prove it."""
+    with _reported():
+        settings = _settings(vars_=vars_)
+        question = f"Erase this customer from {settings.warehouse} and what was published of it, for good?"
+        if not yes and not typer.confirm(question, err=True):
+            raise typer.Exit(1)
+        with _steps() as on_step:
+            on_step("erase")
+            result = pipeline.erase(settings, customer)
+        _print(result, as_json, lambda: _show_erasure(result))
+
+
 @models_app.command("list")
 def list_models(as_json: AsJson = False) -> None:
     """Every version, oldest first, with its figures on the test dates."""
@@ -410,6 +432,25 @@ def _top_customers(connection: duckdb.DuckDBPyConnection) -> Table:
         )
         table.add_row(customer, *numbers, (drivers or "").replace("; ", "\n"))
     return table
+
+
+def _show_erasure(result: Erasure) -> None:
+    table = Table("file", "rows removed", "texts emptied", "bytes before", "bytes after", title="Erased")
+    for file in result.files:
+        counts = (sum(file.rows_removed.values()), file.texts_emptied, file.bytes_before, file.bytes_after)
+        table.add_row(str(file.path), *(f"{count:,}" for count in counts))
+        for column, count in file.mentions.items():
+            err.print(
+                f"[yellow]Look at[/yellow] {column}: the same text in {count:,} cells of another meaning?"
+            )
+    out.print(table)
+    out.print(
+        f"{result.ids} numbers of one person. Numbers over many customers are made anew by the next clv run."
+    )
+    if result.models:
+        out.print(
+            f"Trained on the person among others: {', '.join(result.models)}. Train anew (clv train) to be rid of it."
+        )
 
 
 def _show_backtest(result: BacktestResult) -> None:

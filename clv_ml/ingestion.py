@@ -26,6 +26,7 @@ SCRATCH_VIEWS = (
     "known_rates",
     "known_id_history",
     "known_attributes",
+    "known_erased",
 )
 SCRATCH_TABLES = (
     "feed_rows",
@@ -199,6 +200,7 @@ def _name_relations(connection: duckdb.DuckDBPyConnection, raw_schema: str, sett
         "known_rates": "fx_rates",
         "known_id_history": "id_history",
         "known_attributes": "attributes",
+        "known_erased": "erased_customers",
     }
     for view, table in tables.items():
         try:
@@ -209,6 +211,7 @@ def _name_relations(connection: duckdb.DuckDBPyConnection, raw_schema: str, sett
             raise WarehouseError(
                 f"The warehouse has no table {raw_schema}.{table}. Create the input tables first: dbt run."
             ) from error
+    connection.execute(sql_text("reading_text"))
 
 
 def _map(connection: duckdb.DuckDBPyConnection, preset: Preset, feed: Feed, path: Path) -> None:

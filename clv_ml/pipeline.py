@@ -12,7 +12,8 @@ import duckdb
 from clv_ml import registry
 from clv_ml.btyd_fitting import fit_missing_dates
 from clv_ml.dbt_runner import run_dbt
-from clv_ml.errors import BuildError, HistoryError, InputError, ModelError, TrainingError
+from clv_ml.erasure import Erasure, forget
+from clv_ml.errors import BuildError, HistoryError, InputError, ModelError, TrainingError, WarehouseError
 from clv_ml.fitting import ModelType
 from clv_ml.ingestion import IngestSummary, ingest, ingest_folder
 from clv_ml.manifest import Manifest
@@ -208,6 +209,14 @@ def switch_model(settings: Settings, version: str | None, reason: str) -> regist
     with connect(settings, read_only=False) as connection:
         write_registry_tables(connection, settings)
     return pointer
+
+
+def erase(settings: Settings, customer_id: str) -> Erasure:
+    """`forget`, where the list of the erased may have to be created first."""
+    if not settings.warehouse.exists():
+        raise WarehouseError(f"There is no warehouse at {settings.warehouse}. Check CLV_WAREHOUSE.")
+    prepare(settings)
+    return forget(settings, customer_id)
 
 
 def demo(settings: Settings, customers: int, seed: int, on_step: Step = no_steps) -> RunResult:

@@ -37,7 +37,7 @@ YESTERDAY = (
     "insert into raw.fx_rates values ('CHF', timestamp '2025-01-01', 0.9)",
     "insert into raw.quarantine values ('q1', timestamp '2025-01-01', 'events:y.csv', 2, 'duplicate', '{}')",
 )
-TABLES = ("events", "id_history", "fx_rates", "quarantine")
+TABLES = ("events", "id_history", "fx_rates", "attributes", "quarantine")
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _judge_rows(connection: duckdb.DuckDBPyConnection, before: list, bad: BadFee
     if any(new[: len(old)] != old for old, new in zip(before, after, strict=True)):
         return "changed rows of yesterday"
     added = [len(new) - len(old) for old, new in zip(before, after, strict=True)]
-    if sum(added[:3]) != summary.rows_new or added[3] != summary.rows_newly_quarantined:
+    if sum(added[:-1]) != summary.rows_new or added[-1] != summary.rows_newly_quarantined:
         return f"stored {added} rows, but says {summary}"
     told = connection.execute(
         "select count(*) from raw.quarantine where quarantine_id <> 'q1' "
@@ -321,6 +321,17 @@ BAD_RATES = [
     ("invalid_rate", {"currency": "GBP", "rate_to_reporting": "1.1"}),
     ("nul_byte", {"rate_to_reporting": "1\0"}),
 ]
+ATTRIBUTE = {"customer_id": "ann", "known_at": "2025-01-01", "city": "Ghent"}
+BAD_ATTRIBUTES = [
+    ("duplicate", {}),
+    ("conflicting_attributes", {"city": "Bruges"}),
+    ("no_customer_id", {"customer_id": "null"}),
+    ("invalid_known_at", {"known_at": ""}),
+    ("invalid_known_at", {"known_at": "1735689600"}),
+    ("before_1970", {"known_at": "1900-01-01"}),
+    ("in_the_future", {"known_at": "2030-01-01"}),
+    ("nul_byte", {"city": "Gh\0nt"}),
+]
 ROWS = (
     ("events", EVENT, BAD_EVENTS),
     ("simulator", EVENT, BAD_EVENTS[:3]),
@@ -329,6 +340,7 @@ ROWS = (
     ("cdnow", PURCHASE, BAD_PURCHASES),
     ("id_history", MERGE, BAD_MERGES),
     ("fx_rates", RATE, BAD_RATES),
+    ("attributes", ATTRIBUTE, BAD_ATTRIBUTES),
 )
 
 

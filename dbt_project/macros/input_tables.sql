@@ -45,6 +45,12 @@
             reason varchar not null,
             raw_text varchar not null
         );
+
+        create table if not exists {{ setting("raw_schema") }}.erased_customers (
+            customer_hash varchar not null,
+            salt varchar not null,
+            erased_at timestamp not null
+        );
     {% endset %}
     {% if execute %}
         {% for statement in statements.split(";") if statement.strip() %}{% do run_query(statement) %}{% endfor %}
