@@ -194,7 +194,6 @@ def _name_relations(connection: duckdb.DuckDBPyConnection, raw_schema: str, sett
     types = {"ingested_at": "timestamp", "built_as_of": "timestamp", "header_lines": "bigint"}
     columns = ", ".join(f"cast(${name} as {types.get(name, 'varchar')}) as {name}" for name in values)
     connection.execute(f"create or replace temp table ingest_settings as select {columns}", values)
-    connection.execute(sql_text("reading_text"))
     tables = {
         "known_events": "events",
         "known_rates": "fx_rates",
