@@ -169,9 +169,9 @@ def _check_lengths(name: str, fields: dict[str, str], leaves: int) -> None:
     """LightGBM reads these arrays by their expected length, so each must have it."""
     if leaves < 1 or "leaf_value" not in fields:
         raise _damaged(name, "a tree without leaves")
-    if leaves == 1:
-        return
-    expected = dict.fromkeys(_PER_SPLIT + _PER_SPLIT_COVER, leaves - 1) | dict.fromkeys(_PER_LEAF, leaves)
+    expected = dict.fromkeys(_PER_SPLIT + _PER_SPLIT_COVER, leaves - 1)
+    # a constant tree has no weight
+    expected |= dict.fromkeys(_PER_LEAF, leaves) if leaves > 1 else {"leaf_value": 1}
     for field, length in expected.items():
         if len(fields.get(field, "").split()) != length:
             raise _damaged(name, f"{field} does not have {length} entries")
