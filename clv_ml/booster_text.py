@@ -26,6 +26,17 @@ from clv_ml.errors import ExportError
 _ZERO_BAND = float(np.float32(1e-35))
 _BELOW_ZERO_BAND = float(np.nextafter(-_ZERO_BAND, -np.inf))
 _MISSING_AS_ZERO, _ZERO_IS_MISSING, _MISSING_BY_DEFAULT = 0, 1, 2
+_BEHIND_TREES = (
+    r"end of trees\n\nfeature_importances:\n([^=\n]+=[0-9.e+-]+\n)*\n"
+    r"parameters:\n(\[[a-z0-9_]+: [^\n]*\]\n)*\nend of parameters\n(\npandas_categorical:(null|\[\])\n?)?"
+)
+_NUMBER = r"[+-]?([0-9]+([.][0-9]*)?([eE][+-]?[0-9]+)?|inf)"
+_TREE_LINE = re.compile(rf"Tree=[0-9]+|[a-z_]+=({_NUMBER})?( {_NUMBER})*|")
+_HEADER_LINE = re.compile(
+    r"tree|average_output|(version|objective|feature_names|feature_infos)=[^\x00-\x1f]*"
+    r"|(num_class|num_tree_per_iteration|label_index|max_feature_idx)=[0-9]+|tree_sizes=[0-9 ]+"
+    r"|monotone_constraints=[-0-9 ]+|"
+)
 _PER_SPLIT = ("split_feature", "threshold", "decision_type", "left_child", "right_child", "split_gain")
 _PER_SPLIT_COVER = ("internal_value", "internal_weight", "internal_count")
 _PER_LEAF = ("leaf_value", "leaf_weight", "leaf_count")
@@ -80,6 +91,7 @@ def read_forest(text: str, name: str) -> Forest:
     start = text.find("\nTree=0\n")
     if start < 0:
         raise _refusal(name, "has no trees", "Train it for at least one round.")
+    _check_lines(name, text[: start + 1], _HEADER_LINE)
     header = _fields(text[: start + 1])
     _refuse_model_kinds(name, header, text[: start + 1].splitlines())
     feature_names = tuple(header.get("feature_names", "").split())
@@ -111,6 +123,9 @@ def _tree_blocks(name: str, text: bytes, header: dict[str, str]) -> list[str]:
         start += size
     if not text[start:].startswith(b"end of trees"):
         raise _damaged(name, "tree_sizes does not cover all trees")
+    # LightGBM reads on without looking, and crashes where this is cut short
+    if not re.fullmatch(_BEHIND_TREES, text[start:].decode("utf-8", "replace")):
+        raise _damaged(name, "what follows the trees is not as LightGBM writes it")
     return blocks
 
 
@@ -120,6 +135,7 @@ def _tree(name: str, block: str, feature_count: int) -> Tree:
         raise _refusal(name, "was trained with linear_tree", "Train without linear_tree.")
     if fields.get("num_cat") != "0":
         raise _refusal(name, "has categorical splits", "Give categories as one-hot columns in SQL.")
+    _check_lines(name, block, _TREE_LINE)
     leaves = _integer(name, fields.get("num_leaves", ""))
     _check_lengths(name, fields, leaves)
     splits = leaves - 1
@@ -158,9 +174,9 @@ def _check_lengths(name: str, fields: dict[str, str], leaves: int) -> None:
     """LightGBM reads these arrays by their expected length, so each must have it."""
     if leaves < 1 or "leaf_value" not in fields:
         raise _damaged(name, "a tree without leaves")
-    if leaves == 1:
-        return
-    expected = dict.fromkeys(_PER_SPLIT + _PER_SPLIT_COVER, leaves - 1) | dict.fromkeys(_PER_LEAF, leaves)
+    expected = dict.fromkeys(_PER_SPLIT + _PER_SPLIT_COVER, leaves - 1)
+    # a constant tree has no weight
+    expected |= dict.fromkeys(_PER_LEAF, leaves) if leaves > 1 else {"leaf_value": 1}
     for field, length in expected.items():
         if len(fields.get(field, "").split()) != length:
             raise _damaged(name, f"{field} does not have {length} entries")
@@ -184,6 +200,13 @@ def _children_follow(tree: Tree) -> bool:
     """LightGBM numbers splits in the order it made them, so a child split has a higher number: no cycles."""
     index = np.arange(len(tree.left))
     return all(bool((side[side >= 0] > index[side >= 0]).all()) for side in (tree.left, tree.right))
+
+
+def _check_lines(name: str, block: str, known: re.Pattern[str]) -> None:
+    """Each line is one that LightGBM writes; it parses others without care, also those that nobody here reads."""
+    for line in block.split("\n"):
+        if not known.fullmatch(line):
+            raise _damaged(name, f"{line[:60]!r} is no line of LightGBM's")
 
 
 def _fields(block: str) -> dict[str, str]:

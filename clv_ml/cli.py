@@ -25,6 +25,7 @@ from clv_ml.backtest import BacktestResult
 from clv_ml.backtest import backtest as run_backtest
 from clv_ml.backtest_sheets import sheets
 from clv_ml.customers import CustomerExplanation, explain_customer, plot_customer
+from clv_ml.erasure import Erasure
 from clv_ml.errors import ClvError, SettingsError, WarehouseBusyError
 from clv_ml.fitting import ModelType
 from clv_ml.locking import held
@@ -275,6 +276,26 @@ def report(
         _print(result, as_json, lambda: _show_report(result))
 
 
+def forget(
+    customer: Annotated[
+        str, typer.Argument(help="Number of the customer, as the feed writes it; merged ones go too.")
+    ],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    vars_: Vars = "",
+    as_json: AsJson = False,
+) -> None:
+    """Erase a person from the warehouse and everything published, rewrite the files, and prove it."""
+    with _reported():
+        settings = _settings(vars_=vars_)
+        question = f"Erase this customer from {settings.warehouse} and what was published of it, for good?"
+        if not yes and not typer.confirm(question, err=True):
+            raise typer.Exit(1)
+        with _steps() as on_step:
+            on_step("erase")
+            result = pipeline.erase(settings, customer)
+        _print(result, as_json, lambda: _show_erasure(result))
+
+
 @models_app.command("list")
 def list_models(as_json: AsJson = False) -> None:
     """Every version, oldest first, with its figures on the test dates."""
@@ -501,6 +522,25 @@ def _show_report(result: ReportResult) -> None:
     for notice in result.notices:
         err.print(f"[yellow]Caution:[/yellow] {notice}")
     out.print(f"Report: {result.path} ({result.size / 1e6:.1f} MB)", soft_wrap=True, markup=False)
+
+
+def _show_erasure(result: Erasure) -> None:
+    table = Table("file", "rows removed", "texts emptied", "bytes before", "bytes after", title="Erased")
+    for file in result.files:
+        counts = (sum(file.rows_removed.values()), file.texts_emptied, file.bytes_before, file.bytes_after)
+        table.add_row(str(file.path), *(f"{count:,}" for count in counts))
+        for column, count in file.mentions.items():
+            err.print(
+                f"[yellow]Look at[/yellow] {column}: the same text in {count:,} cells of another meaning?"
+            )
+    out.print(table)
+    out.print(
+        f"{result.ids} numbers of one person. Numbers over many customers are made anew by the next clv run."
+    )
+    if result.models:
+        out.print(
+            f"Trained on the person among others: {', '.join(result.models)}. Train anew (clv train) to be rid of it."
+        )
 
 
 def _show_backtest(result: BacktestResult) -> None:

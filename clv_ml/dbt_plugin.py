@@ -21,11 +21,12 @@ from clv_ml import registry
 from clv_ml.btyd import register_functions
 from clv_ml.errors import ClvError
 from clv_ml.explanation import explain
-from clv_ml.manifest import Manifest
+from clv_ml.manifest import Manifest, check_version
 from clv_ml.model_files import LoadedModel, load_manifest
 from clv_ml.scoring import score
 from clv_ml.settings import Settings, load_settings
 from clv_ml.tree_shap import BLOCK_ROWS
+from clv_ml.warehouse import harden
 
 DRIVER_FIELDS = {
     "customer_id": "VARCHAR",
@@ -39,14 +40,21 @@ REST_DRIVER = "all other drivers"
 
 
 class Plugin(BasePlugin):
-    """Found by dbt-duckdb under this name. Its configuration may pin ``model_version``."""
+    """
+    Found by dbt-duckdb under this name. Its configuration passes on the vars that are read outside the macro ``setting``
+    (``model_version`` here, ``raw_schema`` in the sources), which are checked before anything runs. It may name ``only_folders``: then the
+    database is hardened and reads and writes nothing outside its own file and those.
+    """
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:
-        version = plugin_config.get("model_version")
-        self._settings = load_settings({"model_version": version} if version else {})
+        given = {name: plugin_config.get(name) for name in ("model_version", "raw_schema")}
+        self._settings = load_settings({name: value for name, value in given.items() if value})
+        self._only_folders: list[str] | None = plugin_config.get("only_folders")
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         register(conn, self._settings)
+        if self._only_folders is not None:
+            harden(conn, [self._settings.project / folder for folder in self._only_folders])
 
 
 def register(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
@@ -88,8 +96,8 @@ def _manifest(settings: Settings) -> Manifest | None:
         pointer = registry.champion(settings.models)
         if pointer is None:
             return None
-        return load_manifest(settings.models / pointer.version, pointer.manifest_sha256)[0]
-    return load_manifest(settings.models / version)[0]
+        return load_manifest(settings.models / check_version(pointer.version), pointer.manifest_sha256)[0]
+    return load_manifest(settings.models / check_version(version))[0]
 
 
 def _described(model: Any) -> str:

@@ -9,8 +9,11 @@ rejected is checked against the number of lines in the file.
 
 import csv
 import gzip
+import hashlib
 import re
+import stat
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +27,7 @@ from clv_ml.presets import DBT_FOLDER
 
 DELIMITERS = (",", ";", "\t", "|")
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
+SIDECAR_SUFFIX = ".sha256"
 ROW_NUMBER = "feed_row"
 
 _READ_CSV = """
@@ -58,25 +62,55 @@ def read_feed(connection: duckdb.DuckDBPyConnection, path: Path) -> Feed:
     Read a CSV, gzipped CSV or Parquet file into ``feed_rows`` and ``feed_rejects``.
 
     Raises:
-        InputError: If the file is absent, a folder, empty, of another kind, damaged, not UTF-8, or if its header
-            names a column twice.
+        InputError: If the file is absent, a folder, empty, of another kind, damaged, not UTF-8, not the one that its
+            sidecar describes, or if its header names a column twice.
     """
-    if not path.exists():
-        raise InputError(f"There is no file {path}. Check the path.")
-    if path.is_dir():
-        raise InputError(f"{path} is a folder. Name a file in it, or feed the folder with --data-dir.")
-    if not path.name.lower().endswith(SUFFIXES):
-        raise InputError(f"{path} is of no known kind. Give a file that ends in {', '.join(SUFFIXES)}.")
-    if path.stat().st_size == 0:
-        raise InputError(f"{path} is empty: it has not even a header. Export it again.")
     read = _read_parquet if path.name.lower().endswith(".parquet") else _read_csv
     try:
+        _check_file(path)
+        _check_sidecar(path)
         with _plain_name(path) as plain:
             return read(connection, path, plain)
     except (duckdb.OutOfMemoryException, duckdb.InterruptException):
         raise
-    except (duckdb.Error, OSError, EOFError, csv.Error) as error:
+    except PermissionError as error:
+        raise InputError(f"{path} cannot be read: permission denied. Let this user read it.") from error
+    except (duckdb.Error, OSError, EOFError, csv.Error, zlib.error) as error:
         raise InputError(f"{path} cannot be read: {_first_line(error)} Export it again.") from error
+
+
+def _check_file(path: Path) -> None:
+    """Refuses what is no plain file with something in it and a known suffix."""
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        raise InputError(f"There is no file {path}. Check the path.") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise InputError(f"{path} is a folder. Name a file in it, or feed the folder with --data-dir.")
+    if not path.name.lower().endswith(SUFFIXES):
+        raise InputError(f"{path} is of no known kind. Give a file that ends in {', '.join(SUFFIXES)}.")
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(f"{path} is no plain file but a pipe or device. Save what it gives as a file.")
+    if status.st_size == 0:
+        raise InputError(f"{path} is empty: it has not even a header. Export it again.")
+
+
+def _check_sidecar(path: Path) -> None:
+    """Where ``<file>.sha256`` stands beside the file, in the format of ``sha256sum``, the file must be that one."""
+    sidecar = path.with_name(path.name + SIDECAR_SUFFIX)
+    if not sidecar.exists():
+        return
+    told = sidecar.read_bytes()[:4096].decode("ascii", "replace").split() if sidecar.is_file() else []
+    if not told or not re.fullmatch("[0-9a-fA-F]{64}", told[0]) or told[1:] not in ([], [path.name]):
+        raise InputError(
+            f"{sidecar} is no line of sha256sum for {path.name}. Write it anew, or remove it to read {path} unchecked."
+        )
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != told[0].lower():
+        raise InputError(
+            f"{path} is not the file that {sidecar.name} describes: its sha256 is {found}. Deliver both again."
+        )
 
 
 @contextmanager
@@ -91,7 +125,17 @@ def _plain_name(path: Path) -> Iterator[Path]:
 def _read_parquet(connection: duckdb.DuckDBPyConnection, path: Path, plain: Path) -> Feed:
     source = "read_parquet($path, hive_partitioning = false)"
     described = connection.execute(f"select * from {source} limit 0", {"path": str(plain)}).description
-    columns = _checked_columns(path, [column[0] for column in described])
+    names_in_file = {
+        name
+        for (name,) in connection.execute(
+            "select name from parquet_schema($path)", {"path": str(plain)}
+        ).fetchall()
+    }
+    # of names that differ in case alone, the database renames the second
+    columns = _checked_columns(
+        path,
+        [name if name in names_in_file else name.rsplit("_", 1)[0] for name, *_ in described],
+    )
     names = ", ".join(quoted(name) for name in columns)
     connection.execute(
         "create or replace temp table feed_rows as "

@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 
 from clv_ml.errors import InputError, WarehouseError
-from clv_ml.feeds import Feed, quoted, read_feed, sql_text
+from clv_ml.feeds import SIDECAR_SUFFIX, Feed, quoted, read_feed, sql_text
 from clv_ml.presets import CONTRACT, Preset, load_preset
 
 SCRATCH_VIEWS = (
@@ -26,6 +26,7 @@ SCRATCH_VIEWS = (
     "known_rates",
     "known_id_history",
     "known_attributes",
+    "known_erased",
 )
 SCRATCH_TABLES = (
     "feed_rows",
@@ -128,7 +129,12 @@ def ingest_folder(
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"There is no folder {folder}. Check the path.")
-    files = [(kind, file) for prefix, kind in kinds for file in sorted(folder.glob(f"{prefix}*"))]
+    files = [
+        (kind, file)
+        for prefix, kind in kinds
+        for file in sorted(folder.glob(f"{prefix}*"))
+        if file.suffix != SIDECAR_SUFFIX
+    ]
     if not any(file.name.startswith("events") for _, file in files):
         raise InputError(
             f"{folder} has no file whose name starts with 'events'. Rename the feed, or name it alone."
@@ -188,12 +194,12 @@ def _name_relations(connection: duckdb.DuckDBPyConnection, raw_schema: str, sett
     types = {"ingested_at": "timestamp", "built_as_of": "timestamp", "header_lines": "bigint"}
     columns = ", ".join(f"cast(${name} as {types.get(name, 'varchar')}) as {name}" for name in values)
     connection.execute(f"create or replace temp table ingest_settings as select {columns}", values)
-    connection.execute(sql_text("reading_text"))
     tables = {
         "known_events": "events",
         "known_rates": "fx_rates",
         "known_id_history": "id_history",
         "known_attributes": "attributes",
+        "known_erased": "erased_customers",
     }
     for view, table in tables.items():
         try:
@@ -204,6 +210,7 @@ def _name_relations(connection: duckdb.DuckDBPyConnection, raw_schema: str, sett
             raise WarehouseError(
                 f"The warehouse has no table {raw_schema}.{table}. Create the input tables first: dbt run."
             ) from error
+    connection.execute(sql_text("reading_text"))
 
 
 def _map(connection: duckdb.DuckDBPyConnection, preset: Preset, feed: Feed, path: Path) -> None:

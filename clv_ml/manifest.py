@@ -16,12 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, m
 
 from clv_ml.errors import ModelError
 from clv_ml.recipe import Line, Link, Output, Recipe, Term, Trees
+from clv_ml.settings import VERSION_PATTERN
 
-VERSION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
 ONNX_FILE, MANIFEST_FILE = "model.onnx", "manifest.json"
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+Column = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Day = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -75,7 +76,7 @@ class FeatureSpec(_Strict):
     ``missing_as_zero`` is true where training saw no missing value in it, so that the model reads one as 0.
     """
 
-    name: Text
+    name: Column
     type: Text
     missing_as_zero: bool
 
@@ -135,7 +136,7 @@ class Manifest(ModelDescription):
     format: Literal[1] = 1
     created_at: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$")]
     features: tuple[FeatureSpec, ...]
-    anchor: Text | None
+    anchor: Column | None
     outputs: tuple[OutputSpec, ...]
     library_versions: dict[str, str]
     parity: ParitySpec
@@ -148,6 +149,13 @@ class Manifest(ModelDescription):
             raise ValueError(f"files lists {sorted(self.files)} where the recipe has {sorted(expected)}")
         if self.anchor is not None and self.anchor_reference is None:
             raise ValueError("anchor_reference is missing for an anchored model")
+        return self
+
+    @model_validator(mode="after")
+    def _calibration_is_numbers(self) -> "Manifest":
+        """The SQL renders it, so no text may stand in it."""
+        if not _numbers_only(self.calibration):
+            raise ValueError("calibration holds something else than numbers")
         return self
 
     @property
@@ -166,6 +174,14 @@ class Manifest(ModelDescription):
         """Columns that an explanation needs: the features, the anchor and its parts, each once."""
         anchor = () if self.anchor is None else (self.anchor,)
         return tuple(dict.fromkeys((*self.feature_names, *anchor, *(p.name for p in self.anchor_parts))))
+
+
+def _numbers_only(value: JsonValue) -> bool:
+    if isinstance(value, dict):
+        return all(_numbers_only(item) for item in value.values())
+    if isinstance(value, list):
+        return all(_numbers_only(item) for item in value)
+    return value is None or isinstance(value, int | float)
 
 
 def booster_file(name: str) -> str:

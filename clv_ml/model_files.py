@@ -189,7 +189,7 @@ def _booster(folder: Path, name: str, content: bytes) -> lgb.Booster:
         text = content.decode("utf-8")
         read_forest(text, name)
         return lgb.Booster(model_str=text)
-    except (ExportError, UnicodeDecodeError, lgb.basic.LightGBMError) as error:
+    except (ExportError, ValueError, lgb.basic.LightGBMError) as error:
         raise ModelTamperedError(f"{folder / booster_file(name)} cannot be read: {error} {REMEDY}") from error
 
 

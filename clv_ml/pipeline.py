@@ -1,6 +1,7 @@
 """The verbs of ``clv`` as functions: each does one step on the warehouse of the settings and returns what it did."""
 
 import shutil
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,7 +13,8 @@ import duckdb
 from clv_ml import registry
 from clv_ml.btyd_fitting import fit_missing_dates
 from clv_ml.dbt_runner import run_dbt
-from clv_ml.errors import BuildError, HistoryError, InputError, ModelError, TrainingError
+from clv_ml.erasure import Erasure, forget
+from clv_ml.errors import BuildError, HistoryError, InputError, ModelError, TrainingError, WarehouseError
 from clv_ml.fitting import ModelType
 from clv_ml.ingestion import IngestSummary, ingest, ingest_folder
 from clv_ml.locking import held
@@ -23,7 +25,7 @@ from clv_ml.registry_tables import write_registry_tables
 from clv_ml.settings import Settings
 from clv_ml.simulator import Shop, write_simulation
 from clv_ml.training import TrainingResult, train
-from clv_ml.warehouse import connect
+from clv_ml.warehouse import connect, harden
 
 SCORING = ("calibration+", "customer_predictions+", "customer_drivers+")
 """What asks for the model, as dbt selects it."""
@@ -91,6 +93,8 @@ def ingest_files(
     prepare(settings)
     currency, schema = settings.vars.reporting_currency, settings.vars.raw_schema
     with connect(settings, read_only=False) as connection:
+        # the link under which a feed is read lies in the temporary folder
+        harden(connection, [data_dir or (path or Path()).resolve().parent, Path(tempfile.gettempdir())])
         if data_dir is not None:
             return tuple(
                 ingest_folder(connection, data_dir, preset, reporting_currency=currency, raw_schema=schema)
@@ -265,6 +269,14 @@ def switch_model(settings: Settings, version: str | None, reason: str) -> regist
     with connect(settings, read_only=False) as connection:
         write_registry_tables(connection, settings)
     return pointer
+
+
+def erase(settings: Settings, customer_id: str) -> Erasure:
+    """`forget`, where the list of the erased may have to be created first."""
+    if not settings.warehouse.exists():
+        raise WarehouseError(f"There is no warehouse at {settings.warehouse}. Check CLV_WAREHOUSE.")
+    prepare(settings)
+    return forget(settings, customer_id)
 
 
 def demo(settings: Settings, customers: int, seed: int, on_step: Step = no_steps) -> RunResult:

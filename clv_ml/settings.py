@@ -17,6 +17,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from clv_ml.errors import SettingsError
 
 PROJECT_FILE = "dbt_project.yml"
+SCHEMA_PATTERN = r"^[A-Za-z][A-Za-z0-9_]{0,62}([.][A-Za-z][A-Za-z0-9_]{0,62})?$"
+VERSION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 
 class Vars(BaseModel):
@@ -24,7 +26,7 @@ class Vars(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    raw_schema: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,99}$")]
+    raw_schema: Annotated[str, Field(pattern=SCHEMA_PATTERN)]
     as_of_date: date | None
     horizon_days: Annotated[int, Field(gt=0)]
     label_maturity_days: Annotated[int, Field(ge=0)]
@@ -33,7 +35,7 @@ class Vars(BaseModel):
     excluded_features: tuple[str, ...]
     fallback_to_simple: bool
     use_ml_clv: bool
-    model_version: str
+    model_version: Annotated[str, Field(pattern=VERSION_PATTERN)]
     interval_coverage: Annotated[float, Field(gt=0, lt=1)]
     confidence_floor: Annotated[float, Field(gt=0)]
     drivers_kept: Annotated[int, Field(ge=3)]

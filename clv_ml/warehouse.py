@@ -1,7 +1,8 @@
 """The warehouse file. The only module that opens it, apart from dbt's own adapter."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import duckdb
 
@@ -31,6 +32,24 @@ def connect(settings: Settings, *, read_only: bool = True) -> Iterator[duckdb.Du
         yield connection
     finally:
         connection.close()
+
+
+def harden(connection: duckdb.DuckDBPyConnection, folders: Sequence[Path] = ()) -> None:
+    """
+    Leaves the database no way out, for as long as it is open: it reads and writes its own file and nothing outside the
+    folders, loads and installs no extension, and takes no change of this. UTC is set first, since nothing is after.
+    """
+    allowed = ", ".join("'" + str(folder.resolve()).replace("'", "''") + "'" for folder in folders)
+    for statement in (
+        "set global TimeZone = 'UTC'",
+        "set autoinstall_known_extensions = false",
+        "set autoload_known_extensions = false",
+        "set allow_community_extensions = false",
+        f"set allowed_directories = [{allowed}]",
+        "set enable_external_access = false",
+        "set lock_configuration = true",
+    ):
+        connection.execute(statement)
 
 
 def opening_error(settings: Settings, error: Exception) -> WarehouseError:

@@ -25,13 +25,13 @@ EVENT = {
 }
 
 
-def empty_warehouse() -> duckdb.DuckDBPyConnection:
-    """A database in memory with the raw tables, made by the statements of the dbt macro itself."""
+def empty_warehouse(path: Path | str = ":memory:") -> duckdb.DuckDBPyConnection:
+    """A database, in memory unless a path is given, with the raw tables, made by the statements of the dbt macro itself."""
     macro = (ROOT / "dbt_project" / "macros" / "input_tables.sql").read_text(encoding="utf-8")
     statements = re.search(r"{% set statements %}(.*?){% endset %}", macro, flags=re.DOTALL)
     assert statements is not None
-    connection = duckdb.connect(config={"threads": 2})
-    connection.execute(re.sub(r'{{ var\("raw_schema"\) }}', "raw", statements.group(1)))
+    connection = duckdb.connect(path, config={"threads": 2})
+    connection.execute(re.sub(r'{{ setting\("raw_schema"\) }}', "raw", statements.group(1)))
     return connection
 
 

@@ -232,7 +232,10 @@ def test_repeated_feature_is_refused():
         ("left_child=", "left_child=0 ", "left_child does not have"),
         ("max_feature_idx=4", "max_feature_idx=3", "disagree"),
         ("tree_sizes=", "tree_sizes=9", "tree_sizes does not lead|does not cover"),
-        ("leaf_value=", "leaf_value=x", "could not convert|tree_sizes"),
+        ("leaf_value=", "leaf_value=x", "is no line of|tree_sizes"),
+        ("internal_value=", "internal_value=\x12", "is no line of"),
+        ("num_leaves=6", "num_leaves=1", "does not have 0 entries"),
+        ("end of parameters", "end of", "what follows the trees"),
     ],
 )
 def test_damaged_text_is_refused_before_lightgbm_reads_it(old: str, new: str, fault: str):

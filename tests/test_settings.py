@@ -1,12 +1,19 @@
 """Settings stand once, in dbt_project.yml; whatever lies over them is checked by name, type and range."""
 
+import json
+import re
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import jinja2
 import pytest
 import yaml
+from payloads import crafted_vars
 from shops import ROOT, edit
 
+from clv_ml.dbt_plugin import Plugin
 from clv_ml.dbt_runner import run_dbt
 from clv_ml.errors import BuildError, SettingsError
 from clv_ml.settings import Settings, find_project, load_settings, parse_vars, vars_as_json
@@ -86,6 +93,95 @@ def test_dbt_refuses_a_crafted_value(empty_shop: Settings, project: Path, name: 
             crafted,
             ["run", "--select", "customer_seasonality", "customer_behavior", "customer_clv", "as_of_dates"],
         )
+
+
+def test_the_typed_macro_refuses_every_payload():
+    """
+    Each setting with each payload, the macro rendered as dbt renders it: refused by name, unless the payload is a value of
+    the setting's kind (an empty date, say). What passes has no sign that SQL, Jinja or a path gives a meaning to.
+    """
+    outcomes = {(name, repr(payload)): rendered_setting(name, payload) for name, payload in crafted_vars()}
+
+    assert {key: value for key, value in outcomes.items() if not str(value).startswith("refused: ")} == {}
+    assert all(f"Setting '{name}' " in value for (name, _), value in outcomes.items())
+    assert rendered_setting("horizon_days", 90) == 90
+    assert rendered_setting("store_timezone", "Europe/London") == "Europe/London"
+
+
+class _ReturnedError(Exception):
+    """Carries what a macro returns, as dbt's own does."""
+
+
+def rendered_setting(name: str, value: Any) -> Any:
+    """What the macro ``setting`` returns for a var of this value, or ``refused: `` and its message."""
+
+    def give(value: Any) -> None:
+        raise _ReturnedError(value)
+
+    def refuse(message: str) -> None:
+        raise SettingsError(message)
+
+    macros = ROOT / "dbt_project" / "macros"
+    text = (macros / "settings.sql").read_text(encoding="utf-8")
+    environment = jinja2.Environment(extensions=["jinja2.ext.do"])
+    environment.filters["tojson"] = json.dumps
+    kinds_text = re.search(r"macro setting_kinds.*?return\((\{.*?\})\)", text, flags=re.DOTALL)
+    assert kinds_text is not None
+    # dbt's `return` gives a macro's value, where plain Jinja gives its text
+    environment.globals["setting_kinds"] = lambda: json.loads(kinds_text.group(1))
+    body = text[: text.index("{#- The kind of every setting")] + "{{ setting(name) }}"
+    body = (macros / "attributes.sql").read_text(encoding="utf-8") + body
+    try:
+        environment.from_string(body).render(
+            name=name,
+            var=lambda _: value,
+            modules=SimpleNamespace(re=re),
+            exceptions=SimpleNamespace(raise_compiler_error=refuse),
+            **{"return": give},
+        )
+    except _ReturnedError as returned:
+        return returned.args[0]
+    except SettingsError as error:
+        return f"refused: {error}"
+    raise AssertionError("the macro returned nothing")
+
+
+READ_WITHOUT_THE_MACRO = {
+    "dbt_project/macros/settings.sql": ["name"],
+    # macros are not known there; the plugin checks both, see clv_ml/dbt_plugin.py
+    "models_sql/staging/_staging__sources.yml": ["'raw_schema'"],
+    "profiles.yml": ["'model_version', ''", "'raw_schema', ''"] * 2,
+}
+
+
+def test_no_setting_is_read_past_the_typed_macro():
+    """
+    A ``var(`` anywhere else in the project would let the text of ``--vars`` into SQL.
+    """
+    files = [ROOT / "profiles.yml", ROOT / "dbt_project.yml"]
+    for folder in ("dbt_project", "models_sql"):
+        files += [path for path in (ROOT / folder).rglob("*") if path.suffix in (".sql", ".yml", ".md")]
+    found = {}
+    for path in sorted(files):
+        calls = re.findall(r"(?<![a-z_])var\((.*?)\)", path.read_text(encoding="utf-8"))
+        if calls:
+            found[str(path.relative_to(ROOT))] = calls
+
+    assert found == READ_WITHOUT_THE_MACRO
+
+
+@pytest.mark.parametrize("name", ["raw_schema", "model_version"])
+@pytest.mark.parametrize("value", ['raw"; create table pwned as select 1; --', "../elsewhere", "a b"])
+def test_what_is_read_outside_the_macro_is_refused_by_the_plugin(
+    project: Path, monkeypatch, name: str, value: str
+):
+    """
+    Before a connection is used, under every dbt command that has one.
+    """
+    monkeypatch.chdir(project)
+
+    with pytest.raises(SettingsError, match=name):
+        Plugin.create("clv_ml.dbt_plugin", config={name: value})
 
 
 @pytest.mark.parametrize("text", ["{horizon_days: 90", "90", "[a, b]", "just words"])

@@ -18,6 +18,8 @@ with
         select
             typed.*,
             case
+                when is_erased(customer_id)
+                then 'erased'
                 when has_nul
                 then 'nul_byte'
                 when customer_id is null

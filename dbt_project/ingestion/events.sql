@@ -69,6 +69,8 @@ with
             typed.*,
             settings.*,
             case
+                when is_erased(customer_id)
+                then 'erased'
                 when has_nul
                 then 'nul_byte'
                 when event_id_rule = 'given' and given_id is null

@@ -17,6 +17,8 @@ with
         select
             typed.*,
             case
+                when is_erased(old_customer_id) or is_erased(new_customer_id)
+                then 'erased'
                 when has_nul
                 then 'nul_byte'
                 when old_customer_id is null or new_customer_id is null

@@ -12,7 +12,7 @@ with
         select
             checked.feed_row + settings.header_lines + coalesce(skipped.lines_before, 0) as line_number,
             checked.reason,
-            feed_texts.raw_text
+            case when checked.reason = 'erased' then '' else feed_texts.raw_text end as raw_text
         from checked
         inner join feed_texts on checked.feed_row = feed_texts.feed_row
         cross join settings
@@ -20,10 +20,22 @@ with
         where checked.reason is not null
     ),
 
+    -- A line that is no row may still name a customer who was erased.
+    words as (
+        select reject_number, unnest(regexp_split_to_array(raw_text, '[,;|"\s]+')) as word from feed_rejects
+    ),
+
+    erased as (select distinct reject_number from words where is_erased(clean_id(word))),
+
     rejected as (
         select line_number, reason, raw_text from failed
         union all
-        select line_number, reason, raw_text from feed_rejects
+        select
+            feed_rejects.line_number,
+            case when erased.reject_number is not null then 'erased' else feed_rejects.reason end as reason,
+            case when erased.reject_number is not null then '' else feed_rejects.raw_text end as raw_text
+        from feed_rejects
+        left join erased on feed_rejects.reject_number = erased.reject_number
     ),
 
     numbered as (
@@ -34,7 +46,15 @@ with
     )
 
 select
-    md5(concat_ws(chr(31), preset, reason, cast(occurrence as varchar), raw_text)) as quarantine_id,
+    md5(
+        concat_ws(
+            chr(31),
+            preset,
+            reason,
+            cast(occurrence as varchar),
+            case when reason = 'erased' then concat_ws(chr(31), source, cast(line_number as varchar)) else raw_text end
+        )
+    ) as quarantine_id,
     ingested_at as quarantined_at,
     source,
     line_number,

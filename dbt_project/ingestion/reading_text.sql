@@ -56,6 +56,12 @@ create or replace temp macro rate(value) as
 
 create or replace temp macro has_nul(value) as contains(value, chr(0));
 
+-- Whether `clv forget` erased the customer of this id (clean_id first). Reads known_erased.
+create or replace temp macro is_erased(id) as
+    coalesce(
+        sha256((select min(salt) from known_erased) || id) in (select customer_hash from known_erased), false
+    );
+
 -- What makes two events the same event. When we learned of it does not: a feed may deliver one event twice.
 create or replace temp macro event_content(
     customer_id, event_type, occurred_at, session_id, order_id, product_id, category, quantity, amount, currency

@@ -5,7 +5,8 @@
     {%- set value = var(name) -%}
     {%- set text = value | string -%}
     {%- set valid = namespace(answer=false) -%}
-    {%- if kind == "integer" -%} {%- set valid.answer = modules.re.fullmatch("[0-9]{1,6}", text) is not none -%}
+    {%- if value is none -%}
+    {%- elif kind == "integer" -%} {%- set valid.answer = modules.re.fullmatch("[0-9]{1,6}", text) is not none -%}
     {%- elif kind == "number" -%}
         {%- set valid.answer = modules.re.fullmatch("[0-9]{1,6}([.][0-9]{1,9})?", text) is not none -%}
     {%- elif kind == "boolean" -%} {%- set valid.answer = value in (true, false) -%}
@@ -14,11 +15,13 @@
     {%- elif kind == "currency" -%} {%- set valid.answer = modules.re.fullmatch("[A-Z]{3}", text) is not none -%}
     {%- elif kind == "name" -%}
         {%- set valid.answer = modules.re.fullmatch("[A-Za-z][A-Za-z0-9_.-]{0,99}", text) is not none -%}
+    {%- elif kind == "schema" -%}
+        {%- set valid.answer = modules.re.fullmatch("[A-Za-z][A-Za-z0-9_]{0,62}([.][A-Za-z][A-Za-z0-9_]{0,62})?", text) is not none -%}
     {%- elif kind == "time zone" -%}
         {%- set valid.answer = modules.re.fullmatch("[A-Za-z][A-Za-z0-9_+/-]{0,63}", text) is not none -%}
     {%- elif kind == "names" -%}
-        {%- set valid.answer = value is sequence and value is not string -%}
-        {%- for item in value if valid.answer -%}
+        {%- set valid.answer = value is sequence and value is not string and value is not mapping -%}
+        {%- for item in (value if valid.answer else []) -%}
             {%- if modules.re.fullmatch("[a-z][a-z0-9_]{0,99}", item | string) is none -%}
                 {%- set valid.answer = false -%}
             {%- endif -%}
@@ -37,7 +40,7 @@
 {#- The kind of every setting; a setting that is not listed cannot be read. -#}
 {% macro setting_kinds() -%}
     {{ return({
-        "raw_schema": "name",
+        "raw_schema": "schema",
         "as_of_date": "date",
         "horizon_days": "integer",
         "label_maturity_days": "integer",

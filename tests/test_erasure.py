@@ -1,0 +1,238 @@
+"""A person is erased from every table and byte of every file, stays away when fed again, and nobody else is touched."""
+
+import json
+from pathlib import Path
+
+import duckdb
+import pytest
+from ingestion_helpers import empty_warehouse, feed, write_csv, write_events
+from shops import ROOT, query, settings_for
+from typer.testing import CliRunner
+
+from clv_ml import erasure
+from clv_ml.cli import app
+from clv_ml.erasure import count_bytes, forget
+from clv_ml.errors import InputError, WarehouseError
+from clv_ml.settings import Settings
+
+GONE, MERGED, STAYS = "person-to-forget", "person-before-that", "person-who-stays"
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Settings:
+    """Raw tables fed from a file, and tables as dbt and Python leave them, with and without the person."""
+    settings = settings_for(tmp_path, ROOT)
+    feed_all(settings, tmp_path)
+    with duckdb.connect(settings.warehouse) as connection:
+        connection.execute(
+            "create table customer_clv (customer_id varchar primary key, clv_predicted double, clv_top_features varchar);"
+            f"insert into customer_clv values ('{GONE}', 9, 'x'), ('{STAYS}', 1, 'y');"
+            "create table backtest_predictions as select date '2025-01-01' as origin, customer_id, 1.0 as predicted "
+            "from customer_clv;"
+            "create table int_customer_ids (raw_customer_id varchar, customer_id varchar);"
+            f"insert into int_customer_ids values ('{MERGED}', '{GONE}'), ('{STAYS}', '{STAYS}');"
+            "create table customer_attributes (customer_id varchar, note struct(city varchar));"
+            f"insert into customer_attributes values ('{MERGED}', {{'city': 'Ghent'}});"
+            "create view everybody as select * from customer_clv"
+        )
+    return settings
+
+
+def feed_all(settings: Settings, folder: Path) -> None:
+    """The same files, as a scheduler would feed them again: events, a bad row and a broken line of the person, a merge."""
+    path = write_events(
+        folder / "events.csv",
+        {"customer_id": GONE},
+        {"customer_id": MERGED},
+        {"customer_id": STAYS},
+        {"customer_id": GONE, "amount": "nonsense"},
+        {"customer_id": STAYS, "amount": "nonsense"},
+    )
+    path.write_bytes(path.read_bytes() + f"e9,{GONE}\r\n".encode())
+    merges = write_csv(
+        folder / "merges.csv",
+        ["old_customer_id", "new_customer_id", "merged_at"],
+        [[MERGED, GONE, "2025-07-01"]],
+    )
+    with empty_warehouse(settings.warehouse) as connection:
+        feed(connection, merges, "id_history")
+        feed(connection, path)
+
+
+def published(settings: Settings) -> list[Path]:
+    """A published version: a database and a Parquet file of the mart."""
+    folder = settings.warehouse.parent / "published" / "v1"
+    folder.mkdir(parents=True)
+    files = [folder / "clv.duckdb", folder / "customer_clv.parquet"]
+    with duckdb.connect(settings.warehouse) as connection:
+        connection.execute(f"attach '{files[0]}' as p (storage_version 'v1.5.0')")
+        connection.execute("create table p.customer_clv as from customer_clv")
+        connection.execute(f"copy customer_clv to '{files[1]}'")
+    for file in files:
+        file.chmod(0o444)
+    return files
+
+
+def everywhere(settings: Settings) -> list[str]:
+    """Every cell of every table as text."""
+    with duckdb.connect(settings.warehouse, read_only=True) as connection:
+        names = connection.execute("select schema_name || '.' || table_name from duckdb_tables()").fetchall()
+        return [str(row) for (name,) in names for row in connection.execute(f"from {name}").fetchall()]
+
+
+def test_nothing_of_the_person_is_left_and_nobody_else_is_touched(shop: Settings):
+    """
+    Both numbers are gone from all tables and from the bytes of all files, where they stood before; the other customer's
+    rows, keys and views are as they were, and no scratch file is left.
+    """
+    files = [shop.warehouse, *published(shop)]
+    assert all(GONE in "".join(map(str, rows)) for rows in [everywhere(shop)])
+    before = query(shop, f"select * from customer_clv where customer_id = '{STAYS}'")
+
+    done = forget(shop, GONE)
+
+    assert done.ids == 2 and [file.path for file in done.files] == files
+    assert all(file.bytes_before > 0 == file.bytes_after for file in done.files)
+    assert done.files[0].rows_removed == {
+        "main.backtest_predictions": 1,
+        "main.customer_attributes": 1,
+        "main.customer_clv": 1,
+        "main.int_customer_ids": 1,
+        "raw.events": 2,
+        "raw.id_history": 1,
+    }
+    assert done.files[0].texts_emptied == 2
+    assert not any(name in cell for cell in everywhere(shop) for name in (GONE, MERGED))
+    assert all(count_bytes(file, [GONE, MERGED]) == 0 for file in files)
+    assert query(shop, "from everybody") == before
+    assert query(shop, "select count(*) from raw.quarantine") == [(3,)]
+    assert query(shop, "select count(*) from duckdb_constraints() where constraint_type = 'PRIMARY KEY'") == [
+        (1,)
+    ]
+    assert not list(shop.warehouse.parent.rglob(".*"))
+    with duckdb.connect(files[1], read_only=True) as connection:
+        assert connection.execute("select customer_id from customer_clv").fetchall() == [(STAYS,)]
+    assert oct(files[1].stat().st_mode)[-3:] == "444"
+    assert duckdb.sql(f"select customer_id from '{files[2]}'").fetchall() == [(STAYS,)]
+
+
+def test_feeding_the_same_files_again_does_not_bring_the_person_back(shop: Settings, tmp_path: Path):
+    """
+    Rows, merges and broken lines of the person are quarantined as erased without their text, and still counted; the merged
+    number, which nobody asked to erase by name, stays away as well.
+    """
+    forget(shop, MERGED)
+
+    feed_all(shop, tmp_path)
+    feed_all(shop, tmp_path)
+
+    assert not any(name in cell for cell in everywhere(shop) for name in (GONE, MERGED))
+    reasons = query(
+        shop,
+        "select reason, raw_text, count(*) from raw.quarantine where raw_text = '' group by all order by 1",
+    )
+    assert reasons[0] == ("erased", "", 5)
+    assert query(shop, "select customer_id from raw.events") == [(STAYS,)]
+    with duckdb.connect(shop.warehouse) as connection:
+        connection.execute("checkpoint")
+    assert count_bytes(shop.warehouse, [GONE, MERGED]) == 0
+
+
+def test_an_unknown_customer_is_refused_and_an_erased_one_is_not(shop: Settings):
+    """
+    A misspelt number is an error that changes nothing; forgetting twice is fine.
+    """
+    with pytest.raises(InputError, match="No customer 'nobody'"):
+        forget(shop, "nobody")
+    assert query(shop, "select count(*) from raw.erased_customers") == [(0,)]
+
+    forget(shop, GONE)
+    assert forget(shop, f" {GONE} ").files[0].rows_removed == {}
+
+
+def test_what_cannot_be_erased_is_an_error_and_leaves_the_file(shop: Settings):
+    """
+    The number quoted in a column that is no customer's: nobody but its owner can say what becomes of it.
+    """
+    with duckdb.connect(shop.warehouse) as connection:
+        connection.execute(f"create table notes as select 'called {GONE} today' as remark")
+    before = shop.warehouse.read_bytes()
+
+    with pytest.raises(WarehouseError, match="would still stand 1 times"):
+        forget(shop, GONE)
+
+    assert shop.warehouse.read_bytes() == before
+    assert query(shop, "select count(*) from raw.events") == [(3,)]
+
+
+def test_a_failure_on_the_way_leaves_the_old_file(shop: Settings, monkeypatch: pytest.MonkeyPatch):
+    """
+    The swap is the last step; before it, whatever happens, the warehouse is the one it was and no copy lies about.
+    """
+    before = shop.warehouse.read_bytes()
+    monkeypatch.setattr(erasure, "_prove", lambda *_: 1 / 0)
+
+    with pytest.raises(ZeroDivisionError):
+        forget(shop, GONE)
+
+    assert shop.warehouse.read_bytes() == before
+    assert not list(shop.warehouse.parent.rglob(".*"))
+
+
+def test_a_short_number_is_told_from_other_numbers(shop: Settings):
+    """
+    Customer 12 goes; the product 12 stays and is mentioned, since nobody can tell by its text.
+    """
+    with duckdb.connect(shop.warehouse) as connection:
+        connection.execute("update raw.events set customer_id = '12' where customer_id = 'person-to-forget'")
+        connection.execute("delete from raw.id_history; update raw.events set product_id = '12'")
+
+    done = forget(shop, "12")
+
+    assert done.files[0].rows_removed == {"raw.events": 1}
+    assert done.files[0].mentions == {"raw.events.product_id": 2}
+
+
+def test_the_command_asks_first_and_prints_no_number(shop: Settings, monkeypatch: pytest.MonkeyPatch):
+    """
+    Without --yes and without an answer nothing happens; the JSON says what was done and which models saw the person, and
+    may be kept, since it does not name the person.
+    """
+    monkeypatch.chdir(shop.project)
+    monkeypatch.setenv("CLV_WAREHOUSE", str(shop.warehouse))
+    monkeypatch.setenv("CLV_MODELS", str(shop.models))
+    monkeypatch.setattr("clv_ml.pipeline.prepare", lambda _: None)
+
+    asked = CliRunner().invoke(app, ["forget", GONE], input="n\n")
+    assert asked.exit_code == 1 and query(shop, "select count(*) from raw.events") == [(3,)]
+    done = CliRunner().invoke(app, ["forget", GONE, "--yes", "--json"])
+
+    assert done.exit_code == 0 and GONE not in done.stdout
+    found = json.loads(done.stdout)
+    assert (found["ids"], found["models"], found["files"][0]["bytes_after"]) == (2, [], 0)
+
+
+def test_a_whole_shop_forgets_a_customer(trained_copy: Settings):
+    """
+    As dbt, training and scoring leave it: every table that knew the best customer is found by its columns, the model that
+    was trained on the customer is named, and the features stay those of the others.
+    """
+    ((customer, others),) = query(
+        trained_copy,
+        "select customer_id, (select count(*) - 1 from customer_clv) from customer_clv "
+        "order by clv_estimate desc, customer_id limit 1",
+    )
+    version = next(path.name for path in trained_copy.models.iterdir() if path.is_dir())
+
+    done = forget(trained_copy, customer)
+
+    removed = set(done.files[0].rows_removed)
+    assert {"raw.events", "main.customer_clv", "main.customer_features", "main.customer_drivers"} <= removed
+    assert {"main.customer_predictions", "main.training_rows", "main.int_orders"} <= removed
+    assert done.models == (version,)
+    assert query(trained_copy, "select count(*) from customer_clv") == [(others,)]
+    with duckdb.connect(trained_copy.warehouse, read_only=True) as connection:
+        tables = connection.execute("select schema_name || '.' || table_name from duckdb_tables()").fetchall()
+        for (table,) in tables:
+            text = f"select count(*) from {table} as t where contains(cast(t as varchar), ?)"
+            assert connection.execute(text, [f"'{customer}'"]).fetchall() == [(0,)], table
