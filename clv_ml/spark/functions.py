@@ -29,7 +29,7 @@ from pyspark.sql.types import (
 import clv_ml
 from clv_ml import registry
 from clv_ml.btyd import FUNCTIONS, evaluate
-from clv_ml.dbt_plugin import DRIVER_FIELDS, described, pinned_version
+from clv_ml.dbt_plugin import DRIVER_FIELDS, describe, pinned_version
 from clv_ml.errors import ClvError
 from clv_ml.model_files import LoadedModel
 from clv_ml.settings import Settings
@@ -56,9 +56,9 @@ def register(spark: SparkSession, settings: Settings) -> None:
         loaded = model()
     except ClvError:
         loaded = None
-        text = described(model)
+        text = describe(model)
     else:
-        text = described(model) if loaded else None
+        text = describe(model) if loaded else None
     spark.udf.register("clv_model", udf(lambda: text, StringType()))
     if loaded:
         _register_model(spark, loaded)
