@@ -29,7 +29,6 @@ from clv_ml.fitting import ModelType
 from clv_ml.presets import preset_names
 from clv_ml.settings import Settings, load_settings, parse_vars
 from clv_ml.training import TrainingResult
-from clv_ml.training import train as train_model
 from clv_ml.warehouse import connect
 
 app = typer.Typer(
@@ -116,20 +115,22 @@ def train(
     horizon_days: Horizon = None,
     data_dir: DataDir = None,
     preset: PresetName = "events",
+    target: Target = "duckdb",
     vars_: Vars = "",
     as_json: AsJson = False,
 ) -> None:
     """Build the training rows, fit a model, measure it on held-out time, publish it as champion."""
     with _reported():
-        settings = _settings(as_of, horizon_days, vars_)
+        settings = _settings(as_of, horizon_days, vars_, target)
+        verbs = _verbs(settings)
         with _steps() as on_step:
             if data_dir is not None:
                 on_step("ingest")
-                pipeline.ingest_files(settings, preset, data_dir=data_dir)
+                verbs.ingest_files(settings, preset, data_dir=data_dir)
             on_step("build features")
-            pipeline.build_features(settings)
+            verbs.build_features(settings)
             on_step("train")
-            result = train_model(settings, model_type)
+            result = verbs.train(settings, model_type)
         _print(result, as_json, lambda: _show_training(result))
 
 

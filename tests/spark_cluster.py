@@ -28,7 +28,18 @@ def standalone_cluster(folder: Path, workers: int = 2, memory: str = "4g") -> It
     port, ui_port = _free_port(), _free_port()
     address = f"spark://{HOST}:{port}"
     master = ("master.Master", "--host", HOST, "--port", str(port), "--webui-port", str(ui_port))
-    worker = ("worker.Worker", "--host", HOST, "--webui-port", "0", "--cores", "1", "--memory", memory, address)
+    worker = (
+        "worker.Worker",
+        "--host",
+        HOST,
+        "--webui-port",
+        "0",
+        "--cores",
+        "1",
+        "--memory",
+        memory,
+        address,
+    )
     with ExitStack() as processes:
         processes.enter_context(_daemon(folder / "master", *master))
         for number in range(workers):

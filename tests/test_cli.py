@@ -24,6 +24,7 @@ COMMANDS = (
     ("score",),
     ("run",),
     ("backtest",),
+    ("compare-engines",),
     ("models",),
     ("models", "list"),
     ("models", "promote"),

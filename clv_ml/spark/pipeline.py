@@ -17,6 +17,7 @@ from clv_ml.btyd_fitting import fit_missing_dates
 from clv_ml.dbt_runner import run_dbt
 from clv_ml.errors import BuildError, HistoryError, InputError, TrainingError
 from clv_ml.fitting import ModelType
+from clv_ml.ingestion import IngestSummary
 from clv_ml.pipeline import RunResult, ScoringResult, Step, no_steps
 from clv_ml.settings import Settings
 from clv_ml.spark import tables
@@ -31,6 +32,24 @@ FIT_COLUMNS = (
     "as_of_date, total_purchases, days_since_first_purchase, days_since_last_purchase, total_revenue"
 )
 SMALL_TABLES = ("as_of_dates", "feature_definitions", "shop_levels", "model_registry", "training_runs")
+
+
+def ingest_files(
+    settings: Settings, preset: str, path: Path | None = None, data_dir: Path | None = None
+) -> tuple[IngestSummary, ...]:
+    """
+    Lays the raw tables over a folder's Parquet files. Nothing is copied or checked, so there is nothing to sum up.
+
+    Raises:
+        InputError: If a file or a preset is given: feeds that need mapping and checks go through ``clv ingest`` first.
+    """
+    if path is not None or data_dir is None or preset != "events":
+        raise InputError(
+            "On Spark, events are Parquet in the input contract: name their folder with --data-dir, or nothing where "
+            "the raw tables exist. Other feeds go through clv ingest on DuckDB first."
+        )
+    tables.name_raw_tables(open_session(settings), settings, data_dir)
+    return ()
 
 
 def build_features(settings: Settings) -> None:
@@ -137,16 +156,11 @@ def run(
     From a folder of Parquet events, or the raw tables as they stand, to published scores; as ``pipeline.run`` does.
 
     Raises:
-        InputError: If a file or a preset is given: feeds that need mapping and checks go through ``clv ingest`` first.
+        InputError: As ``ingest_files``.
     """
-    if path is not None or preset != "events":
-        raise InputError(
-            "On Spark, events are Parquet in the input contract: name their folder with --data-dir, or nothing where "
-            "the raw tables exist. Other feeds go through clv ingest on DuckDB first."
-        )
-    if data_dir is not None:
+    if path is not None or data_dir is not None:
         on_step("name the raw tables")
-        tables.name_raw_tables(open_session(settings), settings, data_dir)
+        ingest_files(settings, preset, path, data_dir)
     on_step("build features")
     build_features(settings)
     training, warnings = None, []
