@@ -82,7 +82,7 @@ def main() -> None:
             }
             from clv_ml.spark import pipeline
 
-            settings = load_settings({"first_training_day": DAYS - 80}, ROOT)
+            settings = load_settings({"first_training_day": DAYS - 80})
             settings = settings.model_copy(update={"target": "spark"})
 
             def on_step(step: str) -> None:
