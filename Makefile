@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench bench-drivers bench-quality cookbook lock
+.PHONY: demo test test-spark test-spark-cluster test-duckdb-1.5 lint bench bench-drivers bench-quality cookbook lock
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -17,6 +17,33 @@ demo: $(READY)  # simulate a shop, build, train, score, print
 
 test: $(READY) lint  # what CI runs
 	$(BIN)/pytest
+
+# Spark has an environment of its own: its packages are large and nobody else needs them.
+SPARK := .venv-spark
+
+$(SPARK)/.ready: requirements-spark.lock pyproject.toml
+	$(PYTHON) -m venv $(SPARK)
+	$(SPARK)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-spark.lock
+	$(SPARK)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+test-spark: $(SPARK)/.ready  # the same models on Spark in local mode; needs Java 17
+	$(SPARK)/bin/pytest -m spark
+
+test-spark-cluster: $(SPARK)/.ready  # and on a master with two workers that the test starts
+	$(SPARK)/bin/pytest -m cluster
+
+OLDER := .venv-duckdb-1.5
+
+$(OLDER)/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(OLDER)
+	$(OLDER)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(OLDER)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(OLDER)/bin/pip install --quiet --disable-pip-version-check "duckdb>=1.5.5,<1.6"
+	@touch $@
+
+test-duckdb-1.5: $(OLDER)/.ready  # the main tests on the DuckDB before the locked one
+	$(OLDER)/bin/pytest
 
 lint: $(READY)
 	$(BIN)/ruff check clv_ml tests benchmarks
@@ -38,3 +65,6 @@ cookbook: $(READY)  # writes docs/cookbook.md from the analyses
 lock:  # needs uv; everything else needs only pip
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 	    --no-strip-extras --no-emit-index-url --no-annotate --no-header --upgrade --quiet -o requirements.lock
+	uv pip compile pyproject.toml --extra spark --group dev --universal --python-version 3.11 --generate-hashes \
+	    --no-strip-extras --no-emit-index-url --no-annotate --no-header --upgrade --quiet -c requirements.lock \
+	    -o requirements-spark.lock

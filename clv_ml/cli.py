@@ -1,5 +1,6 @@
 """The command ``clv``: parse, call, print. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 warehouse busy."""
 
+import importlib
 import json
 import math
 import sys
@@ -9,7 +10,8 @@ from dataclasses import fields, is_dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from types import ModuleType
+from typing import Annotated, Any, Literal
 
 import duckdb
 import numpy as np
@@ -35,7 +37,6 @@ from clv_ml.publication import publish as publish_marts
 from clv_ml.report import ReportResult, write_report
 from clv_ml.settings import Settings, load_settings, parse_vars
 from clv_ml.training import TrainingResult
-from clv_ml.training import train as train_model
 from clv_ml.tuned import TUNING_FILE
 from clv_ml.tuning import TuningResult, require_optuna
 from clv_ml.tuning import tune as run_tuning
@@ -80,6 +81,12 @@ InputFile = Annotated[Path | None, typer.Argument(help="A .csv, .csv.gz or .parq
 PresetName = Annotated[
     str, typer.Option("--preset", help=f"What the feed looks like: {', '.join(preset_names())}.")
 ]
+Target = Annotated[
+    Literal["duckdb", "spark"],
+    typer.Option(
+        "--target", help="Engine that computes: duckdb, or spark (extra [spark], see docs/spark.md)."
+    ),
+]
 Kind = Annotated[ModelType, typer.Option("--model-type", help="What to fit.")]
 
 
@@ -121,33 +128,42 @@ def train(
     horizon_days: Horizon = None,
     data_dir: DataDir = None,
     preset: PresetName = "events",
+    target: Target = "duckdb",
     vars_: Vars = "",
     as_json: AsJson = False,
 ) -> None:
     """Build the training rows, fit a model, measure it on held-out time, publish it as champion."""
     with _reported():
-        settings = _settings(as_of, horizon_days, vars_)
+        settings = _settings(as_of, horizon_days, vars_, target)
+        verbs = _verbs(settings)
         with _steps() as on_step:
             if data_dir is not None:
                 on_step("ingest")
-                pipeline.ingest_files(settings, preset, data_dir=data_dir)
+                verbs.ingest_files(settings, preset, data_dir=data_dir)
             on_step("build features")
-            pipeline.build_features(settings)
+            verbs.build_features(settings)
             on_step("train")
-            result = train_model(settings, model_type)
+            result = verbs.train(settings, model_type)
         _print(result, as_json, lambda: _show_training(result))
 
 
 @app.command()
-def score(as_of: AsOf = "", horizon_days: Horizon = None, vars_: Vars = "", as_json: AsJson = False) -> None:
+def score(
+    as_of: AsOf = "",
+    horizon_days: Horizon = None,
+    target: Target = "duckdb",
+    vars_: Vars = "",
+    as_json: AsJson = False,
+) -> None:
     """Refresh the features and score every customer with the model in use."""
     with _reported():
-        settings = _settings(as_of, horizon_days, vars_)
+        settings = _settings(as_of, horizon_days, vars_, target)
+        verbs = _verbs(settings)
         with _steps() as on_step:
             on_step("build features")
-            pipeline.build_features(settings)
+            verbs.build_features(settings)
             on_step("score")
-            result = pipeline.score(settings)
+            result = verbs.score(settings)
         _print(result, as_json, lambda: _show_scoring(settings, result))
 
 
@@ -159,14 +175,15 @@ def run(
     model_type: Kind = "lightgbm",
     as_of: AsOf = "",
     horizon_days: Horizon = None,
+    target: Target = "duckdb",
     vars_: Vars = "",
     as_json: AsJson = False,
 ) -> None:
     """From new files to scored customers in one process: ingest, build, train where due, score, check, publish."""
     with _reported():
-        settings = _settings(as_of, horizon_days, vars_)
+        settings = _settings(as_of, horizon_days, vars_, target)
         with _steps() as on_step:
-            result = pipeline.run(settings, preset, path, data_dir, model_type, on_step)
+            result = _verbs(settings).run(settings, preset, path, data_dir, model_type, on_step)
         _print(result, as_json, lambda: _show_run(settings, result))
 
 
@@ -276,6 +293,7 @@ def report(
         _print(result, as_json, lambda: _show_report(result))
 
 
+@app.command()
 def forget(
     customer: Annotated[
         str, typer.Argument(help="Number of the customer, as the feed writes it; merged ones go too.")
@@ -294,6 +312,21 @@ def forget(
             on_step("erase")
             result = pipeline.erase(settings, customer)
         _print(result, as_json, lambda: _show_erasure(result))
+
+
+@app.command("compare-engines")
+def compare_engines(
+    as_of: AsOf = "", horizon_days: Horizon = None, vars_: Vars = "", as_json: AsJson = False
+) -> None:
+    """Build on Spark what the DuckDB warehouse holds, from the same events, and compare every cell."""
+    with _reported():
+        settings = _settings(as_of, horizon_days, vars_)
+        compare = _spark_module("compare")
+        with _steps() as on_step:
+            compared = compare.compare_engines(settings, on_step)
+        _print(compared, as_json, lambda: _show_comparison(compared))
+        if not all(table.is_equal for table in compared):
+            raise typer.Exit(1)
 
 
 @models_app.command("list")
@@ -326,9 +359,31 @@ def rollback(
         _print(pointer.model_dump(), as_json, lambda: out.print(f"Champion is now {pointer.version}."))
 
 
-def _settings(as_of: str = "", horizon_days: int | None = None, vars_: str = "") -> Settings:
+def _settings(
+    as_of: str = "",
+    horizon_days: int | None = None,
+    vars_: str = "",
+    target: Literal["duckdb", "spark"] = "duckdb",
+) -> Settings:
     flags = {"as_of_date": as_of or None, "horizon_days": horizon_days}
-    return load_settings({**parse_vars(vars_), **{k: v for k, v in flags.items() if v is not None}})
+    settings = load_settings({**parse_vars(vars_), **{k: v for k, v in flags.items() if v is not None}})
+    return settings.model_copy(update={"target": target})
+
+
+def _verbs(settings: Settings) -> ModuleType:
+    """The module whose functions do the work on the target; Spark's only where it is asked for, since it is an extra."""
+    if settings.target == "duckdb":
+        return pipeline
+    return _spark_module("pipeline")
+
+
+def _spark_module(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(f"clv_ml.spark.{name}")
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"Spark's Python packages are absent ({error}). Install them: pip install 'clv-ml[spark]'."
+        ) from error
 
 
 def _demo_settings() -> Settings:
@@ -390,7 +445,8 @@ def _show_run(settings: Settings, result: pipeline.RunResult) -> None:
     for warning in result.warnings:
         err.print(f"[yellow]Warning:[/yellow] {warning}")
     _show_scoring(settings, result.scoring)
-    out.print(f"Published: {result.publication.path}", soft_wrap=True)
+    if result.publication:
+        out.print(f"Published: {result.publication.path}", soft_wrap=True)
 
 
 def _show_ingested(summaries: tuple) -> None:
@@ -470,11 +526,13 @@ def _show_scoring(settings: Settings, result: pipeline.ScoringResult) -> None:
         f"{result.customers:,} customers as of {result.as_of_date}; {settings.vars.horizon_days} days ahead, "
         f"{settings.vars.reporting_currency} {result.estimate_total:,.0f} in all ({methods})."
     )
-    with connect(settings) as connection:
-        out.print(_top_customers(connection))
+    if settings.target == "duckdb":
+        with connect(settings) as connection:
+            out.print(_top_customers(connection))
     _warn_of_shop(result.caution)
     out.print(f"Model version: {result.model_version or 'none'}")
-    out.print(f"Warehouse: {settings.warehouse}  (table customer_clv)", soft_wrap=True)
+    if settings.target == "duckdb":
+        out.print(f"Warehouse: {settings.warehouse}  (table customer_clv)", soft_wrap=True)
 
 
 def _top_customers(connection: duckdb.DuckDBPyConnection) -> Table:
@@ -552,6 +610,25 @@ def _show_backtest(result: BacktestResult) -> None:
         for row in sheet.rows:
             table.add_row(*row)
         wide.print(table)
+
+
+def _show_comparison(compared: list) -> None:
+    table = Table(
+        "table", "rows", "cells", "only DuckDB", "only Spark", "differing", title="DuckDB and Spark"
+    )
+    for one in compared:
+        differing = ", ".join(f"{column} {count:,}" for column, count in one.differing.items()) or "0"
+        table.add_row(
+            one.table,
+            f"{one.rows:,}",
+            f"{one.cells:,}",
+            f"{one.only_duckdb:,}",
+            f"{one.only_spark:,}",
+            differing,
+        )
+    out.print(table)
+    cells, unequal = sum(o.cells for o in compared), sum(sum(o.differing.values()) for o in compared)
+    out.print(f"{unequal:,} of {cells:,} cells differ.")
 
 
 def _model_entry(model: registry.ListedModel) -> dict[str, Any]:

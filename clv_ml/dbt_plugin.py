@@ -73,7 +73,7 @@ def register(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     manifest = None
     try:
         manifest = _manifest(settings)
-        described = (lambda: _described(model)) if manifest else (lambda: None)
+        described = (lambda: describe(model)) if manifest else (lambda: None)
     except ClvError as error:
         fault = json.dumps({"error": str(error)})
         described = lambda: fault  # noqa: E731
@@ -100,7 +100,7 @@ def _manifest(settings: Settings) -> Manifest | None:
     return load_manifest(settings.models / check_version(version))[0]
 
 
-def _described(model: Any) -> str:
+def describe(model: Any) -> str:
     """The parts of the manifest that the SQL renders its call from; a fault instead, where the model cannot be used."""
     try:
         manifest: Manifest = model().manifest

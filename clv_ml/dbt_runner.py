@@ -24,7 +24,7 @@ def run_dbt(settings: Settings, arguments: Sequence[str]) -> None:
     os.environ["CLV_WAREHOUSE"], os.environ["CLV_MODELS"] = str(settings.warehouse), str(settings.models)
     folders = ["--project-dir", str(settings.project), "--profiles-dir", str(settings.project)]
     # `--quiet` is a global flag; what went wrong is read from the result, not from the log
-    command = ["--quiet", *arguments, *folders, "--vars", vars_as_json(settings)]
+    command = ["--quiet", *arguments, *folders, "--target", settings.target, "--vars", vars_as_json(settings)]
     try:
         result = dbtRunner().invoke(command)
     finally:

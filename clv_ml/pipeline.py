@@ -29,6 +29,11 @@ from clv_ml.warehouse import connect, harden
 
 SCORING = ("calibration+", "customer_predictions+", "customer_drivers+")
 """What asks for the model, as dbt selects it."""
+SCORING_SUMMARY = (
+    "select clv_method, count(*), sum(clv_estimate), max(as_of_date), max(clv_model_version) "
+    "from {table} group by clv_method order by count(*) desc, clv_method"
+)
+"""Per method: customers, their estimates' sum, the date, the model version."""
 
 Step = Callable[[str], None]
 """Told the name of each step as it begins."""
@@ -62,7 +67,7 @@ class RunResult:
     ingested: tuple[IngestSummary, ...]
     training: TrainingResult | None
     scoring: ScoringResult
-    publication: Publication
+    publication: Publication | None
     seconds: dict[str, float]
     warnings: tuple[str, ...]
 
@@ -126,10 +131,11 @@ def score(settings: Settings) -> ScoringResult:
 
 def read_scoring(connection: duckdb.DuckDBPyConnection) -> ScoringResult:
     """The summary of ``customer_clv`` as it stands."""
-    rows = connection.sql(
-        "select clv_method, count(*), sum(clv_estimate), max(as_of_date), max(clv_model_version) "
-        "from customer_clv group by clv_method order by count(*) desc, clv_method"
-    ).fetchall()
+    return scoring_result(connection.sql(SCORING_SUMMARY.format(table="customer_clv")).fetchall())
+
+
+def scoring_result(rows: list[tuple]) -> ScoringResult:
+    """The summary from the rows of ``SCORING_SUMMARY``."""
     return ScoringResult(
         as_of_date=max((row[3] for row in rows), default=None),
         customers=sum(row[1] for row in rows),

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -56,7 +56,7 @@ class Places(BaseSettings):
 
 
 class Settings(BaseModel):
-    """One run's settings. ``overrides`` are passed on to dbt as ``--vars``."""
+    """One run's settings. ``overrides`` are passed on to dbt as ``--vars``, ``target`` names dbt's engine."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -65,6 +65,7 @@ class Settings(BaseModel):
     models: Path
     vars: Vars
     overrides: dict[str, Any]
+    target: Literal["duckdb", "spark"] = "duckdb"
 
 
 def load_settings(overrides: Mapping[str, Any] | None = None, project: Path | None = None) -> Settings:

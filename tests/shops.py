@@ -162,10 +162,14 @@ def add_events(settings: Settings, events: Iterable[Event]) -> None:
     events = list(events)
     with duckdb.connect(settings.warehouse) as connection:
         held = connection.execute("select count(*) from raw.events").fetchall()[0][0]
-        rows = [_row(event, number) for number, event in enumerate(events, start=held + 1)]
-        table = pa.Table.from_pylist(rows, schema=EVENT_SCHEMA)
-        connection.register("added", table)
+        connection.register("added", event_rows(events, held + 1))
         connection.execute("insert into raw.events by name select * from added")
+
+
+def event_rows(events: Iterable[Event], first: int = 1) -> pa.Table:
+    """Events as rows of raw.events; those without an id are numbered from ``first``."""
+    rows = [_row(event, number) for number, event in enumerate(events, start=first)]
+    return pa.Table.from_pylist(rows, schema=EVENT_SCHEMA)
 
 
 def _row(event: Event, number: int) -> dict[str, Any]:

@@ -28,6 +28,7 @@ COMMANDS = (
     ("diff",),
     ("explain",),
     ("report",),
+    ("compare-engines",),
     ("models",),
     ("models", "list"),
     ("models", "promote"),

@@ -28,7 +28,9 @@
 {%- endmacro %}
 
 {#- Money in the reporting currency: two decimals. -#}
-{% macro money(amount) -%} cast(round({{ amount }}, 2) as decimal(18, 2)) {%- endmacro %}
+{% macro money(amount) -%} {{ return(adapter.dispatch("money", "clv")(amount)) }} {%- endmacro %}
+
+{% macro default__money(amount) -%} cast(round({{ amount }}, 2) as decimal(18, 2)) {%- endmacro %}
 
 {#- An angle's sine or cosine: position `number` on a circle of `period`, NULL where the number is. -#}
 {% macro on_circle(function, number, period) -%}

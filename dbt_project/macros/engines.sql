@@ -25,6 +25,16 @@
 
 {% macro spark__wide(number) -%} cast({{ number }} as decimal(38, 0)) {%- endmacro %}
 
+{#- Spark rounds the shortest decimal that stands for a double (1.005 to 1.01), DuckDB the double itself, times 100 (to
+    1.00): here as DuckDB does. Decimals are exact on both. -#}
+{% macro spark__money(amount) -%}
+    case
+        when typeof({{ amount }}) = 'double'
+        then cast(round(({{ amount }}) * 100.0E0) / 100.0E0 as decimal(18, 2))
+        else cast(round({{ amount }}, 2) as decimal(18, 2))
+    end
+{%- endmacro %}
+
 {#- The first twelve hex digits of md5(text) as bigint, to add up into a fingerprint that no row order can change. -#}
 {% macro md5_number(text) -%} {{ return(adapter.dispatch("md5_number", "clv")(text)) }} {%- endmacro %}
 

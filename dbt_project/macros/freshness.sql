@@ -47,7 +47,7 @@
     {%- set stale -%}
         select count(*) as stale_rows
         from {{ stored }}
-        where build_hash not like '{{ feature_hash()[:12] }}-%'
+        where substr(build_hash, 1, 13) <> '{{ feature_hash()[:12] }}-'
     {%- endset -%}
     {{ return(run_query(stale).columns[0].values()[0] > 0) }}
 {%- endmacro %}
@@ -91,6 +91,16 @@
 
 {% macro duckdb__prune_dates(dates) -%}
     delete from {{ this }} where as_of_date not in (select as_of_date from {{ dates }})
+{%- endmacro %}
+
+{#- Parquet tables know no delete; a date is a partition. -#}
+{% macro spark__prune_dates(dates) -%}
+    {%- set unwanted -%}
+        select distinct as_of_date from {{ this }} where as_of_date not in (select as_of_date from {{ dates }})
+    {%- endset -%}
+    {%- for date in run_query(unwanted).columns[0].values() -%}
+        {%- do run_query("alter table " ~ this ~ " drop if exists partition (as_of_date = '" ~ date ~ "')") -%}
+    {%- endfor -%}
 {%- endmacro %}
 
 {#- A date's hash: which definitions, then everything else that its rows were made from. -#}

@@ -5,40 +5,40 @@
         create schema if not exists {{ target.schema }};
 
         create table if not exists {{ target.schema }}.model_registry (
-            version varchar not null,
-            model_type varchar,
+            version string not null,
+            model_type string,
             is_champion boolean not null,
             created_at timestamp,
             horizon_days int,
-            reporting_currency varchar,
-            feature_hash varchar,
+            reporting_currency string,
+            feature_hash string,
             feature_count int,
             trained_through date,
-            promotion_reason varchar,
-            fault varchar
+            promotion_reason string,
+            fault string
         );
 
         create table if not exists {{ target.schema }}.training_runs (
-            version varchar not null,
+            version string not null,
             created_at timestamp not null,
-            estimator varchar not null,
-            metric varchar not null,
+            estimator string not null,
+            metric string not null,
             metric_value double
         );
 
         create table if not exists {{ target.schema }}.backtest_metrics (
             origin date,
-            segment varchar not null,
-            estimator varchar not null,
-            metric varchar not null,
+            segment string not null,
+            estimator string not null,
+            metric string not null,
             metric_value double,
             customers int not null
         );
 
         create table if not exists {{ target.schema }}.backtest_predictions (
             origin date not null,
-            customer_id varchar not null,
-            estimator varchar not null,
+            customer_id string not null,
+            estimator string not null,
             predicted double,
             actual double not null,
             predicted_low double,
@@ -49,8 +49,8 @@
 
         create table if not exists {{ target.schema }}.fitted_parameters (
             fitted_as_of date not null,
-            build_hash varchar not null,
-            name varchar not null,
+            build_hash string not null,
+            name string not null,
             parameter_value double not null
         );
     {% endset %}

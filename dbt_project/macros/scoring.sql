@@ -111,6 +111,16 @@
     )
 {%- endmacro %}
 
+{#- Which customers are explained in one call: 100,000 a list on DuckDB. Spark gathers the lists of a partition into
+    batches by itself, so a list holds one customer there and no partition has to be brought into one order. -#}
+{% macro batch_of(key) -%} {{ return(adapter.dispatch("batch_of", "clv")(key)) }} {%- endmacro %}
+
+{% macro duckdb__batch_of(key) -%}
+    cast(floor(row_number() over (order by {{ key }}) / 100000.0E0) as int)
+{%- endmacro %}
+
+{% macro spark__batch_of(key) -%} {{ key }} {%- endmacro %}
+
 {#- One of the three top drivers as text: name and signed money. -#}
 {% macro driver_text(rank) -%}
     wide_drivers.driver_{{ rank }}_name

@@ -1,0 +1,126 @@
+"""
+Gives a Spark session the SQL functions that the models call, and ships to the executors what they are made of.
+
+``clv_model()``, ``clv_score(struct)``, ``clv_explain(list of structs)`` and the expectations of ``btyd`` are the ones
+that the DuckDB plugin registers; the bodies are the same. They are Arrow functions: Spark calls them with the batches of
+each partition, where the data is.
+"""
+
+import hashlib
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+
+import pyarrow as pa
+from pyspark.sql import SparkSession
+from pyspark.sql.functions import arrow_udf, udf
+from pyspark.sql.types import (
+    ArrayType,
+    DataType,
+    DoubleType,
+    IntegerType,
+    StringType,
+    StructField,
+    StructType,
+)
+
+import clv_ml
+from clv_ml import registry
+from clv_ml.btyd import FUNCTIONS, evaluate
+from clv_ml.dbt_plugin import DRIVER_FIELDS, describe, pinned_version
+from clv_ml.errors import ClvError
+from clv_ml.model_files import LoadedModel
+from clv_ml.settings import Settings
+from clv_ml.spark import executors
+
+TYPES: dict[str, DataType] = {"VARCHAR": StringType(), "INTEGER": IntegerType(), "DOUBLE": DoubleType()}
+
+
+def register(spark: SparkSession, settings: Settings) -> None:
+    """
+    Registers the functions for the model in use. It is loaded here with all checks, shipped, and checked again on each
+    executor against the same hash. A fault is reported by ``clv_model()``, so that features still refresh.
+    """
+    spark.addArtifacts(str(_kernel_archive()), pyfile=True)
+    for name in FUNCTIONS:
+        function = arrow_udf(_btyd(name), DoubleType())  # pyrefly: ignore
+        spark.udf.register(name, function)
+
+    @cache
+    def model() -> LoadedModel | None:
+        return registry.load(settings.models, pinned_version(settings))
+
+    try:
+        loaded = model()
+    except ClvError:
+        loaded = None
+        text = describe(model)
+    else:
+        text = describe(model) if loaded else None
+    spark.udf.register("clv_model", udf(lambda: text, StringType()))
+    if loaded:
+        _register_model(spark, loaded)
+
+
+def _btyd(name: str) -> Callable[..., pa.Array]:
+    def expectation(*columns: pa.Array) -> pa.Array:
+        return evaluate(name, *columns)
+
+    return expectation
+
+
+def _register_model(spark: SparkSession, model: LoadedModel) -> None:
+    manifest = model.manifest
+    archive = _model_archive(model)
+    spark.addArtifacts(str(archive), file=True)
+    shipped = (archive.name, manifest.version, model.manifest_sha256)
+    outputs = StructType([StructField(output.name, DoubleType()) for output in manifest.outputs])
+    drivers = StructType([StructField(name, TYPES[kind]) for name, kind in DRIVER_FIELDS.items()])
+    for name, body, returns in (
+        ("clv_score", executors.score_batch, outputs),
+        ("clv_explain", executors.explain_batch, ArrayType(drivers)),
+    ):
+        spark.udf.register(name, arrow_udf(partial_of(body, shipped), returns))  # pyrefly: ignore
+
+
+def partial_of(body: Callable[..., pa.Array], shipped: tuple[str, str, str]) -> Callable[..., pa.Array]:
+    """The body with its model; a function with type hints, from which Spark reads that it takes Arrow arrays."""
+
+    def of_batch(*columns: pa.Array) -> pa.Array:
+        return body(shipped, *columns)
+
+    return of_batch
+
+
+def _kernel_archive() -> Path:
+    package = Path(clv_ml.__file__).parent
+    files = sorted(package.rglob("*.py"))
+    return _archive("clv_ml", ((file, Path(package.name) / file.relative_to(package)) for file in files))
+
+
+def _model_archive(model: LoadedModel) -> Path:
+    files = sorted(file for file in model.folder.rglob("*") if file.is_file())
+    names = ((file, Path(model.folder.name) / file.relative_to(model.folder)) for file in files)
+    return _archive("clv_model", names)
+
+
+def _archive(name: str, files: Iterable[tuple[Path, Path]]) -> Path:
+    """A zip named after its content, since Spark refuses another content under a name that it has seen."""
+    held = [(inside, file.read_bytes()) for file, inside in files]
+    digest = hashlib.sha256(b"".join(str(inside).encode() + b"\0" + content for inside, content in held))
+    path = _scratch() / f"{name}_{digest.hexdigest()[:16]}.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for inside, content in held:
+            archive.writestr(zipfile.ZipInfo(str(inside)), content)
+    return path
+
+
+@cache
+def _scratch_folder() -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory(prefix="clv-spark-")
+
+
+def _scratch() -> Path:
+    return Path(_scratch_folder().name)

@@ -1,0 +1,96 @@
+"""Tables between Spark and this process: the team's Parquet files, and copies that stay within a stated bound."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+from pyspark.errors import AnalysisException
+from pyspark.sql import SparkSession
+
+from clv_ml.errors import InputError, WarehouseError
+from clv_ml.settings import Settings
+
+RAW_TABLES = ("events", "id_history", "fx_rates")
+BUCKETS = 1_000_000
+
+
+def name_raw_tables(spark: SparkSession, settings: Settings, folder: Path | str) -> tuple[str, ...]:
+    """
+    Lays the raw tables over a folder's Parquet files (``events.parquet``, or a folder of that name; likewise
+    ``id_history`` and ``fx_rates``, which may be absent). Nothing is copied, and nothing is checked: a team that brings its
+    own events answers for the input contract.
+
+    Returns:
+        The tables named.
+
+    Raises:
+        InputError: If there are no events.
+    """
+    schema = settings.vars.raw_schema
+    found = {name: path for name in RAW_TABLES if (path := _parquet(Path(folder), name))}
+    if "events" not in found:
+        raise InputError(
+            f"{folder} has no events.parquet. On Spark, events are Parquet in the input contract."
+        )
+    spark.sql(f"create database if not exists {schema}")
+    for name, path in found.items():
+        spark.sql(f"drop table if exists {schema}.{name}")
+        spark.sql(f"create table {schema}.{name} using parquet location '{path.resolve()}'")
+    return tuple(found)
+
+
+def _parquet(folder: Path, name: str) -> Path | None:
+    return next((path for path in (folder / f"{name}.parquet", folder / name) if path.exists()), None)
+
+
+def read(spark: SparkSession, sql: str) -> pa.Table:
+    """
+    A whole result in this process.
+
+    Raises:
+        WarehouseError: If a table is absent.
+    """
+    try:
+        return spark.sql(sql).toArrow()
+    except AnalysisException as error:
+        raise WarehouseError(f"Spark cannot read what it should ({error}). Build it first.") from error
+
+
+def copy(spark: SparkSession, connection: duckdb.DuckDBPyConnection, table: str, parts: Iterator[str]) -> int:
+    """
+    Writes the results of ``parts``, queries of one shape, into a new table of the connection, one after the other: this
+    process never holds more than one of them.
+
+    Returns:
+        Rows copied.
+    """
+    rows = 0
+    connection.execute(f"drop table if exists {table}")
+    for number, sql in enumerate(parts):
+        part = read(spark, sql)
+        connection.register("part", part)
+        start = f"create table {table} as" if number == 0 else f"insert into {table}"
+        connection.execute(f"{start} select * from part")
+        connection.unregister("part")
+        rows += part.num_rows
+    return rows
+
+
+def write(spark: SparkSession, schema: str, table: str, rows: pa.Table) -> None:
+    """Replaces what stands in a table of the same columns."""
+    frame = spark.createDataFrame(rows)
+    wanted = spark.table(f"{schema}.{table}").schema
+    columns = [frame[field.name].cast(field.dataType).alias(field.name) for field in wanted]
+    frame.select(*columns).write.insertInto(f"{schema}.{table}", overwrite=True)
+
+
+def in_sample(share: float) -> str:
+    """
+    The condition that holds for this share of the customers, the same ones on every date: all rows of a customer are in,
+    or none. By md5 of the number, so that it depends on no order and no engine.
+    """
+    if share >= 1:
+        return "true"
+    number = "cast(conv(substr(md5(customer_id), 1, 12), 16, 10) as bigint)"
+    return f"{number} % {BUCKETS} < {round(share * BUCKETS)}"

@@ -1,0 +1,86 @@
+"""A Spark standalone cluster from the pip package: a master and workers, each a process of its own."""
+
+import json
+import os
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pyspark
+
+SPARK_HOME = Path(pyspark.__file__).parent
+HOST = "127.0.0.1"
+PATIENCE_SECONDS = 180
+
+
+@contextmanager
+def standalone_cluster(folder: Path, workers: int = 2, memory: str = "4g") -> Iterator[str]:
+    """
+    Starts a master and one-core workers below a folder, waits until all have registered, stops them at the end.
+
+    Yields:
+        The master's address, for ``CLV_SPARK_MASTER``.
+    """
+    port, ui_port = _free_port(), _free_port()
+    address = f"spark://{HOST}:{port}"
+    master = ("master.Master", "--host", HOST, "--port", str(port), "--webui-port", str(ui_port))
+    worker = (
+        "worker.Worker",
+        "--host",
+        HOST,
+        "--webui-port",
+        "0",
+        "--cores",
+        "1",
+        "--memory",
+        memory,
+        address,
+    )
+    with ExitStack() as processes:
+        processes.enter_context(_daemon(folder / "master", *master))
+        for number in range(workers):
+            processes.enter_context(_daemon(folder / f"worker-{number}", *worker))
+        _wait_for(f"http://{HOST}:{ui_port}/json/", workers)
+        yield address
+
+
+@contextmanager
+def _daemon(folder: Path, kind: str, *arguments: str) -> Iterator[None]:
+    folder.mkdir(parents=True)
+    command = [str(SPARK_HOME / "bin" / "spark-class"), f"org.apache.spark.deploy.{kind}", *arguments]
+    environment = os.environ | {
+        "SPARK_HOME": str(SPARK_HOME),
+        "SPARK_LOCAL_IP": HOST,
+        "SPARK_WORKER_DIR": str(folder / "work"),
+        "SPARK_DAEMON_MEMORY": "256m",
+    }
+    with (folder / "log.txt").open("w") as log:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(timeout=60)
+
+
+def _wait_for(url: str, workers: int) -> None:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < end:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                if json.load(answer)["aliveworkers"] == workers:
+                    return
+        except OSError:
+            pass
+        time.sleep(1)
+    raise TimeoutError(f"{workers} workers did not register at {url} within {PATIENCE_SECONDS} s.")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return probe.getsockname()[1]
