@@ -123,6 +123,11 @@ def calibrate(
     predicted = np.concatenate([one.predicted for one in held])
     ratios = np.concatenate([_ratios(one) for one in held])
     recency = np.concatenate([recency_of(one.rows) for one in held])
+    # a prediction of nothing has no ratio: its interval is itself
+    told = predicted > 0
+    if not told.any():
+        return Calibration((Bin(*ALL, *ALL, 0, 1.0, 1.0, 0.0, 0.0),), 0.0, coverage, confidence_floor)
+    predicted, ratios, recency = predicted[told], ratios[told], recency[told]
     spread = max(level_log_sd, FEWEST_LEVEL_SD)
     bins = []
     for low, below in _edges(predicted, PREDICTION_GROUPS):
@@ -143,8 +148,10 @@ ALL = (-np.inf, np.inf)
 
 
 def recency_of(rows: TrainingData) -> Array:
-    """Days since the last purchase, shape (n,)."""
-    return rows.values[:, rows.names.index(RECENCY)] if RECENCY in rows.names else np.zeros(len(rows))
+    """Days since the last purchase, 0 where there was none, as the SQL join reads it. Shape (n,)."""
+    if RECENCY not in rows.names:
+        return np.zeros(len(rows))
+    return np.nan_to_num(rows.values[:, rows.names.index(RECENCY)])
 
 
 def find_bins(calibration: Calibration, predicted: Array, recency: Array) -> NDArray[np.intp]:
@@ -182,8 +189,9 @@ def calibration_error(confidence: Array, happened: NDArray[np.bool_], groups: in
 def _ratios(one: Held) -> Array:
     """Actual over predicted, with each date's error of the total taken out."""
     total, expected = one.rows.revenue.sum(), one.predicted.sum()
-    level = total / expected if total > 0 else 1.0
-    return one.rows.revenue / (one.predicted * level)
+    level = total / expected if total > 0 and expected > 0 else 1.0
+    told = one.predicted > 0
+    return np.divide(one.rows.revenue, one.predicted * level, out=np.ones(len(told)), where=told)
 
 
 def _edges(values: Array, groups: int) -> list[tuple[float, float]]:

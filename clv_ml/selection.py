@@ -44,12 +44,13 @@ def choose_form(rows: TrainingData, predicted: Array) -> Choice:
         if np.isfinite(rows.baselines[name]).all():
             estimates[name] = rows.baselines[name]
     losses = {name: levelled_deviance(rows.revenue, estimate) for name, estimate in estimates.items()}
-    for form in estimates:
-        better = [name for name in estimates if name != form and _is_worse(losses[form], losses[name])]
-        if not better:
-            return Choice(form, _reason(form, losses))
-    best = min(losses, key=lambda name: losses[name].mean())
-    return Choice(best, _reason(best, losses))
+    # the form with the least mean loss is worse than none, so there is one
+    form = next(
+        form
+        for form in estimates
+        if not any(_is_worse(losses[form], losses[name]) for name in estimates if name != form)
+    )
+    return Choice(form, _reason(form, losses))
 
 
 def levelled_deviance(actual: Array, estimate: Array) -> Array:

@@ -54,16 +54,19 @@ def _said(origin: Origin) -> dict[str, np.ndarray]:
 def _poisoned(
     data: TrainingData, shop: Shop, poisoned: np.ndarray, since: np.datetime64
 ) -> tuple[TrainingData, Shop]:
-    """Other answers in these rows, and other misses of the level that became known after a date."""
+    """Other answers in these rows, and other totals of the shop that became known after a date."""
     rng = np.random.default_rng(1)
-    misses = tuple((known, miss + 5 if known > since else miss) for known, miss in shop.misses)
+    windows = {
+        day: replace(one, pace=one.pace + 5) if one.pace is not None and one.known_at > since else one
+        for day, one in shop.windows.items()
+    }
     return (
         replace(
             data,
             revenue=np.where(poisoned, rng.gamma(1, 1e4, len(data)), data.revenue),
             purchases=np.where(poisoned, rng.integers(0, 2, len(data)), data.purchases),
         ),
-        replace(shop, misses=misses),
+        replace(shop, windows=windows),
     )
 
 

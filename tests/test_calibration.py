@@ -216,6 +216,24 @@ def test_equal_predictions_share_a_bin():
     assert sorted(one.customers for one in bins if one.customers)[-1] == 900
 
 
+def test_a_prediction_of_nothing_has_no_ratio_and_stays_itself():
+    """
+    Customers who were predicted nothing are measured with nobody: the others' bins are what they are without them, and their
+    interval is 0. A shop where nothing was predicted for anybody has one bin and no confidence.
+    """
+    held = _customers(1)
+    predicted = np.append(held.predicted, [0.0, 0.0])
+    with_zeros = Held(made_rows(np.append(held.rows.revenue, [0.0, 0.0])), predicted)
+    without = Held(made_rows(held.rows.revenue), held.predicted)
+    nothing = Held(made_rows(np.array([5.0, 0.0])), np.zeros(2))
+
+    both = [calibrate([one], CERTAIN, 0.8, FLOOR).bins for one in (with_zeros, without)]
+    alone = calibrate([nothing], CERTAIN, 0.8, FLOOR)
+
+    assert both[0] == both[1]
+    assert [one.tolist() for one in intervals(alone, np.zeros(1), np.zeros(1))] == [[0.0], [0.0], [0.0]]
+
+
 def test_two_dates_are_measured_together():
     """
     Pooled, they have the customers of both.

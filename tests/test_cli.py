@@ -24,6 +24,8 @@ COMMANDS = (
     ("score",),
     ("run",),
     ("backtest",),
+    ("publish",),
+    ("forget",),
     ("tune",),
     ("diff",),
     ("explain",),
