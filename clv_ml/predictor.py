@@ -30,13 +30,15 @@ class Explanation:
     """
     Why a customer is worth what the model says, in the reporting currency.
 
-    ``base + sum(contributions.values()) == prediction``. ``top_positive`` and ``top_negative`` hold up to three names
-    each, strongest first.
+    ``base + sum(contributions.values()) == prediction``. ``values`` has what each driver was, NaN where it is missing or of
+    several features. ``top_positive`` and ``top_negative`` hold up to three names each, strongest first. ``narrative`` speaks
+    of all drivers, that of ``customer_narratives`` of those that ``drivers_kept`` left.
     """
 
     base: float
     prediction: float
     contributions: Mapping[str, float]
+    values: Mapping[str, float]
     top_positive: tuple[str, ...]
     top_negative: tuple[str, ...]
     narrative: str
@@ -142,6 +144,7 @@ class Predictor:
             base=base,
             prediction=prediction,
             contributions=by_name,
+            values=values,
             top_positive=up,
             top_negative=down,
             narrative=read_language(self._model.manifest.reporting_currency).narrative(

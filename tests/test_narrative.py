@@ -108,14 +108,20 @@ def test_a_narrative_by_hand(language: Language):
 
 def test_the_table_says_what_python_says(trained: Settings):
     """
-    Second way: sixty customers' narratives by `Predictor.explain`, against SQL's with the rank's words put back.
+    Second way: sixty customers' narratives by `Predictor.explain`, cut to the drivers that the table keeps, against SQL's with
+    the rank's words put back.
     """
+    language = read_language(trained.vars.reporting_currency, trained.project)
+    kept = trained.vars.drivers_kept
     told = dict(query(trained, "select customer_id, narrative from customer_narratives"))
     predictor = Predictor.load(trained.models)
     rows = frame(trained, "select * from scoring_rows order by md5(customer_id) limit 60")
 
     for row in rows.to_dict("records"):
-        ours = predictor.explain({name: row[name] for name in predictor.columns}).narrative
+        found = predictor.explain({name: row[name] for name in predictor.columns})
+        strongest = sorted(found.contributions.items(), key=lambda driver: -abs(driver[1]))[:kept]
+        values = [(name, found.values[name], amount) for name, amount in strongest]
+        ours = language.narrative(found.prediction, found.base, values)
         theirs = told[row["customer_id"]]
         assert theirs.split(" ", 1)[0] in ("High", "Medium", "Low")
         assert theirs.split(" ", 1)[1] == ours[0].lower() + ours[1:]

@@ -219,7 +219,7 @@ def test_run_does_everything_and_again_does_nothing(open_shop: OpenShop, simulat
     scored = query(settings, "select * from customer_clv order by customer_id")
     second = pipeline.run(settings, "simulator", data_dir=simulated_files)
 
-    assert steps == ["ingest", "build features", "train", "score"]
+    assert steps == ["ingest", "build features", "train", "score", "check", "publish"]
     assert first.training is not None
     assert first.scoring.model_version == first.training.version
     assert second.training is None

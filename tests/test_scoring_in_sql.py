@@ -25,7 +25,7 @@ from clv_ml import Predictor, dbt_plugin, pipeline, registry
 from clv_ml.columns import feature_matrix
 from clv_ml.dbt_plugin import REST_DRIVER, explain_batches
 from clv_ml.dbt_runner import run_dbt
-from clv_ml.errors import BuildError, ModelError
+from clv_ml.errors import BuildError, SettingsError
 from clv_ml.model_files import load_model
 from clv_ml.parity import predict
 from clv_ml.settings import Settings
@@ -494,7 +494,7 @@ def test_a_pinned_version_that_is_not_there_is_refused(two_models: tuple[Setting
 
     with pytest.raises(BuildError, match="ridge-19700101-00000000"):
         _rescore(with_vars(settings, model_version="ridge-19700101-00000000"))
-    with pytest.raises((BuildError, ModelError)):
+    with pytest.raises((BuildError, SettingsError)):
         _rescore(with_vars(settings, model_version="../../etc"))
 
 
