@@ -1,7 +1,7 @@
 """
 Exact drivers: what each feature, and the anchor, added to or took from a prediction, in its own unit.
 
-A term is weight x M x R1 x R2 ..., where M multiplies the anchor with every exp and sigmoid factor, all positive, and
+A term is weight x M x R1 x R2 ..., where M multiplies the anchor with every exp, sigmoid and 1/sigmoid factor, all positive, and
 R are relu and identity factors, which may be zero or negative. Relative to a base row (mean margins, reference anchor):
 
 - M: log contributions phi, with log(anchor / reference) as the anchor's, become currency by the logarithmic mean:
@@ -36,6 +36,7 @@ from clv_ml.parity import link, predict
 from clv_ml.recipe import Line, Output, Recipe, Term, Trees
 from clv_ml.tree_shap import ExplainedForest, explain_forest, shap_values
 
+POSITIVE = ("exp", "sigmoid", "one_over_sigmoid")
 ANCHOR_DRIVER, FLOOR_DRIVER = "anchor", "anchor_floor"
 Floats = NDArray[np.float64]
 
@@ -237,14 +238,14 @@ def _term(
     """The term without its weight."""
     drivers = shares.shape[1]
     parts = [(factor, _margin_part(factor, features, drivers, margins)) for factor in term.factors]
-    positive = [_log_factor(factor.link, part) for factor, part in parts if factor.link in ("exp", "sigmoid")]
+    positive = [_log_factor(factor.link, part) for factor, part in parts if factor.link in POSITIVE]
     phi = np.column_stack([np.zeros_like(features), np.zeros_like(shares)])
     own_anchor, own_reference = (anchor, reference) if term.anchored else (None, 1.0)
     if term.anchored:
         phi[:, features.shape[1] :] = shares
     product = _multiplied(positive, phi, own_anchor, own_reference or 1.0)
     for factor, part in parts:
-        if factor.link not in ("exp", "sigmoid"):
+        if factor.link not in POSITIVE:
             product = _joined(product, _linked(factor.link, part))
     return product
 
@@ -275,7 +276,8 @@ def _log_factor(name: str, margin: _Part) -> _Part:
     middle = (margin.now + margin.base) / 2
     slope_in_middle = np.exp(-np.logaddexp(0.0, middle))
     slope = _slope(now - base, margin.now - margin.base, slope_in_middle)
-    return _Part(now, base, margin.change * slope[:, None])
+    sign = -1.0 if name == "one_over_sigmoid" else 1.0
+    return _Part(sign * now, sign * base, margin.change * (sign * slope)[:, None])
 
 
 def _linked(name: str, margin: _Part) -> _Part:

@@ -2,11 +2,13 @@
 Fits the recipe: anchor x multiplier, with trees that learn actual / anchor.
 
 The anchor carries the shop's level, so the trees learn only how customers differ: each training date's answers are
-divided by that date's own ratio of actual to anchor total. The mean is, in equal parts, a Tweedie fit of the ratio, a
-hurdle (chance of buying x amount if so) and the anchor itself; the typical value is the ratio's conditional median. A
-row weighs as much as its anchor, so that errors count in money.
+divided by that date's own ratio of actual to anchor total. The mean is, in equal parts, a Tweedie fit of the ratio, and the
+anchor times how much likelier to buy the customer is than customers of such an anchor are: the chance of buying over the
+chance that goes with the anchor. The first learns from money, which few customers dominate, the second from everybody
+alike, so that it ranks those well whom sessions give away as lost. The typical value is the ratio's conditional median.
+A row weighs as much as its anchor where money is fitted, so that errors count in money.
 
-Sources: Jorgensen (1987) for Tweedie models; Duan et al. (1983) for the two-part model.
+Source: Jorgensen (1987) for Tweedie models.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,6 +30,7 @@ from clv_ml.training_data import ANCHOR, Customers, TrainingData
 Array = NDArray[np.float64]
 ModelType = Literal["lightgbm", "ridge", "ensemble"]
 MODEL_TYPES: tuple[ModelType, ...] = ("lightgbm", "ridge", "ensemble")
+RELATIVE_ANCHOR = "log_anchor_to_mean"
 EARLY_STOPPING_ROUNDS = 30
 FOLDS = 3
 
@@ -55,7 +58,6 @@ class Part:
     One booster: what it learns.
 
     ``target`` takes training rows, their ratios and the parameters, ``weight`` the rows; both return shape (n,).
-    ``rows`` masks the rows that it learns from.
     """
 
     name: str
@@ -63,7 +65,6 @@ class Part:
     link: Link
     target: Callable[[TrainingData, Array, Parameters], Array]
     weight: Callable[[TrainingData], Array]
-    rows: Callable[[TrainingData], NDArray[np.bool_]]
 
 
 def ratio(data: TrainingData) -> Array:
@@ -94,10 +95,6 @@ def _by_anchor(data: TrainingData) -> Array:
     return data.anchor / data.anchor.mean()
 
 
-def _all(data: TrainingData) -> NDArray[np.bool_]:
-    return np.ones(len(data), dtype=np.bool_)
-
-
 def _ones(data: TrainingData) -> Array:
     return np.ones(len(data))
 
@@ -105,10 +102,9 @@ def _ones(data: TrainingData) -> Array:
 PARTS = {
     part.name: part
     for part in (
-        Part("spend", "tweedie", "exp", _capped, _by_anchor, _all),
-        Part("chance", "binary", "sigmoid", lambda d, _, __: (d.purchases > 0).astype(float), _ones, _all),
-        Part("amount", "gamma", "exp", _capped, _by_anchor, lambda d: d.revenue > 0),
-        Part("typical", "l1", "relu", lambda _, ratios, __: ratios, _by_anchor, _all),
+        Part("spend", "tweedie", "exp", _capped, _by_anchor),
+        Part("chance", "binary", "sigmoid", lambda d, _, __: (d.purchases > 0).astype(float), _ones),
+        Part("typical", "l1", "relu", lambda _, ratios, __: ratios, _by_anchor),
     )
 }
 
@@ -138,7 +134,7 @@ def fit_recipe(
         for name, part in PARTS.items()
     }
     line = _fit_line(data, parameters)
-    boosted = ((trees["spend"],), (trees["chance"], trees["amount"]), ())
+    boosted = ((trees["spend"],), (trees["chance"], _usual_chance(data)))
     means: dict[ModelType, tuple[tuple[Trees | Line, ...], ...]] = {
         "lightgbm": boosted,
         "ridge": ((line,),),
@@ -248,7 +244,7 @@ def fit_hurdle(data: TrainingData, parameters: Parameters) -> Callable[[Training
         return lgb.train(rules, dataset, num_boost_round=parameters.default_rounds)
 
     logs = np.log(np.where(spent, data.revenue, 1.0))
-    chance, amount = grow("binary", spent.astype(float), _all(data)), grow("regression", logs, spent)
+    chance, amount = grow("binary", spent.astype(float), np.ones_like(spent)), grow("regression", logs, spent)
     variance = float(np.var(logs[spent] - np.asarray(amount.predict(data.values[spent], num_threads=1))))
     return lambda rows: (
         np.asarray(chance.predict(rows.values, num_threads=1))
@@ -293,7 +289,7 @@ def _best_round(part: Part, fit: TrainingData, held_out: TrainingData, parameter
     if learning is None or checking is None:
         return 0
     booster = lgb.train(
-        _lightgbm_parameters(part.objective, parameters, int(part.rows(fit).sum())),
+        _lightgbm_parameters(part.objective, parameters, len(fit)),
         learning,
         num_boost_round=parameters.max_rounds,
         valid_sets=[checking],
@@ -307,24 +303,23 @@ def _grow(part: Part, data: TrainingData, parameters: Parameters, rounds: int) -
     if dataset is None:
         # a shop where nobody bought again has nothing to learn; the anchor alone then carries the mean
         dataset = lgb.Dataset(data.values, np.ones(len(data)), feature_name=list(data.names))
-    rules = _lightgbm_parameters(part.objective, parameters, int(part.rows(data).sum()))
+    rules = _lightgbm_parameters(part.objective, parameters, len(data))
     return lgb.train(rules, dataset, num_boost_round=rounds)
 
 
 def _dataset(
     part: Part, data: TrainingData, parameters: Parameters, reference: lgb.Dataset | None = None
 ) -> lgb.Dataset | None:
-    """What the part learns from; None where there is nothing. Ratios are taken over whole dates, before rows leave."""
-    rows = part.rows(data)
-    if not rows.any():
+    """What the part learns from; None where there is nothing."""
+    if not len(data):
         return None
-    target = part.target(data, ratio(data), parameters)[rows]
+    target = part.target(data, ratio(data), parameters)
     if part.objective == "tweedie" and not target.any():
         return None
     return lgb.Dataset(
-        data.values[rows],
-        np.maximum(target, 1e-6) if part.objective == "gamma" else target,
-        weight=part.weight(data)[rows],
+        data.values,
+        target,
+        weight=part.weight(data),
         reference=reference,
         feature_name=list(data.names),
         params={"verbosity": -1},
@@ -377,6 +372,17 @@ def _fit_line(data: TrainingData, parameters: Parameters) -> Line:
         intercept=float(model.intercept_ - coefficients @ inputs.mean(axis=0)),
         link="relu",
     )
+
+
+def _usual_chance(data: TrainingData) -> Line:
+    """One over the chance of buying that goes with the anchor: a logistic curve of its logarithm relative to the mean."""
+    bought, count = data.purchases > 0, len(data.names)
+    coefficients, intercept = np.zeros(count), float(logit(np.clip(bought.mean(), 0.01, 0.99)))
+    if RELATIVE_ANCHOR in data.names and 0 < bought.mean() < 1:
+        place = data.names.index(RELATIVE_ANCHOR)
+        curve = LogisticRegression(C=1e6).fit(data.values[:, [place]], bought)
+        coefficients[place], intercept = curve.coef_[0, 0], float(curve.intercept_[0])
+    return Line("usual_chance", coefficients, np.zeros(count), np.zeros(count), intercept, "one_over_sigmoid")
 
 
 def _levelled(

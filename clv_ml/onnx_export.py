@@ -226,14 +226,13 @@ class _Graph:
             return self.node("Exp", [margin], f"{path}/exp")
         if link == "relu":
             return self.node("Relu", [margin], f"{path}/relu")
-        if link == "sigmoid":
+        if link in ("sigmoid", "one_over_sigmoid"):
             odds = self.node("Exp", [self.node("Neg", [margin], f"{path}/neg")], f"{path}/odds")
-            return self.node(
-                "Reciprocal", [self.node("Add", [odds, self.scalar("one", 1.0)], f"{path}/plus")], f"{path}/p"
-            )
+            inverse = self.node("Add", [odds, self.scalar("one", 1.0)], f"{path}/plus")
+            return self.node("Reciprocal", [inverse], f"{path}/p") if link == "sigmoid" else inverse
         if link == "identity":
             return margin
-        raise ExportError(f"Link {link!r} is unknown. Use exp, sigmoid, relu or identity.")
+        raise ExportError(f"Link {link!r} is unknown. Use exp, sigmoid, one_over_sigmoid, relu or identity.")
 
     def line(self, line: Line) -> str:
         missing = self.node("IsNaN", [FEATURES], "missing")

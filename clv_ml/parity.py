@@ -96,6 +96,8 @@ def link(margin: Floats, name: str) -> Floats:
             return np.exp(margin)
         if name == "sigmoid":
             return 1.0 / (1.0 + np.exp(-margin))
+        if name == "one_over_sigmoid":
+            return 1.0 + np.exp(-margin)
     return np.maximum(margin, 0.0) if name == "relu" else margin
 
 

@@ -134,7 +134,7 @@ def test_chance_is_shared_in_proportion_to_margins():
     np.testing.assert_allclose(found.values, [[change / 3, 2 * change / 3]], rtol=1e-12)
 
 
-@pytest.mark.parametrize("link", ["exp", "sigmoid", "relu", "identity"])
+@pytest.mark.parametrize("link", ["exp", "sigmoid", "one_over_sigmoid", "relu", "identity"])
 def test_margins_that_cancel_leave_no_division_by_zero(link: str):
     """
     At p = b the limit holds: +1 and -1 stay equal and opposite, near and at the base alike.
@@ -144,7 +144,11 @@ def test_margins_that_cancel_leave_no_division_by_zero(link: str):
 
     found = contributions(made, table, np.full(3, 20.0), anchor_reference=20.0)
 
-    slope = {"exp": np.exp(0.5), "sigmoid": np.exp(-0.5) / (1 + np.exp(-0.5)) ** 2}.get(link, 1.0)
+    slope = {
+        "exp": np.exp(0.5),
+        "sigmoid": np.exp(-0.5) / (1 + np.exp(-0.5)) ** 2,
+        "one_over_sigmoid": -np.exp(-0.5),
+    }.get(link, 1.0)
     np.testing.assert_allclose(found.values[:, 0], 20 * slope, rtol=1e-4)
     np.testing.assert_allclose(found.values[0, :2].sum(), 0.0, atol=1e-12)
     np.testing.assert_allclose(found.base, found.base[0], rtol=1e-9)
@@ -193,7 +197,9 @@ def test_every_output_adds_up_over_a_constant_base(output: str):
 
 @settings(max_examples=60, deadline=None)
 @given(
-    links=st.lists(st.sampled_from(["exp", "sigmoid", "relu", "identity"]), min_size=1, max_size=4),
+    links=st.lists(
+        st.sampled_from(["exp", "sigmoid", "one_over_sigmoid", "relu", "identity"]), min_size=1, max_size=4
+    ),
     anchored=st.booleans(),
     weight=st.floats(-3, 3),
     numbers=st.lists(st.floats(-3, 3), min_size=12, max_size=12),
@@ -397,7 +403,7 @@ def test_parts_of_an_anchor_share_its_logarithm():
     anchor=st.one_of(st.floats(-100, 0), st.floats(0.01, 1e5), st.just(20.0)),
     level=st.floats(0.01, 1e4),
     shares=st.tuples(st.floats(0, 1), st.floats(0, 1)),
-    link=st.sampled_from(["exp", "sigmoid", "relu", "identity"]),
+    link=st.sampled_from(["exp", "sigmoid", "one_over_sigmoid", "relu", "identity"]),
 )
 def test_parts_of_any_anchor_add_up(anchor, level, shares, link):
     """

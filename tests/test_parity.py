@@ -44,6 +44,28 @@ def test_reference_is_the_formula_by_hand():
     np.testing.assert_allclose(predict(model, table, anchor)["clv_predicted"], expected, rtol=1e-14)
 
 
+@pytest.mark.parametrize("link", ["exp", "sigmoid", "one_over_sigmoid", "relu", "identity"])
+def test_every_link_agrees(link: str):
+    """
+    One booster under each link: within 1e-12.
+    """
+    model = trees_only(booster(rows(), target(rows())), link)
+
+    assert check_parity(model, export_onnx(model), rows(), None).worst_relative_difference < 1e-12
+
+
+def test_one_over_a_sigmoid_is_that():
+    """
+    The same booster under both links: their product is 1.
+    """
+    grown = booster(rows(), target(rows()))
+    chance, inverse = (
+        predict(trees_only(grown, link), rows())["score"] for link in ("sigmoid", "one_over_sigmoid")
+    )
+
+    np.testing.assert_allclose(chance * inverse, 1.0, rtol=1e-14)
+
+
 def test_reference_asks_for_the_anchor():
     """
     An anchored recipe without anchors is refused by the anchor's name.
