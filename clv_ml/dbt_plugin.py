@@ -9,6 +9,7 @@ columns, by name; in ``clv_explain`` with ``customer_id`` before them and the an
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 from dbt.adapters.duckdb.plugins import BasePlugin
+from numpy.typing import NDArray
 
 from clv_ml import registry
 from clv_ml.btyd import register_functions
@@ -178,30 +180,63 @@ def explain_batches(
     rows = batches.flatten()
     blocks = [rows.slice(start, BLOCK_ROWS) for start in range(0, len(rows), BLOCK_ROWS)] or [rows]
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
-        drivers = pa.concat_arrays(list(pool.map(lambda block: _drivers(model, block, kept), blocks)))
-    per_customer = len(drivers) // max(len(rows), 1)
+        strongest = list(pool.map(lambda block: _strongest(model, block, kept), blocks))
+    names = strongest[0].names
+    # joined as numbers: as text, millions of rows would stand in memory twice
+    places, values, inputs, base = (
+        np.concatenate([getattr(block, field) for block in strongest])
+        for field in ("places", "values", "inputs", "base")
+    )
+    del strongest
+    drivers = _structs(rows.field("customer_id"), names, places, values, inputs, base)
     lengths = batches.value_lengths().fill_null(0).to_numpy()
-    offsets = np.concatenate([[0], np.cumsum(lengths.astype(np.int64) * per_customer)])
+    offsets = np.concatenate([[0], np.cumsum(lengths.astype(np.int64) * places.shape[1])])
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), drivers)
 
 
-def _drivers(model: LoadedModel, rows: pa.StructArray, kept: int) -> pa.StructArray:
+@dataclass(frozen=True)
+class _Strongest:
+    """
+    The k drivers of each customer that keep a row: ``places`` in ``names``, ``values`` in currency and ``inputs``, all of
+    shape (n, k); ``base`` has shape (n,).
+    """
+
+    names: tuple[str, ...]
+    places: NDArray[np.int32]
+    values: NDArray[np.float64]
+    inputs: NDArray[np.float64]
+    base: NDArray[np.float64]
+
+
+def _strongest(model: LoadedModel, rows: pa.StructArray, kept: int) -> _Strongest:
     found = explain(model, rows)
-    order = np.argsort(-np.abs(found.values), axis=1, kind="stable")[:, :kept]
-    values, inputs = (np.take_along_axis(table, order, axis=1) for table in (found.values, found.inputs))
+    places = np.argsort(-np.abs(found.values), axis=1, kind="stable")[:, :kept]
+    values, inputs = (np.take_along_axis(table, places, axis=1) for table in (found.values, found.inputs))
     if kept < len(found.drivers):
         rest = found.values.sum(axis=1) - values.sum(axis=1)
-        order = np.column_stack([order, np.full(len(rows), len(found.drivers))])
+        places = np.column_stack([places, np.full(len(rows), len(found.drivers))])
         values = np.column_stack([values, rest])
         inputs = np.column_stack([inputs, np.full(len(rows), np.nan)])
-    count, inputs = order.shape[1], inputs.ravel()
+    return _Strongest((*found.drivers, REST_DRIVER), places.astype(np.int32), values, inputs, found.base)
+
+
+def _structs(
+    customers: pa.Array,
+    names: tuple[str, ...],
+    places: NDArray[np.int32],
+    values: NDArray[np.float64],
+    inputs: NDArray[np.float64],
+    base: NDArray[np.float64],
+) -> pa.StructArray:
+    """One struct per customer and driver, in order."""
+    rows, count = places.shape
     arrays = [
-        rows.field("customer_id").take(pa.array(np.repeat(np.arange(len(rows)), count))),
-        pa.array(np.tile(np.arange(1, count + 1, dtype=np.int32), len(rows))),
-        pa.array((*found.drivers, REST_DRIVER), pa.string()).take(pa.array(order.ravel())),
-        pa.array(inputs, mask=np.isnan(inputs)),
+        customers.take(pa.array(np.repeat(np.arange(rows), count))),
+        pa.array(np.tile(np.arange(1, count + 1, dtype=np.int32), rows)),
+        pa.array(names, pa.string()).take(pa.array(places.ravel())),
+        pa.array(inputs.ravel(), mask=np.isnan(inputs.ravel())),
         pa.array(values.ravel()),
-        pa.array(np.repeat(found.base, count)),
+        pa.array(np.repeat(base, count)),
     ]
     return pa.StructArray.from_arrays(arrays, names=list(DRIVER_FIELDS))
 
