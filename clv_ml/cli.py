@@ -54,6 +54,8 @@ app.add_typer(models_app, name="models")
 out, err = Console(), Console(stderr=True)
 WIDEST_TABLE = 120
 """Columns that a table may take on a narrower terminal: a line that runs over is better than a number cut off."""
+EXIT_CODES: dict[type[ClvError], int] = {SettingsError: 2, WarehouseBusyError: 3}
+"""Errors that a scheduler tells apart; any other is 1, and 0 is done."""
 
 AsOf = Annotated[
     str,
@@ -401,8 +403,7 @@ def _reported() -> Iterator[None]:
     except ClvError as error:
         err.print(f"[red]Error:[/red] {type(error).__name__}: ", end="")
         err.print(str(error), markup=False, highlight=False)
-        codes: dict[type[ClvError], int] = {SettingsError: 2, WarehouseBusyError: 3}
-        raise typer.Exit(codes.get(type(error), 1)) from error
+        raise typer.Exit(EXIT_CODES.get(type(error), 1)) from error
 
 
 @contextmanager

@@ -163,7 +163,7 @@ def test_every_cookbook_query_answers(trained: Settings, with_past: Settings, na
 
 def test_the_cookbook_page_shows_the_analyses():
     """
-    The page is what `make cookbook` writes, at least fifteen questions, each asked in the first line of its file.
+    The page is what `make docs` writes, at least fifteen questions, each asked in the first line of its file.
     """
     files = sorted(ANALYSES.glob("*.sql"))
 
