@@ -121,7 +121,7 @@ def test_says_what_the_warehouse_says(trained: Settings, page: Page):
 
     for text in (
         f"{customers:,}",
-        f"GBP {float(total):,.0f}",
+        f"{float(total):,.0f}",
         narrative,
         one(trained, "select version from model_registry where is_champion"),
         f"predictions as of {test_date}",
@@ -150,6 +150,37 @@ def test_deciles_are_the_held_out_metrics_in_another_cut(facts: Facts):
     assert len(rows) == 10
     assert abs(log(predicted / actual)) == pytest.approx(metrics["model"]["bias"], abs=1e-9)
     assert inside / customers == pytest.approx(metrics["intervals"]["coverage"], abs=1e-9)
+
+
+def test_totals_and_tenths_are_those_of_the_marts(trained: Settings, facts: Facts, page: Page):
+    """
+    The page's interval of the total is `segment_value`'s row for all, the best tenth's share is `clv_deciles`', and second
+    way from `customer_clv`: that tenth's share of the whole, to the rounding shown.
+    """
+    low, high = query(
+        trained,
+        "select predicted_total_low, predicted_total_high from segment_value where segmentation = 'all'",
+    )[0]
+    values = [
+        float(value)
+        for (value,) in query(
+            trained,
+            "select clv_estimate from customer_clv where total_purchases > 0 order by clv_estimate desc",
+        )
+    ]
+    best = facts.rows("tenths")[0]
+
+    assert f"{low:,.0f} to {high:,.0f}" in page.text
+    assert f"{best['estimate_share']:.0%}" in page.text
+    assert best["estimate_share"] == pytest.approx(
+        sum(values[: best["customer_count"]]) / sum(values), abs=1e-9
+    )
+    assert {row["segmentation"] for row in facts.rows("segments")} == {
+        "all",
+        "behavior_type",
+        "rfm_segment",
+        "value_tier",
+    }
 
 
 def test_a_hard_shop_says_so_everywhere(trained: Settings, page: Page, tmp_path: Path, monkeypatch):
