@@ -62,6 +62,9 @@ bench-quality: $(READY)  # backtests on every data set that is there, as tables
 docs: $(READY)  # writes docs/reference and docs/cookbook.md from the code
 	$(BIN)/python tests/reference.py
 
+pictures: $(READY)  # writes pictures of the demo's report to docs/pictures; needs Chromium
+	$(BIN)/python tests/pictures.py
+
 lock:  # needs uv; everything else needs only pip
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 	    --no-strip-extras --no-emit-index-url --no-annotate --no-header --upgrade --quiet -o requirements.lock

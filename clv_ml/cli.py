@@ -603,14 +603,17 @@ def _show_erasure(result: Erasure) -> None:
 
 
 def _show_backtest(result: BacktestResult) -> None:
-    wide = Console(width=max(out.width, WIDEST_TABLE))
     for sheet in sheets(result):
         table = Table(title=sheet.title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for number, head in enumerate(sheet.head):
             table.add_column(head, justify="right" if number else "left", no_wrap=True)
         for row in sheet.rows:
             table.add_row(*row)
-        wide.print(table)
+        _print_wide(table)
+
+
+def _print_wide(table: Table) -> None:
+    Console(width=max(out.width, WIDEST_TABLE)).print(table)
 
 
 def _show_comparison(compared: list) -> None:
@@ -656,7 +659,7 @@ def _show_models(listed: list[registry.ListedModel]) -> None:
             *(f"{figure:,.3f}" if isinstance(figure, float) else "" for figure in figures),
             model.fault or "",
         )
-    out.print(table)
+    _print_wide(table)
 
 
 def _show_changes(result: ValueChanges) -> None:

@@ -3,8 +3,6 @@
 import base64
 import hashlib
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from math import log
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pytest
+from browser import CHROMIUM, browse
 from shops import copied, one, query
 from typer.testing import CliRunner
 
@@ -23,7 +22,6 @@ from clv_ml.training import shop_faults
 
 HOSTILE = "</td><script>alert('id')</script><img src=x onerror=alert(1)>{{ 7*7 }}"
 MOST_BYTES = 2_000_000
-CHROMIUM = shutil.which("chromium")
 SCRIPT = (FOLDER / "page.js").read_text(encoding="utf-8")
 
 
@@ -292,7 +290,7 @@ def test_a_browser_renders_it_and_its_tables_sort(html: str, tmp_path: Path):
     changed = html.replace(SCRIPT, pressed).replace(_hash(SCRIPT), _hash(pressed))
     (tmp_path / "page.html").write_text(changed, encoding="utf-8")
 
-    dom, messages = _browsed(tmp_path / "page.html", tmp_path / "profile")
+    dom, messages = browse((tmp_path / "page.html").as_uri(), tmp_path / "profile", "--dump-dom")
 
     section = dom[dom.index('<section id="customers"') :]
     section = section[: section.index("</section>")]
@@ -313,30 +311,10 @@ def test_the_browser_test_sees_a_request(html: str, tmp_path: Path):
         html.replace("</main>", '<img src="http://localhost:9/x.png"></main>'), encoding="utf-8"
     )
 
-    _, messages = _browsed(tmp_path / "page.html", tmp_path / "profile")
+    _, messages = browse((tmp_path / "page.html").as_uri(), tmp_path / "profile", "--dump-dom")
 
     assert "CONSOLE" in messages and "Content Security Policy" in messages
 
 
 def _hash(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-
-
-def _browsed(path: Path, profile: Path) -> tuple[str, str]:
-    """The document after scripts ran, and what the browser logged."""
-    assert CHROMIUM is not None
-    command = [
-        CHROMIUM,
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--no-first-run",
-        "--disable-background-networking",
-        f"--user-data-dir={profile}",
-        "--enable-logging=stderr",
-        "--virtual-time-budget=3000",
-        "--dump-dom",
-        path.as_uri(),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    return done.stdout, done.stderr
