@@ -31,9 +31,9 @@ def flowing(text: str) -> str:
     return " ".join(text.split())
 
 
-def queries(path: Path) -> list[str]:
-    """The SQL blocks of a page, as they stand."""
-    return [token.content for token in _tokens(path) if token.type == "fence" and token.info == "sql"]
+def blocks(path: Path, language: str) -> list[str]:
+    """The fenced blocks of a page in a language, as they stand."""
+    return [token.content for token in _tokens(path) if token.type == "fence" and token.info == language]
 
 
 def anchors(path: Path) -> set[str]:
