@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-spark test-spark-cluster test-duckdb-1.5 lint bench bench-drivers bench-quality cookbook lock
+.PHONY: demo test test-spark test-spark-cluster test-duckdb-1.5 lint bench bench-drivers bench-quality docs pictures lock
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -59,8 +59,11 @@ bench-drivers: $(READY)  # speed of explaining everybody, beside two other engin
 bench-quality: $(READY)  # backtests on every data set that is there, as tables
 	$(BIN)/python benchmarks/quality.py
 
-cookbook: $(READY)  # writes docs/cookbook.md from the analyses
-	$(BIN)/python tests/cookbook.py
+docs: $(READY)  # writes docs/reference and docs/cookbook.md from the code
+	$(BIN)/python tests/reference.py
+
+pictures: $(READY)  # writes pictures of the demo's report to docs/pictures; needs Chromium
+	$(BIN)/python tests/pictures.py
 
 lock:  # needs uv; everything else needs only pip
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \

@@ -104,6 +104,25 @@ def values_chart(rows: Rows, currency: str) -> Chart:
     return chart
 
 
+def tenths_chart(rows: Rows) -> Chart:
+    """Share of the value that each tenth of the buyers brings, the most valuable first."""
+    chart = Chart(
+        "tenths",
+        "How much sits with how few",
+        "Bars: share of all value that each tenth of the buyers is expected to bring, the most valuable tenth first.",
+    )
+    with _drawn(chart, 3.0) as (_, axes):
+        places = np.arange(1, len(rows) + 1)
+        bars = axes.bar(places, [row["estimate_share"] for row in rows], color=BLUE, width=0.92)
+        axes.bar_label(bars, [f"{row['estimate_share']:.0%}" for row in rows], padding=2)
+        axes.set_xticks(places)
+        axes.set_xlabel("tenth of the buyers, 1 the most valuable")
+        axes.set_ylabel("share of the value")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        axes.grid(axis="x", visible=False)
+    return chart
+
+
 def deciles_chart(rows: Rows, currency: str) -> Chart:
     """Mean predicted beside mean actual of each tenth, lowest first."""
     chart = Chart(
@@ -263,6 +282,7 @@ def segments_chart(rows: Rows, segmentation: str, currency: str) -> Chart:
                 low, high = row["predicted_total_low"], row["predicted_total_high"]
                 axes.plot([low, high], [place, place], color=ORANGE, linewidth=3, marker="|", ms=9, mew=2)
         axes.set_yticks(places, [_words(row["segment"]) for row in lowest_first])
+        axes.locator_params(axis="x", nbins=5)
         axes.xaxis.set_major_formatter(lambda value, _: _short(value))
         axes.set_xlabel(f"total, {currency}")
         axes.grid(axis="y", visible=False)

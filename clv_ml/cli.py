@@ -54,6 +54,8 @@ app.add_typer(models_app, name="models")
 out, err = Console(), Console(stderr=True)
 WIDEST_TABLE = 120
 """Columns that a table may take on a narrower terminal: a line that runs over is better than a number cut off."""
+EXIT_CODES: dict[type[ClvError], int] = {SettingsError: 2, WarehouseBusyError: 3}
+"""Errors that a scheduler tells apart; any other is 1, and 0 is done."""
 
 AsOf = Annotated[
     str,
@@ -401,8 +403,7 @@ def _reported() -> Iterator[None]:
     except ClvError as error:
         err.print(f"[red]Error:[/red] {type(error).__name__}: ", end="")
         err.print(str(error), markup=False, highlight=False)
-        codes: dict[type[ClvError], int] = {SettingsError: 2, WarehouseBusyError: 3}
-        raise typer.Exit(codes.get(type(error), 1)) from error
+        raise typer.Exit(EXIT_CODES.get(type(error), 1)) from error
 
 
 @contextmanager
@@ -602,14 +603,17 @@ def _show_erasure(result: Erasure) -> None:
 
 
 def _show_backtest(result: BacktestResult) -> None:
-    wide = Console(width=max(out.width, WIDEST_TABLE))
     for sheet in sheets(result):
         table = Table(title=sheet.title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for number, head in enumerate(sheet.head):
             table.add_column(head, justify="right" if number else "left", no_wrap=True)
         for row in sheet.rows:
             table.add_row(*row)
-        wide.print(table)
+        _print_wide(table)
+
+
+def _print_wide(table: Table) -> None:
+    Console(width=max(out.width, WIDEST_TABLE)).print(table)
 
 
 def _show_comparison(compared: list) -> None:
@@ -655,7 +659,7 @@ def _show_models(listed: list[registry.ListedModel]) -> None:
             *(f"{figure:,.3f}" if isinstance(figure, float) else "" for figure in figures),
             model.fault or "",
         )
-    out.print(table)
+    _print_wide(table)
 
 
 def _show_changes(result: ValueChanges) -> None:

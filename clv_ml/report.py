@@ -35,6 +35,7 @@ QUERIES = (
     "methods",
     "recent_revenue",
     "values",
+    "tenths",
     "model",
     "deciles",
     "metrics",
@@ -44,6 +45,13 @@ QUERIES = (
     "segments",
     "customers",
     "rows",
+)
+SEGMENTS = (
+    "RFM segment, by past purchases: champions bought lately, often and for much; loyal customers bought often and are "
+    "not quiet; promising ones bought lately; at risk are those who bought often or for much and have gone quiet; "
+    "hibernating are the other quiet ones.",
+    "Value tier, by expected value: top, high, medium and low. Behavior type, by rhythm: new, one time, regular, irregular "
+    "or long cycle. The table customer_segments has all three for every customer.",
 )
 LIMITS = (
     "Value is net revenue, not profit: no margin and no cost of service are modelled.",
@@ -248,22 +256,27 @@ def _summary(facts: Facts) -> Section:
     shop = facts.shop
     if not shop:
         return Section("summary", "Summary", ("There are no customers yet.",))
-    total, top = float(shop["estimate_total"]), float(shop["estimate_top_tenth"] or 0)
-    tiles = (
+    tiles = [
         ("Customers", _count(shop["customers"])),
-        ("who have bought", _count(shop["buyers"])),
-        (f"Value, next {facts.horizon_days} days", f"{facts.currency} {amount_text(total)}"),
-        ("Share of the top tenth", _percent(top / total) if total > 0 else "none"),
-    )
+        ("Of these have bought", _count(shop["buyers"])),
+        (f"Value, next {facts.horizon_days} days, {facts.currency}", _amount(shop["estimate_total"])),
+    ]
+    for row in facts.rows("segments"):
+        if row["segmentation"] == "all" and row["predicted_total_low"] is not None:
+            between = f"{_amount(row['predicted_total_low'])} to {_amount(row['predicted_total_high'])}"
+            tiles.append((f"{_percent(facts.coverage)} likely between, {facts.currency}", between))
+    for row in facts.rows("tenths")[:1]:
+        if row["estimate_share"] is not None:
+            tiles.append(("Brought by the best tenth of buyers", _percent(row["estimate_share"])))
     columns = (
-        Column("clv_method", "How"),
+        Column("clv_method", "How", _words),
         Column("customers", "Customers", _count, "number"),
         Column("estimate_total", f"Value, {facts.currency}", _amount, "number"),
     )
     return Section(
         "summary",
         "Summary",
-        tiles=tiles,
+        tiles=tuple(tiles),
         tables=(_table("Where values come from", columns, facts.rows("methods")),),
     )
 
@@ -278,7 +291,10 @@ def _values(facts: Facts) -> Section:
         (
             "Most customers are worth little and a few are worth much; each bar is about twice the value of the one before.",
         ),
-        charts=(charts.values_chart(rows, facts.currency),),
+        charts=(
+            charts.values_chart(rows, facts.currency),
+            *((charts.tenths_chart(tenths),) if (tenths := facts.rows("tenths")) else ()),
+        ),
     )
 
 
@@ -293,14 +309,18 @@ def _evidence(facts: Facts) -> Section:
             ),
         )
     days = facts.dates.get("test", ())
+    predicted, actual = (
+        sum(row["customers"] * row[mean] for row in rows) for mean in ("predicted_mean", "actual_mean")
+    )
     source = (
         f"Measured on held-out time: predictions as of {', '.join(days)}, made by a fit that saw nothing after "
         f"{min(days, default='them')}, against what {_count(sum(row['customers'] for row in rows))} customers"
-        f"{' (counted once a date)' if len(days) > 1 else ''} then spent in {facts.horizon_days} days. Nothing here comes "
+        f"{' (counted once a date)' if len(days) > 1 else ''} then spent in {facts.horizon_days} days: in all {facts.currency} "
+        f"{_amount(predicted)} were predicted and {facts.currency} {_amount(actual)} were spent. Nothing here comes "
         "from training data. The model in use is the same recipe, fitted anew on all dates."
     )
     columns = (
-        Column("decile", "Tenth", lambda name: name.removeprefix("decile_"), "number"),
+        Column("decile", "Tenth", lambda name: name.removeprefix("decile_").lstrip("0"), "number"),
         Column("customers", "Customers", _count, "number"),
         Column("predicted_mean", f"Predicted, {facts.currency}", _amount, "number"),
         Column("actual_mean", f"Actual, {facts.currency}", _amount, "number"),
@@ -337,6 +357,9 @@ def _drivers(facts: Facts) -> Section:
             "Exact Shapley values, turned into money: a customer's drivers and the base add up to the prediction. Drivers "
             "are called as the columns of customer_features are, where each is described. In words, for a single "
             "customer: clv explain CUSTOMER.",
+            "The anchor is what past purchases alone suggest: in part their rhythm and recency (anchor probabilistic), in "
+            "part last year's spending (anchor persistence), both scaled to what the shop's customers are expected to "
+            "spend on average (anchor level).",
         ),
         charts=(
             charts.importance_chart(facts.rows("importance"), facts.currency),
@@ -346,7 +369,7 @@ def _drivers(facts: Facts) -> Section:
 
 
 def _segments(facts: Facts) -> Section:
-    rows = facts.rows("segments")
+    rows = [row for row in facts.rows("segments") if row["segmentation"] != "all"]
     if not rows:
         return Section("segments", "Segments", ("No segments have been built yet.",))
     kinds = dict.fromkeys(row["segmentation"] for row in rows)
@@ -363,7 +386,8 @@ def _segments(facts: Facts) -> Section:
         "Segments",
         (
             "Low and high enclose the total of a group with the same chance as a customer's own interval; errors of single "
-            "customers even out, the error of the shop's total does not. Value fifth 5 is the most valuable.",
+            "customers even out, the error of the shop's total does not.",
+            *SEGMENTS,
         ),
         charts=tuple(charts.segments_chart(those, kind, facts.currency) for kind, those in by_kind.items()),
         tables=tuple(_table(f"By {_words(kind)}", columns, those) for kind, those in by_kind.items()),
@@ -385,7 +409,11 @@ def _customers(facts: Facts) -> Section:
         Column("narrative", "Why", kind="long"),
     )
     table = _table(f"The {len(rows)} customers with the highest value", columns, rows)
-    return Section("customers", "Most valuable customers", tables=(table,))
+    about = (
+        f"The actual value lies between low and high with a chance of {_percent(facts.coverage)}; low is below 0 where refunds "
+        "may outweigh purchases. Confidence is the share of customers like this one whose value came true within half."
+    )
+    return Section("customers", "Most valuable customers", (about,), tables=(table,))
 
 
 def _data(facts: Facts) -> Section:

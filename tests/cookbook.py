@@ -1,4 +1,4 @@
-"""The cookbook: the analyses of the dbt project as plain SQL, and the page that shows them. Run it to write the page."""
+"""The cookbook: the analyses of the dbt project as plain SQL, and the page that shows them."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ Questions that analysts ask, as SQL that runs on the warehouse and on the publis
 reporting currency, expected in the horizon; spend so far is called so. Any SELECT below may be narrowed or joined further:
 one row per customer, key `customer_id`.
 
-This page is written from those files by `make cookbook`; edit them, not it.
+This page is written from those files by `make docs`; edit them, not it.
 """
 
 
@@ -45,7 +45,3 @@ def _split(sql: str) -> tuple[str, str]:
     count = next(number for number, line in enumerate(lines) if not line.startswith("--"))
     comment = " ".join(line.removeprefix("--").strip() for line in lines[:count])
     return comment, "\n".join(lines[count:])
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")

@@ -1,14 +1,14 @@
 """The backtest: strictly out of time, figures that add up, and comparisons that hold what they promise."""
 
 import json
-import re
 from dataclasses import fields, replace
 from pathlib import Path
 
 import duckdb
 import numpy as np
 import pytest
-from shops import ROOT, copied, query
+from markdown_pages import DOCS, blocks
+from shops import copied, query
 from typer.testing import CliRunner
 
 from clv_ml import cli, pipeline
@@ -210,13 +210,10 @@ def test_intervals_are_counted_alike_in_sql(tested: tuple[Settings, BacktestResu
     )
 
 
-def _queries(page: str) -> list[str]:
-    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    return re.findall(r"```sql\n(.*?)```", text, re.DOTALL)
-
-
 @pytest.mark.parametrize(
-    "sql", [*_queries("backtest.md"), *_queries("confidence.md")], ids=lambda sql: " ".join(sql.split())[:40]
+    "sql",
+    [*blocks(DOCS / "backtest.md", "sql"), *blocks(DOCS / "confidence.md", "sql")],
+    ids=lambda sql: " ".join(sql.split())[:40],
 )
 def test_queries_of_the_docs_run(tested: tuple[Settings, BacktestResult], sql: str):
     """

@@ -1,20 +1,16 @@
 """Nothing is undocumented: every model, column, macro, argument, source column and setting says what it is."""
 
-import json
+import inspect
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import pytest
-from shops import ROOT, settings_for
+import yaml
+from reference import FOLDER, Project, pages, read_project, settings_of
+from shops import ROOT
 
-from clv_ml.dbt_runner import run_dbt
+from clv_ml.cli import app, models_app
 from clv_ml.settings import PROJECT_FILE
-
-Manifest = dict[str, Any]
-Columns = dict[str, list[str]]
 
 CONTRACTED = {"features", "training", "scoring", "marts"}
 KEY_TESTS = {"unique", "unique_key"}
@@ -22,53 +18,9 @@ NUMBERS = {"int", "bigint", "double"}
 
 
 @pytest.fixture(scope="module")
-def built(project: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Manifest, Columns]:
-    """The manifest of a run on an empty warehouse, and the columns of every table and view that it left there."""
-    folder = tmp_path_factory.mktemp("docs")
-    settings = settings_for(folder, project)
-    run_dbt(settings, ["run", "--write-json", "--target-path", str(folder / "target")])
-    manifest = json.loads((folder / "target" / "manifest.json").read_text(encoding="utf-8"))
-    with duckdb.connect(settings.warehouse, read_only=True) as connection:
-        rows = connection.execute(
-            "select table_name, column_name from information_schema.columns order by table_name, ordinal_position"
-        ).fetchall()
-    tables: Columns = {}
-    for table, column in rows:
-        tables.setdefault(table, []).append(column)
-    return manifest, tables
-
-
-@pytest.fixture(scope="module")
-def manifest(built: tuple[Manifest, Columns]) -> Manifest:
-    """What dbt knows of the project."""
-    return built[0]
-
-
-@pytest.fixture(scope="module")
-def tables(built: tuple[Manifest, Columns]) -> Columns:
-    """The columns that really exist, by table."""
-    return built[1]
-
-
-def models_of(manifest: Manifest) -> dict[str, Any]:
-    """The project's models by name."""
-    nodes = manifest["nodes"].values()
-    return {n["name"]: n for n in nodes if n["resource_type"] == "model" and n["package_name"] == "clv"}
-
-
-def described_columns(models: dict[str, Any], name: str) -> dict[str, Any]:
-    """A model's columns by name; those of the models that ``meta.columns_of`` names are described there."""
-    columns: dict[str, Any] = {}
-    for parent in models[name]["config"]["meta"].get("columns_of", []):
-        columns |= described_columns(models, parent)
-    return columns | models[name]["columns"]
-
-
-def own_macros(manifest: Manifest) -> Iterator[dict[str, Any]]:
-    """The project's macros, without the engines' bodies of a dispatched one."""
-    for macro in manifest["macros"].values():
-        if macro["package_name"] == "clv" and not macro["name"].startswith(("duckdb__", "spark__")):
-            yield macro
+def built(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """What dbt knows of the project, and the columns of every table and view that a run on an empty warehouse leaves."""
+    return read_project(tmp_path_factory.mktemp("docs"), project)
 
 
 def argument_names(macro_sql: str) -> list[str]:
@@ -79,13 +31,15 @@ def argument_names(macro_sql: str) -> list[str]:
 
 
 def uncommented_vars(project_file: str) -> list[str]:
-    """Vars without a comment beside them or in the line above."""
-    lines = project_file.split("\nvars:\n")[1].split("\n\nmodels:")[0].splitlines()
-    found = []
-    for above, line in zip(["", *lines], lines, strict=False):
-        if (name := re.match(r"  (\w+):", line)) and "  # " not in line and not above.startswith("  # "):
-            found.append(name.group(1))
-    return found
+    """Vars without a comment beside them or above."""
+    settings = [setting for theme in settings_of(project_file).values() for setting in theme]
+    return [name for name, _, meaning in settings if not meaning]
+
+
+def section(page: str, heading: str) -> str:
+    """The text under a heading, up to the next of its order."""
+    order = heading.split()[0]
+    return f"\n{page}\n{order} ".split(f"\n{heading}\n")[1].split(f"\n{order} ")[0]
 
 
 def says_nothing(name: str, description: str) -> bool:
@@ -94,22 +48,22 @@ def says_nothing(name: str, description: str) -> bool:
     return not words - set(name.lower().split("_"))
 
 
-def test_every_model_is_described(manifest: Manifest) -> None:
+def test_every_model_is_described(built: Project) -> None:
     """A model says what it is for."""
-    models = models_of(manifest)
+    models = built.models
 
     assert models
     assert not [name for name, model in models.items() if says_nothing(name, model["description"])]
 
 
-def test_every_column_that_exists_is_described(manifest: Manifest, tables: Columns) -> None:
+def test_every_column_that_exists_is_described(built: Project) -> None:
     """The columns of the built tables and the described ones are the same, and no description parrots its name."""
-    models = models_of(manifest)
+    models = built.models
     faults = []
     for name in models:
-        described = described_columns(models, name)
-        faults += [f"{name}.{c} is not described" for c in tables[name] if c not in described]
-        faults += [f"{name}.{c} does not exist" for c in described if c not in tables[name]]
+        described = built.columns(name)
+        faults += [f"{name}.{c} is not described" for c in built.types[name] if c not in described]
+        faults += [f"{name}.{c} does not exist" for c in described if c not in built.types[name]]
         faults += [
             f"{name}.{c}: {d['description']!r}"
             for c, d in described.items()
@@ -119,15 +73,15 @@ def test_every_column_that_exists_is_described(manifest: Manifest, tables: Colum
     assert not faults
 
 
-def test_every_source_column_is_described(manifest: Manifest, tables: Columns) -> None:
+def test_every_source_column_is_described(built: Project) -> None:
     """The tables that ingestion and Python write: what is created is what is described."""
     faults = []
-    for source in manifest["sources"].values():
+    for source in built.sources.values():
         table, columns = source["name"], source["columns"]
         if says_nothing(table, source["description"]):
             faults.append(table)
-        faults += [f"{table}.{c} is not described" for c in tables[table] if c not in columns]
-        faults += [f"{table}.{c} does not exist" for c in columns if c not in tables[table]]
+        faults += [f"{table}.{c} is not described" for c in built.types[table] if c not in columns]
+        faults += [f"{table}.{c} does not exist" for c in columns if c not in built.types[table]]
         faults += [
             f"{table}.{c}: {d['description']!r}"
             for c, d in columns.items()
@@ -137,17 +91,17 @@ def test_every_source_column_is_described(manifest: Manifest, tables: Columns) -
     assert not faults
 
 
-def test_every_table_is_a_model_or_a_source(manifest: Manifest, tables: Columns) -> None:
+def test_every_table_is_a_model_or_a_source(built: Project) -> None:
     """A run leaves no table behind that nobody describes."""
-    known = set(models_of(manifest)) | {source["name"] for source in manifest["sources"].values()}
+    known = set(built.models) | set(built.sources)
 
-    assert not set(tables) - known
+    assert not set(built.types) - known
 
 
-def test_tables_that_others_read_are_contracts(manifest: Manifest) -> None:
+def test_tables_that_others_read_are_contracts(built: Project) -> None:
     """Features, training rows, scores and marts: a type for every column, enforced."""
     faults = []
-    for name, model in models_of(manifest).items():
+    for name, model in built.models.items():
         if CONTRACTED & set(model["fqn"]):
             if not model["config"]["contract"]["enforced"]:
                 faults.append(f"{name} has no contract")
@@ -156,10 +110,10 @@ def test_tables_that_others_read_are_contracts(manifest: Manifest) -> None:
     assert not faults
 
 
-def test_every_feature_has_a_unit(manifest: Manifest) -> None:
+def test_every_feature_has_a_unit(built: Project) -> None:
     """A number that a model may read, or an analyst see as a driver, says what it counts."""
     faults = []
-    for name, model in models_of(manifest).items():
+    for name, model in built.models.items():
         if name.startswith("customer_") and "features" in model["fqn"]:
             for column, described in model["columns"].items():
                 kind = described["data_type"].split("(")[0]
@@ -169,12 +123,12 @@ def test_every_feature_has_a_unit(manifest: Manifest) -> None:
     assert not faults
 
 
-def test_every_feature_has_a_phrase(manifest: Manifest) -> None:
+def test_every_feature_has_a_phrase(built: Project) -> None:
     """
     A number that may become a driver says in business language what it means, of a missing value too: a template that
     writes the value needs another one for where there is none. So do the drivers that are groups of columns.
     """
-    models = models_of(manifest)
+    models = built.models
     columns = [
         (name, column, described["config"]["meta"])
         for name, model in models.items()
@@ -200,12 +154,12 @@ def test_every_feature_has_a_phrase(manifest: Manifest) -> None:
     assert not faults
 
 
-def test_every_model_states_its_grain_and_proves_it(manifest: Manifest) -> None:
+def test_every_model_states_its_grain_and_proves_it(built: Project) -> None:
     """The first line of a model says what a row is; a key, or a test that it is unique, shows that this is so."""
-    models = models_of(manifest)
+    models = built.models
     tested = {
         test["attached_node"]
-        for test in manifest["nodes"].values()
+        for test in built.manifest["nodes"].values()
         if test["resource_type"] == "test" and (test.get("test_metadata") or {}).get("name") in KEY_TESTS
     }
     unstated, unproved = [], []
@@ -220,10 +174,10 @@ def test_every_model_states_its_grain_and_proves_it(manifest: Manifest) -> None:
     assert not unproved
 
 
-def test_every_macro_and_argument_is_described(manifest: Manifest) -> None:
+def test_every_macro_and_argument_is_described(built: Project) -> None:
     """A macro's YAML has its description and its arguments, in order, each with a type and a meaning."""
     faults = []
-    for macro in own_macros(manifest):
+    for macro in built.macros():
         name, arguments = macro["name"], macro["arguments"]
         if says_nothing(name, macro["description"]):
             faults.append(f"{name} is not described")
@@ -253,9 +207,9 @@ def test_every_sql_file_begins_with_a_comment() -> None:
     ]
 
 
-def test_every_unit_test_is_named_for_what_it_shows(manifest: Manifest) -> None:
+def test_every_unit_test_is_named_for_what_it_shows(built: Project) -> None:
     """A unit test's name is a statement, not a number; the models with rules at edges have some."""
-    unit_tests = manifest["unit_tests"].values()
+    unit_tests = built.manifest["unit_tests"].values()
 
     assert not [test["name"] for test in unit_tests if len(test["name"].split("_")) < 4]
     assert {test["model"] for test in unit_tests} >= {
@@ -270,9 +224,9 @@ def test_every_unit_test_is_named_for_what_it_shows(manifest: Manifest) -> None:
     }
 
 
-def test_features_of_one_idea_share_a_driver(manifest: Manifest) -> None:
+def test_features_of_one_idea_share_a_driver(built: Project) -> None:
     """A sine and its cosine, and the columns that stand for behavior_type, say in their description whose part they are."""
-    features = [model for model in models_of(manifest).values() if model["fqn"][1] == "features"]
+    features = [model for model in built.models.values() if model["fqn"][1] == "features"]
     one_hot = re.findall(
         r"one_hot\(\"(\w+)\", .*\) *\}\} as (\w+)", "".join(model["raw_code"] for model in features)
     )
@@ -288,11 +242,58 @@ def test_features_of_one_idea_share_a_driver(manifest: Manifest) -> None:
     assert [name for name in circles if drivers[name] != name[:-4]] == []
 
 
+def test_the_reference_is_what_make_docs_writes(built: Project) -> None:
+    """Every page of docs/reference and the cookbook are those that the code gives today; no other lies there."""
+    written = pages(built)
+
+    stale = [path.name for path, text in written.items() if path.read_text(encoding="utf-8") != text]
+    assert not stale, "run make docs"
+    assert set(FOLDER.iterdir()) <= set(written)
+
+
+def test_the_reference_leaves_nothing_out(built: Project) -> None:
+    """Second way, from the files: each model and source with every column that the database has, each setting, command."""
+    page = {path.name: text for path, text in pages(built).items()}
+    columns_missing = [
+        f"{path.stem}.{column}"
+        for path in (ROOT / "models_sql").rglob("*.sql")
+        for column in built.types[path.stem]
+        if not any(
+            f"| `{column}` |" in section(page[f"{step}.md"], f"## {name}")
+            for name in built.family(path.stem)
+            for step in (built.models[name]["fqn"][1],)
+        )
+    ]
+    columns_missing += [
+        f"{name}.{column}"
+        for name in built.sources
+        for column in built.types[name]
+        if f"| `{column}` |" not in section(page["sources.md"], f"## {name}")
+    ]
+    settings = yaml.safe_load((ROOT / PROJECT_FILE).read_text(encoding="utf-8"))["vars"]
+    commands = {("clv", it.name or it.callback.__name__): it.callback for it in app.registered_commands}
+    commands |= {
+        ("clv models", it.name or it.callback.__name__): it.callback for it in models_app.registered_commands
+    }
+
+    assert not columns_missing
+    assert not [name for name in settings if f"| `{name}` |" not in page["settings.md"]]
+    assert len(commands) >= 16
+    for names, function in commands.items():
+        options = section(page["commands.md"], f"## {' '.join(names)}").count("\n| `")
+        assert options == len(inspect.signature(function).parameters), names
+
+
 def test_the_checks_see_what_is_missing() -> None:
     """The helpers above find an uncommented var, an argument with a default, and a description that only parrots."""
-    project_file = "name: x\nvars:\n  # Above.\n  one: 1\n  two: 2  # beside\n  three: 3\n\nmodels:\n"
+    project_file = (
+        "name: x\nvars:\n  # A theme.\n  # Words that stand above.\n  one: 1\n  two: 2  # beside\n  three: 3\n"
+        "  four:  # a list\n    - a\n    - b\n\nmodels:\n"
+    )
 
     assert uncommented_vars(project_file) == ["three"]
+    assert settings_of(project_file)["A theme"][3] == ("four", "a, b", "a list")
+    assert section("# x\n## a\none\n### b\ntwo\n## c\n", "## a") == "one\n### b\ntwo"
     assert argument_names("{% macro m(a, b=[], c = none) -%}") == ["a", "b", "c"]
     assert argument_names("{%- macro m() -%}") == []
     assert says_nothing("order_count", "The count of order.")

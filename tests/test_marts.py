@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from cookbook import ANALYSES, PAGE, page, recipes
-from shops import ROOT, build, copied, execute, frame, one, query
+from markdown_pages import DOCS, blocks
+from shops import build, copied, execute, frame, one, query
 
 from clv_ml.dbt_runner import run_dbt
+from clv_ml.publication import publish
 from clv_ml.settings import Settings
 
 MARTS = (
@@ -163,7 +165,7 @@ def test_every_cookbook_query_answers(trained: Settings, with_past: Settings, na
 
 def test_the_cookbook_page_shows_the_analyses():
     """
-    The page is what `make cookbook` writes, at least fifteen questions, each asked in the first line of its file.
+    The page is what `make docs` writes, at least fifteen questions, each asked in the first line of its file.
     """
     files = sorted(ANALYSES.glob("*.sql"))
 
@@ -176,18 +178,21 @@ def test_the_cookbook_page_shows_the_analyses():
     ]
 
 
-def test_the_recipes_for_connecting_run(trained: Settings, monkeypatch: pytest.MonkeyPatch):
+def test_the_recipes_for_connecting_run(trained_copy: Settings, monkeypatch: pytest.MonkeyPatch):
     """
-    The Python recipe of docs/connect.md, as it stands there.
+    Every piece of Python on docs/connect.md, as it stands there, on a published copy at the path that the page names.
     """
-    monkeypatch.setenv("CLV_FILE", str(trained.warehouse))
-    text = (ROOT / "docs" / "connect.md").read_text(encoding="utf-8")
-    recipe = text.split("## Python\n\n```python\n")[1].split("```")[0]
+    published = publish(trained_copy).path
+    monkeypatch.setenv("CLV_FILE", str(published))
     names: dict[str, pd.DataFrame] = {}
 
-    exec(compile(recipe, "connect.md", "exec"), names)
+    for recipe in blocks(DOCS / "connect.md", "python"):
+        exec(compile(recipe, "connect.md", "exec"), names)
 
-    assert len(names["best"]) == 10
+    assert published == trained_copy.warehouse.parent / "published" / "clv.duckdb"
+    assert len(names["best"]) == len(names["deciles"]) == 10
+    assert len(names["customers"]) == one(trained_copy, "select count(*) from customer_clv")
+    assert len(names["segments"]) == one(trained_copy, "select count(*) from segment_value")
 
 
 def test_comments_are_in_the_database(trained: Settings):

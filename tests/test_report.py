@@ -3,8 +3,6 @@
 import base64
 import hashlib
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from math import log
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pytest
+from browser import CHROMIUM, browse
 from shops import copied, one, query
 from typer.testing import CliRunner
 
@@ -23,7 +22,6 @@ from clv_ml.training import shop_faults
 
 HOSTILE = "</td><script>alert('id')</script><img src=x onerror=alert(1)>{{ 7*7 }}"
 MOST_BYTES = 2_000_000
-CHROMIUM = shutil.which("chromium")
 SCRIPT = (FOLDER / "page.js").read_text(encoding="utf-8")
 
 
@@ -121,7 +119,7 @@ def test_says_what_the_warehouse_says(trained: Settings, page: Page):
 
     for text in (
         f"{customers:,}",
-        f"GBP {float(total):,.0f}",
+        f"{float(total):,.0f}",
         narrative,
         one(trained, "select version from model_registry where is_champion"),
         f"predictions as of {test_date}",
@@ -150,6 +148,37 @@ def test_deciles_are_the_held_out_metrics_in_another_cut(facts: Facts):
     assert len(rows) == 10
     assert abs(log(predicted / actual)) == pytest.approx(metrics["model"]["bias"], abs=1e-9)
     assert inside / customers == pytest.approx(metrics["intervals"]["coverage"], abs=1e-9)
+
+
+def test_totals_and_tenths_are_those_of_the_marts(trained: Settings, facts: Facts, page: Page):
+    """
+    The page's interval of the total is `segment_value`'s row for all, the best tenth's share is `clv_deciles`', and second
+    way from `customer_clv`: that tenth's share of the whole, to the rounding shown.
+    """
+    low, high = query(
+        trained,
+        "select predicted_total_low, predicted_total_high from segment_value where segmentation = 'all'",
+    )[0]
+    values = [
+        float(value)
+        for (value,) in query(
+            trained,
+            "select clv_estimate from customer_clv where total_purchases > 0 order by clv_estimate desc",
+        )
+    ]
+    best = facts.rows("tenths")[0]
+
+    assert f"{low:,.0f} to {high:,.0f}" in page.text
+    assert f"{best['estimate_share']:.0%}" in page.text
+    assert best["estimate_share"] == pytest.approx(
+        sum(values[: best["customer_count"]]) / sum(values), abs=1e-9
+    )
+    assert {row["segmentation"] for row in facts.rows("segments")} == {
+        "all",
+        "behavior_type",
+        "rfm_segment",
+        "value_tier",
+    }
 
 
 def test_a_hard_shop_says_so_everywhere(trained: Settings, page: Page, tmp_path: Path, monkeypatch):
@@ -261,7 +290,7 @@ def test_a_browser_renders_it_and_its_tables_sort(html: str, tmp_path: Path):
     changed = html.replace(SCRIPT, pressed).replace(_hash(SCRIPT), _hash(pressed))
     (tmp_path / "page.html").write_text(changed, encoding="utf-8")
 
-    dom, messages = _browsed(tmp_path / "page.html", tmp_path / "profile")
+    dom, messages = browse((tmp_path / "page.html").as_uri(), tmp_path / "profile", "--dump-dom")
 
     section = dom[dom.index('<section id="customers"') :]
     section = section[: section.index("</section>")]
@@ -282,30 +311,10 @@ def test_the_browser_test_sees_a_request(html: str, tmp_path: Path):
         html.replace("</main>", '<img src="http://localhost:9/x.png"></main>'), encoding="utf-8"
     )
 
-    _, messages = _browsed(tmp_path / "page.html", tmp_path / "profile")
+    _, messages = browse((tmp_path / "page.html").as_uri(), tmp_path / "profile", "--dump-dom")
 
     assert "CONSOLE" in messages and "Content Security Policy" in messages
 
 
 def _hash(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-
-
-def _browsed(path: Path, profile: Path) -> tuple[str, str]:
-    """The document after scripts ran, and what the browser logged."""
-    assert CHROMIUM is not None
-    command = [
-        CHROMIUM,
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--no-first-run",
-        "--disable-background-networking",
-        f"--user-data-dir={profile}",
-        "--enable-logging=stderr",
-        "--virtual-time-budget=3000",
-        "--dump-dom",
-        path.as_uri(),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    return done.stdout, done.stderr

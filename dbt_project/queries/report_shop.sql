@@ -2,22 +2,14 @@
 with
     today as (select as_of_date, shop_age_days from as_of_dates where is_scoring_date),
 
-    ranked as (
-        select
-            customer_clv.*,
-            row_number() over (order by clv_estimate desc, customer_id) <= ceil(count(*) over () / 10.0) as is_top_tenth
-        from customer_clv
-    ),
-
     summed as (
         select
             count(*) as customers,
             count(*) filter (total_purchases > 0) as buyers,
             coalesce(sum(clv_estimate), 0) as estimate_total,
-            sum(clv_estimate) filter (is_top_tenth) as estimate_top_tenth,
             max(clv_model_version) as model_version,
             max(scored_at) as scored_at
-        from ranked
+        from customer_clv
     )
 
 select
