@@ -129,7 +129,8 @@ def run_origin(data: TrainingData, shop: Shop, day: np.datetime64, settings: Set
     earlier = known.only(label_ends(known.as_of, settings) <= last)
     earlier = earlier if len(earlier) else known.only(known.as_of < last)
     early = fit_recipe(earlier, later.customers, "lightgbm")
-    form = choose_form(later, predict(early, later.values, later.anchor)["clv_predicted"]).form
+    since = data.only((data.as_of >= last) & (data.as_of <= day))
+    form = choose_form(later, predict(early, later.values, later.anchor)["clv_predicted"], since).form
     held = Held(later, mean_in_form(early, form, later))
     calibration = calibrate(
         [held], shop.level_log_sd(day), settings.vars.interval_coverage, settings.vars.confidence_floor

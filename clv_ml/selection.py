@@ -30,7 +30,7 @@ class Choice:
     reason: str
 
 
-def choose_form(rows: TrainingData, predicted: Array) -> Choice:
+def choose_form(rows: TrainingData, predicted: Array, since: TrainingData) -> Choice:
     """
     The richest form that no simpler one beats beyond noise.
 
@@ -38,10 +38,13 @@ def choose_form(rows: TrainingData, predicted: Array) -> Choice:
         rows: The calibration date's customers, n of them.
 
         predicted: The full recipe's prediction, shape (n,), from a fit that ended before.
+
+        since: Rows of this and later dates. A baseline that was NULL on one of them (a fit that did not converge) may be so
+            again, and is no candidate.
     """
     estimates: dict[str, Array] = {"model": predicted, "blend": rows.anchor}
     for name in CANDIDATE_BASELINES:
-        if np.isfinite(rows.baselines[name]).all():
+        if np.isfinite(since.baselines[name]).all():
             estimates[name] = rows.baselines[name]
     losses = {name: levelled_deviance(rows.revenue, estimate) for name, estimate in estimates.items()}
     # the form with the least mean loss is worse than none, so there is one

@@ -103,7 +103,8 @@ def train(
     recipe = with_calibrated_churn(recipe, today, season, *measured.churn)
     warning = caution(data, shop, measured)
     anchor = fitted.anchor if recipe.anchor == ANCHOR else fitted.baselines[measured.choice.form]
-    reference = float(np.exp(np.mean(np.log(np.maximum(anchor, 0.01)))))
+    known = np.isfinite(anchor)  # a baseline has no value before its first fit
+    reference = float(np.exp(np.mean(np.log(np.maximum(anchor[known], 0.01)))))
     description = ModelDescription(
         version="unnamed",
         model_type=model_type,
@@ -131,7 +132,7 @@ def train(
     is_new = not (settings.models / description.version).exists()
     if is_new:
         types = dict(zip(fitted.names, fitted.types, strict=True))
-        write_model(settings.models, recipe, description, fitted.values, anchor, types)
+        write_model(settings.models, recipe, description, fitted.values[known], anchor[known], types)
     registry.promote(settings.models, description.version, measured.choice.reason)
     with connect(settings, read_only=False) as connection:
         write_registry_tables(connection, settings)
@@ -264,7 +265,7 @@ def _measure(
     test = data.only(data.split == "test")
     late = fit_recipe(before, test.customers, model_type, rounds, parameters)
     early_said = predict(early, later.values, later.anchor)
-    choice = choose_form(later, early_said["clv_predicted"])
+    choice = choose_form(later, early_said["clv_predicted"], data.only(data.as_of >= later.as_of.min()))
 
     held = [
         Held(later, mean_in_form(early, choice.form, later)),

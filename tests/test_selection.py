@@ -34,7 +34,7 @@ def test_a_model_that_loses_beyond_noise_is_not_published(rng: np.random.Generat
     truth = rng.lognormal(3, 1, CUSTOMERS)
     rows = made_rows(_spend(rng, truth), truth, baselines={"btyd": _blurred(rng, truth)})
 
-    choice = choose_form(rows, _blurred(rng, truth))
+    choice = choose_form(rows, _blurred(rng, truth), rows)
 
     assert choice.form == "blend"
     assert "trees lost to a simpler estimate" in choice.reason
@@ -48,7 +48,7 @@ def test_a_better_model_is_published(rng: np.random.Generator):
     truth = rng.lognormal(3, 1, CUSTOMERS)
     rows = made_rows(_spend(rng, truth), _blurred(rng, truth), baselines={"btyd": _blurred(rng, truth)})
 
-    choice = choose_form(rows, truth)
+    choice = choose_form(rows, truth, rows)
 
     assert choice.form == "model"
     assert "the full model" in choice.reason
@@ -62,7 +62,7 @@ def test_a_baseline_is_published_where_everything_richer_loses_to_it(rng: np.ran
     baselines = {"bgnbd": _blurred(rng, truth), "empirical_bayes": truth}
     rows = made_rows(_spend(rng, truth), _blurred(rng, truth), baselines=baselines)
 
-    choice = choose_form(rows, _blurred(rng, truth))
+    choice = choose_form(rows, _blurred(rng, truth), rows)
 
     assert choice.form == "empirical_bayes"
     assert "baseline empirical_bayes" in choice.reason
@@ -75,8 +75,8 @@ def test_ties_keep_the_richer_form(rng: np.random.Generator):
     truth = rng.lognormal(3, 1, CUSTOMERS)
     rows = made_rows(_spend(rng, truth), truth, baselines={"btyd": truth, "bgnbd": truth})
 
-    assert choose_form(rows, truth).form == "model"
-    assert choose_form(rows, _blurred(rng, truth, 2.0)).form == "blend"
+    assert choose_form(rows, truth, rows).form == "model"
+    assert choose_form(rows, _blurred(rng, truth, 2.0), rows).form == "blend"
 
 
 def test_a_baseline_that_is_null_for_somebody_is_no_candidate(rng: np.random.Generator):
@@ -88,10 +88,22 @@ def test_a_baseline_that_is_null_for_somebody_is_no_candidate(rng: np.random.Gen
     holed[5] = np.nan
     rows = made_rows(_spend(rng, truth), _blurred(rng, truth), baselines={"btyd": holed})
 
-    choice = choose_form(rows, _blurred(rng, truth))
+    choice = choose_form(rows, _blurred(rng, truth), rows)
 
     assert choice.form in ("model", "blend")
     assert "btyd" not in choice.reason
+
+
+def test_a_baseline_without_a_value_on_a_later_date_is_no_candidate(rng: np.random.Generator):
+    """
+    It is the truth on the calibration date, and its fit did not converge a month later.
+    """
+    truth = rng.lognormal(3, 1, CUSTOMERS)
+    rows = made_rows(_spend(rng, truth), _blurred(rng, truth), baselines={"btyd": truth})
+    later = made_rows(rows.revenue, rows.anchor)
+
+    assert choose_form(rows, _blurred(rng, truth), rows).form == "btyd"
+    assert choose_form(rows, _blurred(rng, truth), later).form in ("model", "blend")
 
 
 def test_the_shop_s_total_is_not_the_form_s_fault(rng: np.random.Generator):
@@ -101,8 +113,8 @@ def test_the_shop_s_total_is_not_the_form_s_fault(rng: np.random.Generator):
     truth = rng.lognormal(3, 1, CUSTOMERS)
     rows = made_rows(_spend(rng, truth), _blurred(rng, truth))
 
-    assert choose_form(rows, 3 * truth) == choose_form(rows, truth)
-    assert choose_form(rows, 3 * truth).form == "model"
+    assert choose_form(rows, 3 * truth, rows) == choose_form(rows, truth, rows)
+    assert choose_form(rows, 3 * truth, rows).form == "model"
 
 
 def test_a_loss_within_noise_on_a_small_shop_changes_nothing(rng: np.random.Generator):
@@ -113,7 +125,8 @@ def test_a_loss_within_noise_on_a_small_shop_changes_nothing(rng: np.random.Gene
     def form(customers: int) -> str:
         truth = np.random.default_rng(1).lognormal(3, 1, customers)
         revenue = _spend(np.random.default_rng(2), truth)
-        return choose_form(made_rows(revenue, truth), _blurred(np.random.default_rng(3), truth, 0.6)).form
+        rows = made_rows(revenue, truth)
+        return choose_form(rows, _blurred(np.random.default_rng(3), truth, 0.6), rows).form
 
     assert form(8) == "model"
     assert form(4000) == "blend"
@@ -125,7 +138,7 @@ def test_nobody_spent_anything():
     """
     rows = made_rows(np.zeros(40), np.full(40, 5.0))
 
-    assert choose_form(rows, np.linspace(1, 9, 40)).form == "model"
+    assert choose_form(rows, np.linspace(1, 9, 40), rows).form == "model"
 
 
 def test_an_equal_model_is_given_up_about_as_often_as_stated():
@@ -138,7 +151,7 @@ def test_an_equal_model_is_given_up_about_as_often_as_stated():
     for _ in range(300):
         truth = rng.lognormal(3, 0.5, 150)
         rows = made_rows(_spend(rng, truth), _blurred(rng, truth, 0.5))
-        given_up += choose_form(rows, _blurred(rng, truth, 0.5)).form != "model"
+        given_up += choose_form(rows, _blurred(rng, truth, 0.5), rows).form != "model"
 
     assert 1 <= given_up <= 16
 
