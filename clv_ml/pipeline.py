@@ -27,7 +27,7 @@ from clv_ml.simulator import Shop, write_simulation
 from clv_ml.training import TrainingResult, train
 from clv_ml.warehouse import connect, harden
 
-SCORING = ("calibration+", "customer_predictions+", "customer_drivers+")
+SCORING = ("calibration+", "feature_bins+", "customer_predictions+", "customer_drivers+")
 """What asks for the model, as dbt selects it."""
 SCORING_SUMMARY = (
     "select clv_method, count(*), sum(clv_estimate), max(as_of_date), max(clv_model_version) "
