@@ -27,6 +27,7 @@ from clv_ml.backtest import BacktestResult
 from clv_ml.backtest import backtest as run_backtest
 from clv_ml.backtest_sheets import sheets
 from clv_ml.customers import CustomerExplanation, explain_customer, plot_customer
+from clv_ml.doctor import Finding, examine
 from clv_ml.erasure import Erasure
 from clv_ml.errors import ClvError, SettingsError, WarehouseBusyError
 from clv_ml.fitting import ModelType
@@ -314,6 +315,17 @@ def forget(
             on_step("erase")
             result = pipeline.erase(settings, customer)
         _print(result, as_json, lambda: _show_erasure(result))
+
+
+@app.command()
+def doctor(vars_: Vars = "", as_json: AsJson = False) -> None:
+    """Say how everything is: versions, lock, warehouse, model, data, drift, accuracy, publication, disk. Exit 1 on a failure."""
+    with _reported():
+        found = examine(_settings(vars_=vars_))
+        is_well = all(finding.status != "fail" for finding in found)
+        _print({"is_well": is_well, "findings": found}, as_json, lambda: _show_findings(found))
+        if not is_well:
+            raise typer.Exit(1)
 
 
 @app.command("compare-engines")
@@ -614,6 +626,13 @@ def _show_backtest(result: BacktestResult) -> None:
 
 def _print_wide(table: Table) -> None:
     Console(width=max(out.width, WIDEST_TABLE)).print(table)
+
+
+def _show_findings(found: tuple[Finding, ...]) -> None:
+    colours = {"ok": "green", "absent": "blue", "warn": "yellow", "fail": "red"}
+    for finding in found:
+        out.print(f"[{colours[finding.status]}]{finding.status:<7}[/]{finding.name:<12}", end="")
+        out.print(finding.text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _show_comparison(compared: list) -> None:

@@ -4,6 +4,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from clv_ml.errors import WarehouseBusyError
 from clv_ml.settings import Settings
@@ -32,3 +33,20 @@ def held(settings: Settings) -> Iterator[None]:
         lock.write(str(os.getpid()))
         lock.flush()
         yield
+
+
+def holder(settings: Settings) -> str | None:
+    """The process number of the run that holds the warehouse, None where none does. Holds nothing itself."""
+    path = settings.warehouse.with_name(f"{settings.warehouse.name}.lock")
+    try:
+        with open(path) as lock:
+            process = lock.read().strip()
+            if not process.isdecimal() or not Path("/proc", process).exists() and Path("/proc").exists():
+                return None
+            # a number may have gone to another process since: the lock itself decides
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except BlockingIOError:
+        return process
+    return None
