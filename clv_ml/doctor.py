@@ -112,7 +112,9 @@ def _model(settings: Settings) -> Finding:
         "caution": manifest.parameters.get("caution"),
     }
     age = (datetime.now(UTC) - datetime.fromisoformat(manifest.created_at)).days
-    text = f"{manifest.version}{' (pinned)' if pinned else ''}, {age} days old, every file as it was published"
+    text = (
+        f"{manifest.version}{' (pinned)' if pinned else ''}, {age} days old, every file as it was published"
+    )
     if pinned is None and _is_due(settings):
         text += "; made for other features, another horizon or currency: run clv run, or clv train"
         return Finding("model", "warn", text, details)
@@ -247,7 +249,9 @@ def _disk(settings: Settings) -> Finding:
     details = {"free_bytes": free, "warehouse_bytes": size}
     text = f"{free / 1e9:,.1f} GB free at {folder}"
     if free < FEWEST_COPIES * size:
-        return Finding("disk", "fail", f"{text}: too little for one copy of the warehouse; make room", details)
+        return Finding(
+            "disk", "fail", f"{text}: too little for one copy of the warehouse; make room", details
+        )
     return Finding("disk", "warn" if free < ENOUGH_COPIES * size else "ok", text, details)
 
 

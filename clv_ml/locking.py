@@ -38,15 +38,15 @@ def held(settings: Settings) -> Iterator[None]:
 def holder(settings: Settings) -> str | None:
     """The process number of the run that holds the warehouse, None where none does. Holds nothing itself."""
     path = settings.warehouse.with_name(f"{settings.warehouse.name}.lock")
-    try:
-        with open(path) as lock:
-            process = lock.read().strip()
-            if not process.isdecimal() or not Path("/proc", process).exists() and Path("/proc").exists():
-                return None
-            # a number may have gone to another process since: the lock itself decides
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except BlockingIOError:
-        return process
+    with open(path) as lock:
+        process = lock.read().strip()
+        # asking the lock takes it for a moment; whoever is known to be dead need not be asked about
+        if not process.isdecimal() or (Path("/proc").exists() and not Path("/proc", process).exists()):
+            return None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return process
     return None
