@@ -568,7 +568,7 @@ def _figure(value: float | None) -> str:
 
 def _show_model(model: registry.ShownModel) -> None:
     def say(name: str, text: object) -> None:
-        out.print(f"{name:<12}{text}", markup=False, highlight=False, soft_wrap=True)
+        out.print(f"{name:<14}{text}", markup=False, highlight=False, soft_wrap=True)
 
     say("version", f"{model.version}{' (champion)' if model.is_champion else ''}")
     say("files", model.fault or "every file is the one that was published")

@@ -142,7 +142,7 @@ select
                 shared.psi > {{ setting("drift_psi_large") }}
                 or abs(shared.share - shared.previous_share) > {{ setting("drift_share_change") }}
                 or (
-                    shared.kind = 'output'
+                    shared.measure in ('clv_predicted', 'clv_typical')
                     and abs({{ ratio("shared.total", "shared.previous_total") }} - 1.0E0) > {{ setting("drift_total_change") }}
                 )
             then 'large'
