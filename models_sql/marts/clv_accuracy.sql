@@ -72,9 +72,11 @@ with
             sum(actual_revenue) as actual_total,
             cast(sum({{ whole("100.0E0 * abs(predicted - actual_revenue)") }}) as decimal(28, 0)) * 0.01 as error_total,
             {{ ratio("sum(is_inside)", "count(is_inside)") }} as interval_coverage,
-            {{ ratio("sum(" ~ whole("1000000.0E0 * confidence") ~ ")", "1000000.0E0 * count(confidence)") }} as confidence_stated,
+            sum({{ whole("1000000.0E0 * confidence") }}) as confidence_millionths,
+            count(confidence) as confidence_count,
             {{ ratio("sum(is_hit)", "count(is_hit)") }} as confidence_hit_rate,
-            {{ ratio("sum(" ~ whole("1000000.0E0 * churn") ~ ")", "1000000.0E0 * count(churn)") }} as churn_stated,
+            sum({{ whole("1000000.0E0 * churn") }}) as churn_millionths,
+            count(churn) as churn_count,
             {{ ratio("sum(is_churned)", "count(is_churned)") }} as churn_observed
         from said
         group by as_of_date, estimator
@@ -108,8 +110,8 @@ select
         0.0E0
     ) as nmae_to_best_baseline,
     measured.interval_coverage,
-    measured.confidence_stated,
+    {{ ratio("measured.confidence_millionths", "1000000 * measured.confidence_count") }} as confidence_stated,
     measured.confidence_hit_rate,
-    measured.churn_stated,
+    {{ ratio("measured.churn_millionths", "1000000 * measured.churn_count") }} as churn_stated,
     measured.churn_observed
 from measured
