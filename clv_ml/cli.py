@@ -501,7 +501,7 @@ def _show_run(settings: Settings, result: pipeline.RunResult) -> None:
     if result.removed.models:
         out.print(f"Removed old models: {', '.join(result.removed.models)}")
     for table, dates in result.removed.dates.items():
-        out.print(f"Removed from {table}: {len(dates)} scoring dates up to {dates[-1]}")
+        out.print(f"Removed from {table}: {len(dates)} dates up to {dates[-1]}")
 
 
 def _show_ingested(summaries: tuple) -> None:

@@ -22,7 +22,7 @@ from clv_ml.manifest import Manifest
 from clv_ml.model_files import load_manifest
 from clv_ml.publication import Publication, publish
 from clv_ml.registry_tables import write_registry_tables
-from clv_ml.retention import Removed, remove_old
+from clv_ml.retention import Removed, feature_dates, remove_old
 from clv_ml.settings import Settings
 from clv_ml.simulator import Shop, write_simulation
 from clv_ml.training import TrainingResult, train
@@ -198,6 +198,7 @@ def _run(
         on_step("ingest")
         ingested = ingest_files(settings, preset, path, data_dir)
     on_step("build features")
+    dates_before = feature_dates(settings)
     build_features(settings)
     training, warnings = None, [warning for summary in ingested for warning in summary.warnings]
     if settings.vars.use_ml_clv and training_is_due(settings):
@@ -221,7 +222,7 @@ def _run(
     on_step("publish")
     publication = publish(settings)
     on_step("remove old")
-    removed = remove_old(settings)
+    removed = remove_old(settings, dates_before)
     on_step("")
     return RunResult(
         ingested, training, scoring, publication, on_step.seconds, tuple(warnings), removed=removed

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from clv_ml import pipeline, registry
 from clv_ml.errors import ModelError, ModelTamperedError
 from clv_ml.fitting import Parameters
 from clv_ml.model_files import write_model
-from clv_ml.retention import remove_old
+from clv_ml.retention import feature_dates, remove_old
 from clv_ml.scoring import score
 from clv_ml.settings import Settings
 from clv_ml.training import train
@@ -295,10 +296,13 @@ def test_two_versions_are_compared_on_one_date_and_readers_see_nothing_of_it(tra
     assert unscored_versions(trained_copy, (champion, challenger)) == ()
 
     _old_scores(trained_copy)
-    removed = remove_old(with_vars(trained_copy, models_kept=1, prediction_days_kept=0, driver_days_kept=0))
+    dates = [date(2020, 1, 1), *feature_dates(trained_copy)]
+    kept = with_vars(trained_copy, models_kept=1, prediction_days_kept=0, driver_days_kept=0)
+    removed = remove_old(kept, dates)
 
     assert removed.models == ()  # two are left, the newest and the champion
     assert {table: len(dates) for table, dates in removed.dates.items()} == {
+        "features": 1,
         "customer_predictions": 1,
         "customer_drivers": 2,
     }
