@@ -63,6 +63,17 @@
         cast(sum(case when measure_value is null then row_count else 0 end) as bigint) as row_count
     from {{ counted }}
     group by measure
+    union all
+    -- a measure without any value takes what another population has of it in one bin
+    select
+        measure,
+        1 as bin_number,
+        cast('-Infinity' as double) as value_above,
+        cast('Infinity' as double) as value_to,
+        cast(0 as bigint) as row_count
+    from {{ counted }}
+    group by measure
+    having count(measure_value) = 0
 {%- endmacro %}
 
 {#- The same bins with the rows of another population in each. -#}
@@ -99,7 +110,7 @@
         cast(
             sum(
                 {{ whole(
-                    "case when bin_number > 0 then 1000000000.0E0 * (found_share - share) * ln(found_share / nullif(share, 0.0E0)) end"
+                    "case when bin_number > 0 and rows_with_value > 0 and found_with_value > 0 then 1000000000.0E0 * (found_share - share) * ln(found_share / nullif(share, 0.0E0)) end"
                 ) }}
             ) as double
         )
