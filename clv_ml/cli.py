@@ -26,7 +26,9 @@ from clv_ml import pipeline, registry
 from clv_ml.backtest import BacktestResult
 from clv_ml.backtest import backtest as run_backtest
 from clv_ml.backtest_sheets import sheets
+from clv_ml.calibration import Calibration
 from clv_ml.customers import CustomerExplanation, explain_customer, plot_customer
+from clv_ml.doctor import Finding, examine
 from clv_ml.erasure import Erasure
 from clv_ml.errors import ClvError, SettingsError, WarehouseBusyError
 from clv_ml.fitting import ModelType
@@ -49,7 +51,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-models_app = typer.Typer(help="Model versions: list, promote, rollback.", no_args_is_help=True)
+models_app = typer.Typer(help="Model versions: list, show, diff, promote, rollback.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 out, err = Console(), Console(stderr=True)
 WIDEST_TABLE = 120
@@ -316,6 +318,17 @@ def forget(
         _print(result, as_json, lambda: _show_erasure(result))
 
 
+@app.command()
+def doctor(vars_: Vars = "", as_json: AsJson = False) -> None:
+    """Say how everything is: versions, lock, warehouse, model, data, drift, accuracy, publication, disk. Exit 1 on a failure."""
+    with _reported():
+        found = examine(_settings(vars_=vars_))
+        is_well = all(finding.status != "fail" for finding in found)
+        _print({"is_well": is_well, "findings": found}, as_json, lambda: _show_findings(found))
+        if not is_well:
+            raise typer.Exit(1)
+
+
 @app.command("compare-engines")
 def compare_engines(
     as_of: AsOf = "", horizon_days: Horizon = None, vars_: Vars = "", as_json: AsJson = False
@@ -337,6 +350,43 @@ def list_models(as_json: AsJson = False) -> None:
     with _reported():
         listed = registry.list_models(_settings().models)
         _print([_model_entry(model) for model in listed], as_json, lambda: _show_models(listed))
+
+
+@models_app.command("show")
+def show_model(
+    version: Annotated[str, typer.Argument(help="The version to look at.")], as_json: AsJson = False
+) -> None:
+    """What a version was trained on, how it did against the baselines, what it reads, and whether its files are whole."""
+    with _reported():
+        model = registry.show(_settings().models, version)
+        shown = {
+            "version": model.version,
+            "is_champion": model.is_champion,
+            "reason": model.reason,
+            "fault": model.fault,
+        }
+        manifest = model.manifest.model_dump(mode="json") if model.manifest else {}
+        _print(manifest | shown, as_json, lambda: _show_model(model))
+
+
+@models_app.command("diff")
+def diff_models(
+    before: Annotated[
+        str, typer.Argument(help="The version that counts as before, for example the champion.")
+    ],
+    after: Annotated[str, typer.Argument(help="The version to compare with it, for example a challenger.")],
+    customer: Annotated[str | None, typer.Option(help="Show this customer alone.")] = None,
+    customers: Annotated[int, typer.Option(min=0, help="Show so many that differ most.")] = 10,
+    horizon_days: Horizon = None,
+    vars_: Vars = "",
+    as_json: AsJson = False,
+) -> None:
+    """Whose value two versions see differently on today's scoring date, and why. What is missing is scored beside."""
+    with _reported():
+        settings = _settings(horizon_days=horizon_days, vars_=vars_)
+        with _steps() as on_step:
+            result = pipeline.compare_models(settings, before, after, customer, customers, on_step)
+        _print(result, as_json, lambda: _show_changes(result))
 
 
 @models_app.command()
@@ -448,6 +498,10 @@ def _show_run(settings: Settings, result: pipeline.RunResult) -> None:
     _show_scoring(settings, result.scoring)
     if result.publication:
         out.print(f"Published: {result.publication.path}", soft_wrap=True)
+    if result.removed.models:
+        out.print(f"Removed old models: {', '.join(result.removed.models)}")
+    for table, dates in result.removed.dates.items():
+        out.print(f"Removed from {table}: {len(dates)} dates up to {dates[-1]}")
 
 
 def _show_ingested(summaries: tuple) -> None:
@@ -482,24 +536,64 @@ def _show_fit(result: TrainingResult) -> None:
     state = "new" if result.is_new else "the same as before"
     test = ", ".join(result.training_dates["test"])
     out.print(f"Model {result.version} ({state}), {result.rows_fitted:,} rows; measured on {test}:")
-    shown = ("r2", "mae", "rmse", "mape", "top_decile_lift", "gini", "bias")
-    table = Table("estimator", *shown)
-    for estimator, metrics in result.metrics.items():
-        if "r2" in metrics:
-            table.add_row(estimator, *(f"{metrics[name]:,.3f}" for name in shown))
-    out.print(table)
-    intervals, churn = result.metrics["intervals"], result.metrics["churn"]
-    out.print(
-        f"Intervals held {intervals['coverage']:.0%} ({intervals['coverage_top_fifth']:.0%} of the top fifth), "
-        f"confidence was off by {intervals['confidence_error']:.2f}, "
-        f"churn had a Brier score of {churn['brier']:.3f} ({churn['brier_of_constant']:.3f} for a constant)."
-    )
+    _show_metrics(result.metrics)
     out.print(f"Published as {result.reason}")
     if result.tuned_before:
         out.print(f"Parameters tuned on what was known before {result.tuned_before} ({TUNING_FILE}).")
     top = ", ".join(f"{name} {share:.0%}" for name, share in list(result.importance.items())[:5])
     if top:
         out.print(f"Most important: {top}")
+
+
+def _show_metrics(metrics: Mapping[str, Any]) -> None:
+    """Every estimator on the test dates, and how intervals, confidence and chances of churn did."""
+    shown = ("r2", "mae", "rmse", "mape", "top_decile_lift", "gini", "bias")
+    table = Table("estimator", *shown)
+    for estimator, figures in metrics.items():
+        if "r2" in figures:
+            table.add_row(estimator, *(_figure(figures.get(name)) for name in shown))
+    out.print(table)
+    if "intervals" in metrics and "churn" in metrics:
+        intervals, churn = metrics["intervals"], metrics["churn"]
+        out.print(
+            f"Intervals held {intervals['coverage']:.0%} ({intervals['coverage_top_fifth']:.0%} of the top fifth), "
+            f"confidence was off by {intervals['confidence_error']:.2f}, "
+            f"churn had a Brier score of {churn['brier']:.3f} ({churn['brier_of_constant']:.3f} for a constant)."
+        )
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:,.3f}"
+
+
+def _show_model(model: registry.ShownModel) -> None:
+    def say(name: str, text: object) -> None:
+        out.print(f"{name:<14}{text}", markup=False, highlight=False, soft_wrap=True)
+
+    say("version", f"{model.version}{' (champion)' if model.is_champion else ''}")
+    say("files", model.fault or "every file is the one that was published")
+    if model.reason:
+        say("champion for", model.reason)
+    manifest = model.manifest
+    if manifest is None:
+        return
+    say("made", f"{manifest.created_at}, {manifest.model_type}, form {manifest.parameters.get('form')}")
+    if manifest.parameters.get("caution"):
+        say("caution", manifest.parameters["caution"])
+    say("predicts", f"{manifest.horizon_days} days, {manifest.reporting_currency}")
+    for part, dates in manifest.training_dates.items():
+        say(part, f"{len(dates)} dates, {dates[0]} to {dates[-1]}" if dates else "no dates")
+    calibration = Calibration.from_json(manifest.calibration)
+    say(
+        "calibration",
+        f"{len(calibration.bins)} bins for {calibration.coverage:.0%} intervals; the shop's total is off by "
+        f"{calibration.level_log_sd:.0%} (sd of its logarithm)",
+    )
+    say(
+        "features",
+        f"{len(manifest.features)}, hash {manifest.feature_hash}: {', '.join(manifest.feature_names)}",
+    )
+    _show_metrics({name: figures for name, figures in manifest.metrics.items() if isinstance(figures, dict)})
 
 
 def _show_tuning(settings: Settings, result: TuningResult) -> None:
@@ -616,6 +710,13 @@ def _print_wide(table: Table) -> None:
     Console(width=max(out.width, WIDEST_TABLE)).print(table)
 
 
+def _show_findings(found: tuple[Finding, ...]) -> None:
+    colours = {"ok": "green", "absent": "blue", "warn": "yellow", "fail": "red"}
+    for finding in found:
+        out.print(f"[{colours[finding.status]}]{finding.status:<7}[/]{finding.name:<12}", end="")
+        out.print(finding.text, markup=False, highlight=False, soft_wrap=True)
+
+
 def _show_comparison(compared: list) -> None:
     table = Table(
         "table", "rows", "cells", "only DuckDB", "only Spark", "differing", title="DuckDB and Spark"
@@ -663,12 +764,15 @@ def _show_models(listed: list[registry.ListedModel]) -> None:
 
 
 def _show_changes(result: ValueChanges) -> None:
+    sides = f"{result.from_date} to {result.to_date}"
+    if result.from_date == result.to_date:
+        sides = f"{result.model_before} to {result.model_after}, as of {result.to_date}"
     out.print(
-        f"{result.from_date} to {result.to_date}: {result.total_before:,.0f} to {result.total_after:,.0f} "
+        f"{sides}: {result.total_before:,.0f} to {result.total_after:,.0f} "
         f"({result.total_after - result.total_before:+,.0f}); {result.customers_before:,} and "
-        f"{result.customers_after:,} customers, {result.customers_on_both:,} on both dates."
+        f"{result.customers_after:,} customers, {result.customers_on_both:,} on both sides."
     )
-    if result.is_other_model:
+    if result.is_other_model and result.from_date != result.to_date:
         err.print(
             f"[yellow]Caution:[/yellow] {result.model_before} predicted then and {result.model_after} now; "
             "part of every change is the model's."

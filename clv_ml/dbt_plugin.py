@@ -121,6 +121,7 @@ def describe(model: Any) -> str:
     described["features"] = [{"name": f.name, "type": f.type} for f in manifest.features]
     described["explained_columns"] = manifest.explained_columns
     described["caution"] = manifest.parameters.get("caution")
+    described["training_dates"] = manifest.training_dates.get("refit", ())
     described["outputs"] = [output.name for output in manifest.outputs]
     return json.dumps(described)
 

@@ -4,6 +4,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from clv_ml.errors import WarehouseBusyError
 from clv_ml.settings import Settings
@@ -32,3 +33,20 @@ def held(settings: Settings) -> Iterator[None]:
         lock.write(str(os.getpid()))
         lock.flush()
         yield
+
+
+def holder(settings: Settings) -> str | None:
+    """The process number of the run that holds the warehouse, None where none does. Holds nothing itself."""
+    path = settings.warehouse.with_name(f"{settings.warehouse.name}.lock")
+    if not path.exists():
+        return None
+    with open(path) as lock:
+        process = lock.read().strip()
+        # asking the lock takes it for a moment; whoever is known to be dead need not be asked about
+        if not process.isdecimal() or (Path("/proc").exists() and not Path("/proc", process).exists()):
+            return None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return process
+    return None

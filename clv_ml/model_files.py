@@ -142,7 +142,7 @@ def recorded_sha256(folder: Path) -> str:
     Raises:
         ModelError: If there is no record, or it is not one.
     """
-    record = _record(folder)
+    record = record_file(folder)
     words = read_file(record, 4096).decode("ascii", "replace").split()
     if len(words) != 2 or words[1] != f"{folder.name}/{MANIFEST_FILE}":
         raise ModelError(f"{record} is not a line of sha256sum for {folder.name}/{MANIFEST_FILE}. {REMEDY}")
@@ -229,11 +229,12 @@ def _publish(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Lo
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    replace_file(_record(folder), f"{loaded.manifest_sha256}  {folder.name}/{MANIFEST_FILE}\n".encode())
+    replace_file(record_file(folder), f"{loaded.manifest_sha256}  {folder.name}/{MANIFEST_FILE}\n".encode())
     return replace(loaded, folder=folder)
 
 
-def _record(folder: Path) -> Path:
+def record_file(folder: Path) -> Path:
+    """The file beside a version's folder that holds its manifest's hash."""
     return folder.with_name(f"{folder.name}.sha256")
 
 

@@ -4,7 +4,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -22,12 +22,14 @@ from clv_ml.manifest import Manifest
 from clv_ml.model_files import load_manifest
 from clv_ml.publication import Publication, publish
 from clv_ml.registry_tables import write_registry_tables
+from clv_ml.retention import Removed, feature_dates, remove_old
 from clv_ml.settings import Settings
 from clv_ml.simulator import Shop, write_simulation
 from clv_ml.training import TrainingResult, train
+from clv_ml.value_changes import ValueChanges, model_changes, unscored_versions
 from clv_ml.warehouse import connect, harden
 
-SCORING = ("calibration+", "customer_predictions+", "customer_drivers+")
+SCORING = ("calibration+", "feature_bins+", "customer_predictions+", "customer_drivers+")
 """What asks for the model, as dbt selects it."""
 SCORING_SUMMARY = (
     "select clv_method, count(*), sum(clv_estimate), max(as_of_date), max(clv_model_version) "
@@ -61,7 +63,7 @@ class ScoringResult:
 class RunResult:
     """
     What ``run`` did: files ingested, the training (None where none was due), the scores, what readers see now, the
-    seconds that each step took, and what to know of them.
+    seconds that each step took, what to know of them, and what was removed for its age.
     """
 
     ingested: tuple[IngestSummary, ...]
@@ -70,6 +72,7 @@ class RunResult:
     publication: Publication | None
     seconds: dict[str, float]
     warnings: tuple[str, ...]
+    removed: Removed = field(default_factory=Removed)
 
 
 def no_steps(step: str) -> None:
@@ -195,6 +198,7 @@ def _run(
         on_step("ingest")
         ingested = ingest_files(settings, preset, path, data_dir)
     on_step("build features")
+    dates_before = feature_dates(settings)
     build_features(settings)
     training, warnings = None, [warning for summary in ingested for warning in summary.warnings]
     if settings.vars.use_ml_clv and training_is_due(settings):
@@ -217,8 +221,12 @@ def _run(
     check_marts(settings)
     on_step("publish")
     publication = publish(settings)
+    on_step("remove old")
+    removed = remove_old(settings, dates_before)
     on_step("")
-    return RunResult(ingested, training, scoring, publication, on_step.seconds, tuple(warnings))
+    return RunResult(
+        ingested, training, scoring, publication, on_step.seconds, tuple(warnings), removed=removed
+    )
 
 
 def check_marts(settings: Settings) -> None:
@@ -275,6 +283,37 @@ def switch_model(settings: Settings, version: str | None, reason: str) -> regist
     with connect(settings, read_only=False) as connection:
         write_registry_tables(connection, settings)
     return pointer
+
+
+def compare_models(
+    settings: Settings,
+    before: str,
+    after: str,
+    customer_id: str | None = None,
+    customers: int = 10,
+    on_step: Step = no_steps,
+) -> ValueChanges:
+    """
+    Whose value two versions see differently on today's scoring date, and why. What is missing is scored first, into
+    ``challenger_predictions`` and ``challenger_drivers``: nothing that others read changes.
+
+    Raises:
+        ModelError: If a version is absent or damaged.
+        BuildError: If a version does not fit today's tables, with its name.
+        WarehouseBusyError: If a run holds the warehouse.
+    """
+    for version in (before, after):
+        registry.load(settings.models, version)
+    with held(settings):
+        for version in unscored_versions(settings, (before, after)):
+            on_step(f"score with {version}")
+            challenger = {"model_version": version, "is_challenger": True, "fallback_to_simple": False}
+            run_dbt(
+                settings.model_copy(update={"overrides": {**settings.overrides, **challenger}}),
+                ["run", "--select", "calibration", "customer_predictions", "customer_drivers"],
+            )
+        on_step("compare")
+        return model_changes(settings, before, after, customer_id, customers)
 
 
 def erase(settings: Settings, customer_id: str) -> Erasure:

@@ -8,6 +8,8 @@ are the truth: a registry table in the warehouse is rebuilt from `list_models`.
 
 import json
 import os
+import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,11 +18,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from clv_ml.errors import ModelError
 from clv_ml.manifest import MANIFEST_FILE, Manifest, Sha256, check_version
-from clv_ml.model_files import LoadedModel, load_manifest, load_model, recorded_sha256
+from clv_ml.model_files import LoadedModel, load_manifest, load_model, record_file, recorded_sha256
 from clv_ml.safe_files import replace_file
 
 CHAMPION_FILE, DIARY_FILE = "champion.json", "promotions.jsonl"
 KEPT_POINTERS = 50
+REMOVED = ".removed."
 
 
 class Pointer(BaseModel):
@@ -50,6 +53,20 @@ class ListedModel:
     fault: str | None
 
 
+@dataclass(frozen=True)
+class ShownModel:
+    """
+    A version, every file of it checked. ``reason`` says why it is or was the champion, None where it never was;
+    ``fault`` why it cannot be used.
+    """
+
+    version: str
+    manifest: Manifest | None
+    is_champion: bool
+    reason: str | None
+    fault: str | None
+
+
 def list_models(models_dir: Path) -> list[ListedModel]:
     """Every version, oldest first, each with its manifest or the reason why it has none. Files are not hashed."""
     pointer = champion(models_dir)
@@ -59,6 +76,31 @@ def list_models(models_dir: Path) -> list[ListedModel]:
     return sorted(
         listed, key=lambda model: (model.manifest.created_at if model.manifest else "", model.version)
     )
+
+
+def show(models_dir: Path, version: str) -> ShownModel:
+    """
+    All that is known of a version; a damaged one is shown with its fault.
+
+    Raises:
+        ModelError: If there is no such version; the message names those there are.
+    """
+    _require(models_dir, version)
+    folder, pointer = Path(models_dir) / version, champion(models_dir)
+    is_champion = pointer is not None and pointer.version == version
+    listed = _listed(folder, is_champion)
+    fault = listed.fault
+    if fault is None:
+        try:
+            load(models_dir, None if is_champion else version)
+        except ModelError as error:
+            fault = str(error)
+    return ShownModel(version, listed.manifest, is_champion, reasons(pointer).get(version), fault)
+
+
+def reasons(pointer: Champion | None) -> dict[str, str]:
+    """Why each version that is or was the champion became it, by version."""
+    return {p.version: p.reason for p in (*reversed(pointer.previous), pointer)} if pointer else {}
 
 
 def champion(models_dir: Path) -> Champion | None:
@@ -97,12 +139,8 @@ def load(models_dir: Path, version: str | None = None) -> LoadedModel | None:
             if pointer
             else None
         )
-    folder = Path(models_dir) / check_version(version)
-    if not folder.is_dir():
-        known = ", ".join(model.version for model in list_models(models_dir)) or "none"
-        raise ModelError(
-            f"Model version {version!r} is not in {models_dir}; there are: {known}. Name one of them."
-        )
+    _require(models_dir, version)
+    folder = Path(models_dir) / version
     return load_model(folder, recorded_sha256(folder))
 
 
@@ -148,14 +186,52 @@ def rollback(models_dir: Path, reason: str = "rollback") -> Champion:
     )
 
 
+def remove_old(models_dir: Path, kept: int, pinned: Collection[str] = ()) -> tuple[str, ...]:
+    """
+    Removes all but the newest versions. The champion, the one before it, pinned versions and folders whose manifest cannot
+    be read stay in any case.
+
+    Returns:
+        What was removed, oldest first.
+    """
+    models_dir = Path(models_dir)
+    pointer = champion(models_dir)
+    needed = {*pinned, *((p.version for p in (pointer, *pointer.previous[:1])) if pointer else ())}
+    readable = [model for model in list_models(models_dir) if model.manifest is not None]
+    removed = [model for model in readable[:-kept] if model.version not in needed]
+    for model in removed:
+        folder = models_dir / model.version
+        sha256 = load_manifest(folder)[1]
+        # out of sight in one step: a version is there whole or not at all
+        hidden = folder.rename(models_dir / f"{REMOVED}{model.version}")
+        record_file(folder).unlink(missing_ok=True)
+        _note(models_dir, "remove", model.version, sha256, f"older than the newest {kept}")
+        shutil.rmtree(hidden, ignore_errors=True)
+    for left in models_dir.glob(f"{REMOVED}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    return tuple(model.version for model in removed)
+
+
+def _require(models_dir: Path, version: str) -> None:
+    if not (Path(models_dir) / check_version(version)).is_dir():
+        known = ", ".join(model.version for model in list_models(models_dir)) or "none"
+        raise ModelError(
+            f"Model version {version!r} is not in {models_dir}; there are: {known}. Name one of them."
+        )
+
+
 def _swap(models_dir: Path, action: str, new: Champion, reason: str) -> Champion:
     replace_file(models_dir / CHAMPION_FILE, (new.model_dump_json(indent=1) + "\n").encode())
-    entry = {"at": _now(), "action": action, "version": new.version, "manifest_sha256": new.manifest_sha256}
+    _note(models_dir, action, new.version, new.manifest_sha256, reason)
+    return new
+
+
+def _note(models_dir: Path, action: str, version: str, sha256: str, reason: str) -> None:
+    entry = {"at": _now(), "action": action, "version": version, "manifest_sha256": sha256, "reason": reason}
     with open(models_dir / DIARY_FILE, "a", encoding="utf-8") as diary:
-        diary.write(json.dumps({**entry, "reason": reason}) + "\n")
+        diary.write(json.dumps(entry) + "\n")
         diary.flush()
         os.fsync(diary.fileno())
-    return new
 
 
 def _listed(folder: Path, is_champion: bool) -> ListedModel:

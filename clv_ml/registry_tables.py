@@ -10,8 +10,7 @@ from clv_ml.settings import Settings
 def write_registry_tables(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Replaces both tables in one transaction; they must exist (dbt creates them)."""
     listed = registry.list_models(settings.models)
-    pointer = registry.champion(settings.models)
-    reasons = {p.version: p.reason for p in (*reversed(pointer.previous), pointer)} if pointer else {}
+    reasons = registry.reasons(registry.champion(settings.models))
     models = [_model_row(model, reasons.get(model.version)) for model in listed]
     runs = [row for model in listed if model.manifest for row in _metric_rows(model.manifest)]
     connection.begin()

@@ -39,6 +39,12 @@ class Vars(BaseModel):
     interval_coverage: Annotated[float, Field(gt=0, lt=1)]
     confidence_floor: Annotated[float, Field(gt=0)]
     drivers_kept: Annotated[int, Field(ge=3)]
+    models_kept: Annotated[int, Field(ge=1)]
+    prediction_days_kept: Annotated[int, Field(ge=0)]
+    driver_days_kept: Annotated[int, Field(ge=0)]
+    freshness_days: Annotated[int, Field(ge=0)]
+    accuracy_bias: Annotated[float, Field(ge=0)]
+    accuracy_coverage_gap: Annotated[float, Field(ge=0)]
 
     @field_validator("as_of_date", mode="before")
     @classmethod

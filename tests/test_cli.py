@@ -32,7 +32,10 @@ COMMANDS = (
     ("report",),
     ("compare-engines",),
     ("models",),
+    ("doctor",),
     ("models", "list"),
+    ("models", "show"),
+    ("models", "diff"),
     ("models", "promote"),
     ("models", "rollback"),
 )

@@ -1,15 +1,25 @@
-"""Promote, roll back and list: one pointer, swapped whole."""
+"""Promote, roll back, list, show, compare and remove: one pointer, swapped whole, and what it needs stays."""
 
+import hashlib
 import json
 import os
+from datetime import date
 from pathlib import Path
 
 import pytest
+from shops import all_contents, execute, query, with_vars
 from small_models import booster, description, rows, target, trees_only
 
-from clv_ml import registry
+from clv_ml import pipeline, registry
 from clv_ml.errors import ModelError, ModelTamperedError
+from clv_ml.fitting import Parameters
 from clv_ml.model_files import write_model
+from clv_ml.retention import feature_dates, remove_old
+from clv_ml.scoring import score
+from clv_ml.settings import Settings
+from clv_ml.training import train
+from clv_ml.value_changes import unscored_versions
+from clv_ml.warehouse import connect
 
 
 @pytest.fixture
@@ -177,3 +187,134 @@ def test_crash_during_the_swap_keeps_the_old_champion(models_dir: Path, monkeypa
 
     assert registry.champion(models_dir).version == "v1"
     assert not [name for name in os.listdir(models_dir) if name.startswith(".")]
+
+
+def test_show_tells_all_of_a_version(models_dir: Path):
+    """
+    Its manifest, and why it is or was the champion; a version that never was has no reason.
+    """
+    registry.promote(models_dir, "v1", "first")
+    registry.promote(models_dir, "v2", "better Gini")
+
+    shown = {version: registry.show(models_dir, version) for version in ("v1", "v2", "v3")}
+
+    assert [model.reason for model in shown.values()] == ["first", "better Gini", None]
+    assert [model.is_champion for model in shown.values()] == [False, True, False]
+    assert shown["v2"].manifest.metrics == {"test": {"gini": 0.8}}
+    assert not [model.fault for model in shown.values() if model.fault]
+
+
+def test_show_reads_every_file(models_dir: Path):
+    """
+    Listing reads manifests alone; showing finds a byte too many, and refuses a version that is not there.
+    """
+    with open(models_dir / "v1" / "model.onnx", "ab") as stream:
+        stream.write(b"x")
+
+    assert {model.version: model.fault for model in registry.list_models(models_dir)}["v1"] is None
+    assert "model.onnx" in registry.show(models_dir, "v1").fault
+    with pytest.raises(ModelError, match="there are: v1, v2, v3"):
+        registry.show(models_dir, "v9")
+
+
+@pytest.fixture
+def six_versions(models_dir: Path) -> Path:
+    """Versions v1 to v6, each a second younger than the one before; v2 and v4 were champions, v2 is again."""
+    for version in ("v4", "v5", "v6"):
+        write_model(
+            models_dir, trees_only(booster(rows(80), target(rows(80)))), description(version), rows(80)
+        )
+    for number in range(1, 7):
+        _date(models_dir / f"v{number}", f"2024-01-01T00:00:{number:02}Z")
+    for version in ("v2", "v4", "v2"):
+        registry.promote(models_dir, version, "tried")
+    return models_dir
+
+
+def _date(folder: Path, created_at: str) -> None:
+    """Gives a version another age, with the record that belongs to it."""
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps({**manifest, "created_at": created_at}, indent=1, sort_keys=True) + "\n")
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    folder.with_name(f"{folder.name}.sha256").write_text(f"{sha256}  {folder.name}/manifest.json\n")
+
+
+def test_the_champion_the_one_before_and_pinned_versions_are_never_removed(six_versions: Path):
+    """
+    One is kept, and three more are needed: the oldest go, whole, and the diary says so; rollback still works.
+    """
+    removed = registry.remove_old(six_versions, kept=1, pinned=["v3"])
+
+    assert removed == ("v1", "v5")
+    assert [model.version for model in registry.list_models(six_versions)] == ["v2", "v3", "v4", "v6"]
+    assert {path.name for path in six_versions.glob("*.sha256")} == {f"v{n}.sha256" for n in (2, 3, 4, 6)}
+    diary = [json.loads(line) for line in (six_versions / "promotions.jsonl").read_text().splitlines()]
+    assert [entry["version"] for entry in diary if entry["action"] == "remove"] == ["v1", "v5"]
+    assert registry.rollback(six_versions).version == "v4"
+
+
+def test_what_cannot_be_read_stays_and_what_was_half_removed_goes(six_versions: Path):
+    """
+    A folder without a readable manifest may be anything; one that was hidden by a removal cut short is nothing.
+    """
+    (six_versions / "v1" / "manifest.json").write_text("{}")
+    (six_versions / ".removed.v0").mkdir()
+
+    assert registry.remove_old(six_versions, kept=2) == ("v3",)
+    assert (six_versions / "v1").is_dir()
+    assert not list(six_versions.glob(".removed.*"))
+    assert registry.remove_old(six_versions, kept=2) == ()
+
+
+def test_two_versions_are_compared_on_one_date_and_readers_see_nothing_of_it(trained_copy: Settings):
+    """
+    The challenger is scored beside the champion: what stands in use is untouched, the challenger's numbers are those of its
+    own files, and the drivers' differences add up to the difference of the totals, to a cent a thousand customers.
+    """
+    champion = registry.champion(trained_copy.models).version
+    challenger = train(trained_copy, parameters=Parameters(learning_rate=0.2)).version
+    registry.rollback(trained_copy.models)
+    before = all_contents(trained_copy, tables=("customer_predictions", "customer_drivers", "calibration"))
+
+    changes = pipeline.compare_models(trained_copy, champion, challenger, customers=3)
+
+    assert (changes.model_before, changes.model_after) == (champion, challenger) and champion != challenger
+    assert changes.customers_before == changes.customers_after == changes.customers_on_both > 100
+    moved = sum(driver["change"] for driver in changes.drivers)
+    assert float(moved) == pytest.approx(float(changes.total_after - changes.total_before), abs=0.01)
+    assert all_contents(trained_copy, tables=tuple(before)) == before
+    with connect(trained_copy) as connection:
+        scoring = connection.execute("select * from scoring_rows order by customer_id").to_arrow_table()
+        said = connection.execute(
+            "select clv_predicted from challenger_predictions where model_version = ? order by customer_id",
+            [challenger],
+        ).fetchall()
+    (batch,) = scoring.combine_chunks().to_batches()
+    own = score(registry.load(trained_copy.models, challenger), batch).field("clv_predicted").to_pylist()
+    assert [value for (value,) in said] == own
+    assert unscored_versions(trained_copy, (champion, challenger)) == ()
+
+    _old_scores(trained_copy)
+    dates = [date(2020, 1, 1), *feature_dates(trained_copy)]
+    kept = with_vars(trained_copy, models_kept=1, prediction_days_kept=0, driver_days_kept=0)
+    removed = remove_old(kept, dates)
+
+    assert removed.models == ()  # two are left, the newest and the champion
+    assert {table: len(dates) for table, dates in removed.dates.items()} == {
+        "features": 1,
+        "customer_predictions": 1,
+        "customer_drivers": 2,
+    }
+    assert not query(trained_copy, "select 1 from duckdb_tables() where table_name like 'challenger%'")
+
+
+def _old_scores(settings: Settings) -> None:
+    """Scores of 59 and 61 days ago; the horizon is 60 days, so the window of the first is still open."""
+    for table in ("customer_predictions", "customer_drivers"):
+        for days in (59, 61):
+            execute(
+                settings,
+                f"insert into {table} select * replace (cast(as_of_date - interval '{days} days' as date) as as_of_date) "
+                f"from {table} where as_of_date = (select max(as_of_date) from customer_clv)",
+            )

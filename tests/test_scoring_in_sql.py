@@ -350,8 +350,12 @@ def test_a_damaged_model_does_not_stop_the_features(trained_copy: Settings):
 @pytest.mark.parametrize(
     ("setting", "value", "message"),
     [
-        ("horizon_days", 61, "predicts 60 days, but horizon_days is 61"),
-        ("reporting_currency", "USD", "predicts GBP, but reporting_currency is USD"),
+        ("horizon_days", 61, r"predicts 60 days, but horizon_days is 61\. Retrain it \(clv train\)"),
+        (
+            "reporting_currency",
+            "USD",
+            r"predicts GBP, but reporting_currency is USD\. Retrain it \(clv train\)",
+        ),
     ],
 )
 def test_a_model_for_another_question_is_refused(

@@ -1,13 +1,13 @@
--- Grain: customer_id: what clv_predicted was on $from_date, is on $to_date, and the change; largest change first. NULL where
--- the customer was not scored on that date. $customer_id narrows to one; NULL takes all.
+-- Grain: customer_id: what clv_predicted was in `said_before`, is in `said_after`, and the change; largest change first. NULL
+-- where the customer was not scored there. $customer_id narrows to one; NULL takes all.
 select
     coalesce(after.customer_id, before.customer_id) as customer_id,
     before.clv_predicted as predicted_before,
     after.clv_predicted as predicted_after,
     cast(coalesce(after.clv_predicted, 0) - coalesce(before.clv_predicted, 0) as decimal(28, 6)) as change
-from (select * from customer_predictions where as_of_date = $from_date) as before
+from said_before as before
 full outer join
-    (select * from customer_predictions where as_of_date = $to_date) as after on after.customer_id = before.customer_id
+    said_after as after on after.customer_id = before.customer_id
 where $customer_id is null or coalesce(after.customer_id, before.customer_id) = $customer_id
 order by abs(change) desc, customer_id
 limit $customers

@@ -1,41 +1,44 @@
--- Grain: customer_id x driver: why a customer's clv_predicted changed between the scoring dates $from_date and $to_date. The
--- changes of a customer add up to theirs, in the reporting currency. A driver that stands on one date only counts as 0 on the
--- other. Those scored on one date only changed by all of their value, under the driver '(new customer)' or '(not scored any more)'.
+-- Grain: customer_id x driver: why a customer's clv_predicted changed from `said_before` to `said_after`: two scoring dates, or two
+-- models on one date. The changes of a customer add up to theirs, in the reporting currency. A driver that stands on one side only
+-- counts as 0 on the other. Those scored on one side only changed by all of their value, under the driver '(new customer)' or
+-- '(not scored any more)'.
 with
-    before as (select * from customer_predictions where as_of_date = $from_date),
-
-    after as (select * from customer_predictions where as_of_date = $to_date),
-
     customers as (
         select
             coalesce(after.customer_id, before.customer_id) as customer_id,
             before.clv_predicted as predicted_before,
             after.clv_predicted as predicted_after
-        from before
-        full outer join after on after.customer_id = before.customer_id
+        from said_before as before
+        full outer join said_after as after on after.customer_id = before.customer_id
+    ),
+
+    drivers as (
+        select 'before' as side, customer_id, driver_name, driver_value, contribution, driver_base
+        from drivers_before
+        union all
+        select 'after' as side, customer_id, driver_name, driver_value, contribution, driver_base
+        from drivers_after
     ),
 
     -- the base is the same in all rows of a customer; it takes its place among the drivers
     contributions as (
-        select customer_id, as_of_date, driver_name, driver_value, contribution
-        from customer_drivers
-        where as_of_date in ($from_date, $to_date)
+        select customer_id, side, driver_name, driver_value, contribution
+        from drivers
         union all
-        select customer_id, as_of_date, '(base)' as driver_name, null as driver_value, max(driver_base) as contribution
-        from customer_drivers
-        where as_of_date in ($from_date, $to_date)
-        group by customer_id, as_of_date
+        select customer_id, side, '(base)' as driver_name, null as driver_value, max(driver_base) as contribution
+        from drivers
+        group by customer_id, side
     ),
 
-    both_dates as (
+    both_sides as (
         select
             customers.customer_id,
             contributions.driver_name,
-            max(case when contributions.as_of_date = $from_date then contributions.driver_value end) as value_before,
-            max(case when contributions.as_of_date = $to_date then contributions.driver_value end) as value_after,
-            coalesce(max(case when contributions.as_of_date = $from_date then contributions.contribution end), 0)
+            max(case when contributions.side = 'before' then contributions.driver_value end) as value_before,
+            max(case when contributions.side = 'after' then contributions.driver_value end) as value_after,
+            coalesce(max(case when contributions.side = 'before' then contributions.contribution end), 0)
                 as contribution_before,
-            coalesce(max(case when contributions.as_of_date = $to_date then contributions.contribution end), 0)
+            coalesce(max(case when contributions.side = 'after' then contributions.contribution end), 0)
                 as contribution_after
         from customers
         inner join contributions on contributions.customer_id = customers.customer_id
@@ -43,7 +46,7 @@ with
         group by customers.customer_id, contributions.driver_name
     ),
 
-    one_date as (
+    one_side as (
         select
             customer_id,
             case when predicted_before is null then '(new customer)' else '(not scored any more)' end as driver_name,
@@ -64,4 +67,4 @@ select
     contribution_after,
     -- exact sums, whatever the order of rows
     cast(contribution_after - contribution_before as decimal(28, 6)) as change
-from (select * from both_dates union all select * from one_date) as changes
+from (select * from both_sides union all select * from one_side) as changes

@@ -1,4 +1,4 @@
--- Grain: driver: how far each driver moved the total between the dates, largest first, over the table `driver_changes`.
+-- Grain: driver: how far each driver moved the total, largest first, over the table `driver_changes`.
 select
     driver_name,
     sum(change) as change,

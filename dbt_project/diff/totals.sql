@@ -1,5 +1,5 @@
--- Grain: one row: how many customers were scored on $from_date, on $to_date and on both, what they were worth, and by which
--- model versions.
+-- Grain: one row: how many customers were scored in `said_before`, in `said_after` and in both, what they were worth, and by
+-- which model versions.
 select
     count(before.customer_id) as customers_before,
     count(after.customer_id) as customers_after,
@@ -8,6 +8,6 @@ select
     coalesce(sum(cast(after.clv_predicted as decimal(28, 6))), 0) as total_after,
     string_agg(distinct before.model_version, ', ' order by before.model_version) as model_before,
     string_agg(distinct after.model_version, ', ' order by after.model_version) as model_after
-from (select * from customer_predictions where as_of_date = $from_date) as before
+from said_before as before
 full outer join
-    (select * from customer_predictions where as_of_date = $to_date) as after on after.customer_id = before.customer_id
+    said_after as after on after.customer_id = before.customer_id

@@ -39,6 +39,7 @@ with
         where
             day_numbers.day_number >= {{ setting("first_training_day") }}
             and today.opened_on + day_numbers.day_number <= today.as_of_date
+            and today.opened_on + day_numbers.day_number >= today.as_of_date - interval '{{ setting("grid_days_kept") }} days'
             and extract(day from cast(today.opened_on + day_numbers.day_number as date)) = 1
     ),
 

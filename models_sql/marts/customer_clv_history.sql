@@ -3,7 +3,15 @@
 with
     predictions as (select * from {{ ref("customer_predictions") }}),
 
-    models as (select * from {{ source("model", "model_registry") }}),
+    renamed as (select * from {{ ref("int_customer_ids") }}),
+
+    -- a number that took in another one since then spends for both
+    joined as (
+        select renamed.customer_id, predictions.as_of_date
+        from predictions
+        inner join renamed on renamed.old_customer_id = predictions.customer_id
+        group by renamed.customer_id, predictions.as_of_date
+    ),
 
     today as (select * from {{ ref("int_today") }}),
 
@@ -16,18 +24,23 @@ with
             predictions.customer_id,
             predictions.as_of_date,
             predictions.clv_predicted,
+            predictions.clv_typical,
             predictions.clv_low,
             predictions.clv_high,
             predictions.clv_prediction_confidence,
             predictions.churn_probability,
             predictions.model_version,
             coalesce(
-                models.horizon_days = {{ setting("horizon_days") }}
-                and models.reporting_currency = '{{ setting("reporting_currency") }}',
+                predictions.horizon_days = {{ setting("horizon_days") }}
+                and predictions.reporting_currency = '{{ setting("reporting_currency") }}',
                 false
-            ) as is_comparable
+            )
+            and renamed.old_customer_id is null
+            and joined.customer_id is null as is_comparable
         from predictions
-        left join models on models.version = predictions.model_version
+        left join renamed on renamed.old_customer_id = predictions.customer_id
+        left join
+            joined on joined.customer_id = predictions.customer_id and joined.as_of_date = predictions.as_of_date
     ),
 
     -- windows of today's horizon that are past
@@ -46,6 +59,7 @@ select
     said.customer_id,
     said.as_of_date,
     said.clv_predicted,
+    said.clv_typical,
     said.clv_low,
     said.clv_high,
     said.clv_prediction_confidence,

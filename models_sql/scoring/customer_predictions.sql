@@ -3,7 +3,8 @@
 {{ config(
     materialized="incremental",
     incremental_strategy="delete+insert" if target.type == "duckdb" else "insert_overwrite",
-    unique_key="as_of_date",
+    alias="challenger_predictions" if setting("is_challenger") else "customer_predictions",
+    unique_key="(as_of_date, model_version)" if setting("is_challenger") else "as_of_date",
     partition_by="as_of_date" if target.type == "spark" else none
 ) }}
 {% set model = scoring_plan().model %}
@@ -38,6 +39,8 @@ with
             bins.confidence as clv_prediction_confidence,
             cast('{{ model.version }}' as string) as model_version,
             cast('{{ model.feature_hash }}' as string) as feature_hash,
+            {{ model.horizon_days }} as horizon_days,
+            cast('{{ model.reporting_currency }}' as string) as reporting_currency,
             current_timestamp as scored_at,
             scored.build_hash
         from scored
@@ -63,6 +66,8 @@ with
             null as churn_probability,
             cast(null as string) as model_version,
             cast(null as string) as feature_hash,
+            null as horizon_days,
+            cast(null as string) as reporting_currency,
             null as scored_at,
             build_hash
         from candidates
@@ -82,6 +87,8 @@ select
     cast(churn_probability as double) as churn_probability,
     model_version,
     feature_hash,
+    cast(horizon_days as int) as horizon_days,
+    reporting_currency,
     cast(scored_at as timestamp) as scored_at,
     build_hash
 from predictions

@@ -1,0 +1,223 @@
+"""Drift, accuracy and quality of what arrived: the marts against a second way to each figure, in numpy and pandas."""
+
+import re
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from shops import ROOT, build, copied, execute, frame, one, query
+
+from clv_ml import metrics, pipeline, registry
+from clv_ml.calibration import came_true
+from clv_ml.errors import BuildError
+from clv_ml.settings import Settings
+
+FLOOR = 0.0001
+ROUNDING = 1e-7
+"""Each of ten terms of a stability index is rounded to 1e-9."""
+
+
+@pytest.fixture(scope="module")
+def with_past(trained: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The trained shop, which also scored a date whose window is past: those who had bought by then, at today's values."""
+    settings = copied(trained, tmp_path_factory.mktemp("past"))
+    day = one(settings, "select max(as_of_date) from customer_labels")
+    execute(
+        settings,
+        f"insert into customer_predictions select p.* replace (date '{day}' as as_of_date) from customer_predictions as p "
+        f"inner join customer_baselines as b on b.customer_id = p.customer_id and b.as_of_date = date '{day}'",
+    )
+    build(
+        settings, "--select", "scored_baselines", "customer_clv_history", "clv_accuracy", "prediction_drift"
+    )
+    return settings
+
+
+def stability(before: np.ndarray, after: np.ndarray) -> float:
+    """Population stability index over tenths of the first, by ranks and search; missing values left out."""
+    before, after = np.sort(before[~np.isnan(before)]), after[~np.isnan(after)]
+    if not before.size or not after.size:
+        return float("nan")
+    tenth = 10 * np.searchsorted(before, before, side="left") // before.size
+    highest = np.array([before[tenth == number].max() for number in np.unique(tenth)])[:-1]
+    p, q = (
+        np.maximum(np.bincount(np.searchsorted(highest, x), minlength=highest.size + 1) / x.size, FLOOR)
+        for x in (before, after)
+    )
+    return float(((q - p) * np.log(q / p)).sum())
+
+
+def test_every_feature_of_the_model_is_compared_with_what_it_learned_from(trained: Settings):
+    """
+    Index and missing rates of all features, worked out from the training and scoring rows.
+    """
+    model = registry.load(trained.models)
+    assert model is not None
+    names = model.manifest.feature_names
+    dates = ", ".join(f"date '{day}'" for day in model.manifest.training_dates["refit"])
+    learned = frame(
+        trained,
+        f"select {', '.join(names)} from training_rows where is_trainable and as_of_date in ({dates})",
+    ).astype(float)
+    scored = frame(trained, f"select {', '.join(names)} from scoring_rows").astype(float)
+
+    rows = frame(trained, "select * from feature_drift").set_index("feature")
+
+    assert set(rows.index) == set(names)
+    assert set(rows.trained_rows) == {len(learned)} and set(rows.scored_rows) == {len(scored)}
+    expected = [stability(learned[name].to_numpy(), scored[name].to_numpy()) for name in rows.index]
+    np.testing.assert_allclose(rows.psi.astype(float), expected, atol=ROUNDING)
+    np.testing.assert_allclose(rows.trained_missing_rate, learned[list(rows.index)].isna().mean(), atol=1e-12)
+    np.testing.assert_allclose(rows.scored_missing_rate, scored[list(rows.index)].isna().mean(), atol=1e-12)
+    assert (rows.psi > 0.1).any() and (rows.drift == "stable").any()
+
+
+def test_accuracy_is_what_the_metrics_of_training_say(with_past: Settings):
+    """
+    Errors of model, typical value and every baseline by `clv_ml.metrics`, confidence by `came_true`; only the date whose
+    window is past. Money is rounded to cents before it is added up: a cent a customer.
+    """
+    happened = frame(
+        with_past,
+        "select h.*, b.* exclude (customer_id, as_of_date) from customer_clv_history as h "
+        "inner join customer_baselines as b using (customer_id, as_of_date) where actual_revenue is not null",
+    )
+    actual = happened.actual_revenue.to_numpy(float)
+
+    rows = frame(with_past, "select * from clv_accuracy").set_index("estimator")
+
+    assert set(rows.as_of_date) == set(happened.as_of_date) and len(set(rows.as_of_date)) == 1
+    assert {"model", "typical", "simple", "persistence", "empirical_bayes"} <= set(rows.index)
+    for estimator, row in rows.iterrows():
+        column = {"model": "clv_predicted", "typical": "clv_typical"}.get(estimator, f"{estimator}_value")
+        predicted = happened[column].to_numpy(float)
+        assert row.customers == len(happened)
+        assert row.mae == pytest.approx(metrics.mean_absolute_error(actual, predicted), abs=0.01)
+        assert row.nmae == pytest.approx(metrics.normalised_mae(actual, predicted), rel=1e-3)
+        assert abs(row.bias) == pytest.approx(metrics.total_bias(actual, predicted), abs=1e-3)
+    model = rows.loc["model"]
+    inside = (actual >= happened.clv_low) & (actual <= happened.clv_high)
+    hits = came_true(actual, happened.clv_predicted.to_numpy(float), with_past.vars.confidence_floor)
+    assert model.interval_coverage == pytest.approx(inside.mean())
+    assert model.confidence_hit_rate == pytest.approx(hits.mean())
+    assert model.confidence_stated == pytest.approx(happened.clv_prediction_confidence.mean(), abs=1e-6)
+    assert model.churn_observed == pytest.approx((happened.actual_purchases == 0).mean())
+    baselines = rows.nmae[~rows.index.isin(["model", "typical"])]
+    assert model.nmae_to_best_baseline == pytest.approx(model.nmae / baselines.min())
+
+
+def test_nothing_counts_before_its_window_is_past(trained: Settings):
+    """
+    A shop that only scored today has no accuracy yet.
+    """
+    assert one(trained, "select count(*) from clv_accuracy") == 0
+
+
+def test_outputs_are_compared_with_the_date_before(with_past: Settings):
+    """
+    Totals and index of today against the earlier scoring; ways of estimating have no earlier date that is remembered.
+    """
+    today = frame(with_past, "select * from customer_clv where clv_predicted is not null")
+    before = frame(
+        with_past,
+        f"select * from customer_predictions where as_of_date < date '{today.as_of_date[0].date()}'",
+    )
+
+    rows = frame(with_past, "select * from prediction_drift").set_index("measure")
+
+    outputs = rows[rows.kind == "output"]
+    assert len(outputs) == 6 and set(outputs.previous_as_of_date) == set(before.as_of_date)
+    for measure, row in outputs.iterrows():
+        assert row.total == pytest.approx(today[measure].sum(), abs=0.01 * len(today))
+        assert row.previous_total == pytest.approx(before[measure].sum(), abs=0.01 * len(before))
+        expected = stability(before[measure].to_numpy(float), today[measure].to_numpy(float))
+        assert row.psi == pytest.approx(expected, abs=ROUNDING)
+    methods = rows[rows.kind == "method"]
+    assert methods.share.sum() == pytest.approx(1)
+    assert methods.previous_share.isna().all()
+
+
+def test_a_date_keeps_its_rows_and_the_next_one_compares_with_them(with_past: Settings):
+    """
+    Ways of estimating: the table remembers an earlier date on which everybody was estimated by the simple formula.
+    """
+    today = one(with_past, "select max(as_of_date) from prediction_drift")
+    then = today - timedelta(days=7)
+    execute(
+        with_past,
+        f"insert into prediction_drift select * replace (date '{then}' as as_of_date, 'simple: no model' as measure, "
+        "customers + 1 as customers) from prediction_drift where measure like 'model%'",
+    )
+
+    build(with_past, "--select", "prediction_drift")
+
+    rows = frame(
+        with_past, f"select * from prediction_drift where kind = 'method' and as_of_date = '{today}'"
+    )
+    rows = rows.set_index("measure")
+    assert set(rows.previous_as_of_date) == {pd.Timestamp(then)}
+    assert rows.share["simple: no model"] == 0 and rows.previous_share["simple: no model"] == 1
+    assert rows.drift["simple: no model"] == "large"
+    assert one(with_past, f"select count(*) from prediction_drift where as_of_date = '{then}'") == 1
+
+
+def test_volumes_are_counted_against_the_weeks_before(trained: Settings):
+    """
+    Events and purchases of the last day and week and the median of the eight before, in pandas.
+    """
+    as_of = pd.Timestamp(one(trained, "select as_of_date from as_of_dates where is_scoring_date"))
+    events = frame(trained, "select occurred_at, event_type from raw.events")
+    age = (as_of - events.occurred_at).dt.total_seconds() / 86_400
+
+    rows = frame(trained, "select * from data_quality where check_name = 'volume'").set_index("subject")
+
+    for what, counted in (("events", age), ("purchases", age[events.event_type == "purchase"])):
+        for span, days in (("day", 1), ("week", 7)):
+            counts = [((counted > 7 * week) & (counted <= 7 * week + days)).sum() for week in range(9)]
+            row = rows.loc[f"{what} of the last {span}"]
+            assert row.measured_value == counts[0]
+            # of eight values the lower of the two in the middle
+            assert row.usual_value == sorted(counts[1:])[3]
+
+
+def test_quality_counts_what_was_refused(trained: Settings):
+    """
+    Shares of all rows by reason add up to the whole, in all and by file.
+    """
+    rows = frame(trained, "select * from data_quality where check_name = 'quarantine'")
+    kept, refused = (one(trained, f"select count(*) from raw.{table}") for table in ("events", "quarantine"))
+
+    total = refused / (kept + refused)
+    by_reason = rows[rows.source.isna() & (rows.subject != "all reasons")]
+    assert rows[rows.subject == "all reasons"].measured_value.item() == pytest.approx(total)
+    assert by_reason.measured_value.sum() == pytest.approx(total)
+    assert rows[rows.source.notna()].measured_value.sum() == pytest.approx(total)
+
+
+def test_drift_warns_and_a_double_count_stops_publication(trained_copy: Settings):
+    """
+    The tests of the marts pass over what is large or unusual, and fail on an event that is counted twice.
+    """
+    execute(
+        trained_copy, "update feature_drift set drift = 'large'", "update data_quality set status = 'warn'"
+    )
+    pipeline.check_marts(trained_copy)
+
+    execute(trained_copy, "update data_quality set status = 'fail' where subject like 'events with%'")
+    with pytest.raises(BuildError, match="data_quality_nothing_fails"):
+        pipeline.check_marts(trained_copy)
+
+
+def test_every_query_of_the_page_answers(with_past: Settings):
+    """
+    docs/monitoring.md: each query runs, and each table that is watched has one that answers with rows.
+    """
+    page = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
+    queries = [
+        sql for sql in re.findall(r"```sql\n(.*?)```", page, flags=re.DOTALL) if "challenger" not in sql
+    ]
+
+    watched = {re.findall(r"from (\w+)", sql)[0] for sql in queries}
+    assert watched == {"feature_drift", "prediction_drift", "clv_accuracy", "data_quality"}
+    assert all(query(with_past, sql) or "status <>" in sql for sql in queries)
