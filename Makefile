@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-spark test-spark-cluster test-duckdb-1.5 lint bench bench-drivers bench-quality docs pictures lock
+.PHONY: demo test test-spark test-spark-full test-spark-cluster test-duckdb-1.5 lint bench bench-drivers bench-quality docs pictures lock
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +29,9 @@ $(SPARK)/.ready: requirements-spark.lock pyproject.toml
 
 test-spark: $(SPARK)/.ready  # the same models on Spark in local mode; needs Java 17
 	$(SPARK)/bin/pytest -m spark
+
+test-spark-full: $(SPARK)/.ready  # and the long ones: training there, leakage, tiny shops, every dbt test
+	$(SPARK)/bin/pytest -m "spark or spark_full"
 
 test-spark-cluster: $(SPARK)/.ready  # and on a master with two workers that the test starts
 	$(SPARK)/bin/pytest -m cluster

@@ -1,9 +1,10 @@
 """
-Refreshes and scores a large synthetic shop on a Spark cluster of two one-core workers, and says how long each step took.
+Refreshes and scores a large synthetic shop on a Spark cluster of two one-core workers, or on DuckDB with two threads, and
+says how long each step took.
 
-``python benchmarks/spark_size.py MODELS [--events 20000000] [--customers 1000000]``: MODELS is a model folder whose
-champion was trained with the project's own settings (``clv demo`` makes one). Events are spread at random over two years;
-only the last dates of the grid are built, as in a daily run. Needs the extra [spark] and Java 17.
+``python benchmarks/spark_size.py MODELS [--events 20000000] [--customers 1000000] [--engine duckdb]``: MODELS is a model
+folder whose champion was trained with the project's own settings (``clv demo`` makes one). Events are spread at random over
+two years; only the last dates of the grid are built, as in a daily run. Needs the extra [spark] and Java 17.
 """
 
 import argparse
@@ -13,8 +14,8 @@ import os
 import resource
 import sys
 import tempfile
-import time
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -23,7 +24,9 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from spark_cluster import standalone_cluster  # noqa: E402
 
-from clv_ml.settings import load_settings  # noqa: E402
+from clv_ml import pipeline  # noqa: E402
+from clv_ml.settings import Settings, load_settings  # noqa: E402
+from clv_ml.warehouse import connect  # noqa: E402
 
 DAYS = 730
 FILES = 16
@@ -60,42 +63,58 @@ def write_shop(folder: Path, events: int, customers: int) -> None:
         duckdb.sql(EVENTS.format(first=first, last=last, customers=customers, days=DAYS, path=path))
 
 
+def run(settings: Settings, raw: Path | None) -> dict[str, Any]:
+    """``clv run`` with its steps on stderr; what it took and the peak memory of this process, Spark's own not in it."""
+    result = pipeline.run(
+        settings, data_dir=raw, on_step=lambda step: print(step, file=sys.stderr, flush=True)
+    )
+    return {
+        "seconds": result.seconds,
+        "customers": result.scoring.customers,
+        "methods": result.scoring.methods,
+        "peak_mb_of_this_process": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+
+
+def on_spark(settings: Settings, folder: Path, memory: str) -> dict[str, Any]:
+    """On a cluster of its own; the raw tables lie over the files."""
+    # the worker offers a little more than its executor takes
+    with standalone_cluster(folder / "cluster", memory=f"{int(memory.removesuffix('g')) + 1}g") as master:
+        os.environ |= {
+            "CLV_SPARK_MASTER": master,
+            "CLV_SPARK_FOLDER": str(folder / "tables"),
+            "PYSPARK_SUBMIT_ARGS": f"--executor-memory {memory} pyspark-shell",
+        }
+        return run(settings.model_copy(update={"target": "spark"}), folder / "raw")
+
+
+def on_duckdb(settings: Settings, folder: Path) -> dict[str, Any]:
+    """The files are loaded into the raw table first, unchecked as on Spark, and that is not timed."""
+    pipeline.prepare(settings)
+    with connect(settings, read_only=False) as connection:
+        connection.execute(f"insert into raw.events from '{folder}/raw/events/*.parquet'")
+    return run(settings, None)
+
+
 def main() -> None:
-    """Prints one JSON object: seconds per step, rows scored, and the driver process's own peak in megabytes."""
+    """Prints one JSON object: seconds per step, rows scored, and this process's own peak in megabytes."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     arguments.add_argument("models", type=Path, help="model folder with a champion")
     arguments.add_argument("--events", type=int, default=20_000_000, help="events, all kinds together")
     arguments.add_argument("--customers", type=int, default=1_000_000, help="customers")
-    arguments.add_argument("--memory", default="4g", help="of each executor")
+    arguments.add_argument("--engine", choices=("spark", "duckdb"), default="spark", help="who computes")
+    arguments.add_argument("--memory", default="4g", help="of each Spark executor, in whole gigabytes")
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="clv-size-") as name:
         folder = Path(name)
-        started = {"write events": time.monotonic()}
         write_shop(folder / "raw", given.events, given.customers)
-        # the worker offers a little more than its executor takes
-        with standalone_cluster(folder / "cluster", memory="5g") as master:
-            os.environ |= {
-                "CLV_SPARK_MASTER": master,
-                "CLV_SPARK_FOLDER": str(folder / "tables"),
-                "CLV_MODELS": str(given.models.resolve()),
-                "PYSPARK_SUBMIT_ARGS": f"--executor-memory {given.memory} pyspark-shell",
-            }
-            from clv_ml.spark import pipeline
-
-            settings = load_settings({"first_training_day": DAYS - 80})
-            settings = settings.model_copy(update={"target": "spark"})
-
-            def on_step(step: str) -> None:
-                started[step] = time.monotonic()
-                print(step, file=sys.stderr, flush=True)
-
-            result = pipeline.run(settings, data_dir=folder / "raw", on_step=on_step)
-            started["end"] = time.monotonic()
-    instants = list(started.items())
-    seconds = {step: round(after - begun) for (step, begun), (_, after) in itertools.pairwise(instants)}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "customers": result.scoring.customers,
-                      "methods": result.scoring.methods, "python_peak_mb": round(peak)}))  # fmt: skip
+        places = {"warehouse": folder / "clv.duckdb", "models": given.models.resolve()}
+        settings = load_settings({"first_training_day": DAYS - 80}).model_copy(update=places)
+        if given.engine == "spark":
+            found = on_spark(settings, folder, given.memory)
+        else:
+            found = on_duckdb(settings, folder)
+    print(json.dumps({"engine": given.engine, "events": given.events, **found}))
 
 
 if __name__ == "__main__":

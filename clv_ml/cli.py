@@ -1,6 +1,5 @@
 """The command ``clv``: parse, call, print. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 warehouse busy."""
 
-import importlib
 import json
 import math
 import sys
@@ -10,7 +9,6 @@ from dataclasses import fields, is_dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Any, Literal
 
 import duckdb
@@ -35,7 +33,6 @@ from clv_ml.fitting import ModelType
 from clv_ml.locking import held
 from clv_ml.narrative import amount_text, signed_amount
 from clv_ml.presets import preset_names
-from clv_ml.publication import publish as publish_marts
 from clv_ml.report import ReportResult, write_report
 from clv_ml.settings import Settings, load_settings, parse_vars
 from clv_ml.training import TrainingResult
@@ -139,7 +136,7 @@ def train(
     """Build the training rows, fit a model, measure it on held-out time, publish it as champion."""
     with _reported():
         settings = _settings(as_of, horizon_days, vars_, target)
-        verbs = _verbs(settings)
+        verbs = pipeline.verbs(settings)
         with _steps() as on_step:
             if data_dir is not None:
                 on_step("ingest")
@@ -162,7 +159,7 @@ def score(
     """Refresh the features and score every customer with the model in use."""
     with _reported():
         settings = _settings(as_of, horizon_days, vars_, target)
-        verbs = _verbs(settings)
+        verbs = pipeline.verbs(settings)
         with _steps() as on_step:
             on_step("build features")
             verbs.build_features(settings)
@@ -187,17 +184,17 @@ def run(
     with _reported():
         settings = _settings(as_of, horizon_days, vars_, target)
         with _steps() as on_step:
-            result = _verbs(settings).run(settings, preset, path, data_dir, model_type, on_step)
+            result = pipeline.run(settings, preset, path, data_dir, model_type, on_step)
         _print(result, as_json, lambda: _show_run(settings, result))
 
 
 @app.command()
-def publish(as_json: AsJson = False) -> None:
+def publish(target: Target = "duckdb", as_json: AsJson = False) -> None:
     """Give readers a fresh copy of the marts: published/clv.duckdb beside the warehouse, and Parquet files."""
     with _reported():
-        settings = _settings()
+        settings = _settings(target=target)
         with held(settings):
-            result = publish_marts(settings)
+            result = pipeline.verbs(settings).publish(settings)
         _print(result, as_json, lambda: out.print(f"Published: {result.path}", soft_wrap=True))
 
 
@@ -336,7 +333,7 @@ def compare_engines(
     """Build on Spark what the DuckDB warehouse holds, from the same events, and compare every cell."""
     with _reported():
         settings = _settings(as_of, horizon_days, vars_)
-        compare = _spark_module("compare")
+        compare = pipeline.spark_module("compare")
         with _steps() as on_step:
             compared = compare.compare_engines(settings, on_step)
         _print(compared, as_json, lambda: _show_comparison(compared))
@@ -422,22 +419,6 @@ def _settings(
     return settings.model_copy(update={"target": target})
 
 
-def _verbs(settings: Settings) -> ModuleType:
-    """The module whose functions do the work on the target; Spark's only where it is asked for, since it is an extra."""
-    if settings.target == "duckdb":
-        return pipeline
-    return _spark_module("pipeline")
-
-
-def _spark_module(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(f"clv_ml.spark.{name}")
-    except ModuleNotFoundError as error:
-        raise SettingsError(
-            f"Spark's Python packages are absent ({error}). Install them: pip install 'clv-ml[spark]'."
-        ) from error
-
-
 def _demo_settings() -> Settings:
     """The demo has a folder of its own beside the default warehouse, so that it never mixes with real data."""
     settings = _settings()
@@ -496,8 +477,7 @@ def _show_run(settings: Settings, result: pipeline.RunResult) -> None:
     for warning in result.warnings:
         err.print(f"[yellow]Warning:[/yellow] {warning}")
     _show_scoring(settings, result.scoring)
-    if result.publication:
-        out.print(f"Published: {result.publication.path}", soft_wrap=True)
+    out.print(f"Published: {result.publication.path}", soft_wrap=True)
     if result.removed.models:
         out.print(f"Removed old models: {', '.join(result.removed.models)}")
     for table, dates in result.removed.dates.items():
@@ -731,7 +711,7 @@ def _show_comparison(compared: list) -> None:
             f"{one.only_spark:,}",
             differing,
         )
-    out.print(table)
+    Console(width=max(out.width, WIDEST_TABLE)).print(table)
     cells, unequal = sum(o.cells for o in compared), sum(sum(o.differing.values()) for o in compared)
     out.print(f"{unequal:,} of {cells:,} cells differ.")
 

@@ -107,8 +107,8 @@ def read_language(currency: str, project: Path | None = None) -> Language:
 
 
 def number_text(number: float, decimals: int) -> str:
-    """Rounded half away from zero, as SQL does it."""
-    rounded = Decimal(repr(float(number))).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
+    """Its double times a power of ten, rounded half away from zero, as the macro of this name does it."""
+    rounded = Decimal(float(number) * 10**decimals).quantize(Decimal(1), ROUND_HALF_UP).scaleb(-decimals)
     return f"{rounded if rounded else abs(rounded):f}"
 
 

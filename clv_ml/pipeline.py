@@ -1,12 +1,19 @@
-"""The verbs of ``clv`` as functions: each does one step on the warehouse of the settings and returns what it did."""
+"""
+The verbs of ``clv`` as functions: each does one step on the warehouse of the settings and returns what it did.
 
+Those that ``run`` strings together stand in ``clv_ml.spark.pipeline`` too, under the same names; ``verbs`` tells which.
+"""
+
+import importlib
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
+from types import ModuleType
 
 import duckdb
 
@@ -14,18 +21,30 @@ from clv_ml import registry
 from clv_ml.btyd_fitting import fit_missing_dates
 from clv_ml.dbt_runner import run_dbt
 from clv_ml.erasure import Erasure, forget
-from clv_ml.errors import BuildError, HistoryError, InputError, ModelError, TrainingError, WarehouseError
+from clv_ml.errors import (
+    BuildError,
+    HistoryError,
+    InputError,
+    ModelError,
+    SettingsError,
+    TrainingError,
+    WarehouseError,
+)
 from clv_ml.fitting import ModelType
 from clv_ml.ingestion import IngestSummary, ingest, ingest_folder
 from clv_ml.locking import held
 from clv_ml.manifest import Manifest
 from clv_ml.model_files import load_manifest
-from clv_ml.publication import Publication, publish
+from clv_ml.publication import Publication
+from clv_ml.publication import publish as publish
 from clv_ml.registry_tables import write_registry_tables
-from clv_ml.retention import Removed, feature_dates, remove_old
+from clv_ml.retention import Removed
+from clv_ml.retention import feature_dates as feature_dates
+from clv_ml.retention import remove_old as remove_old
 from clv_ml.settings import Settings
 from clv_ml.simulator import Shop, write_simulation
-from clv_ml.training import TrainingResult, train
+from clv_ml.training import TrainingResult
+from clv_ml.training import train as train
 from clv_ml.value_changes import ValueChanges, model_changes, unscored_versions
 from clv_ml.warehouse import connect, harden
 
@@ -69,7 +88,7 @@ class RunResult:
     ingested: tuple[IngestSummary, ...]
     training: TrainingResult | None
     scoring: ScoringResult
-    publication: Publication | None
+    publication: Publication
     seconds: dict[str, float]
     warnings: tuple[str, ...]
     removed: Removed = field(default_factory=Removed)
@@ -77,6 +96,26 @@ class RunResult:
 
 def no_steps(step: str) -> None:
     """Tells nobody."""
+
+
+def verbs(settings: Settings) -> ModuleType:
+    """The module whose verbs do the work on the target: this one, or Spark's."""
+    return sys.modules[__name__] if settings.target == "duckdb" else spark_module("pipeline")
+
+
+def spark_module(name: str) -> ModuleType:
+    """
+    A module of ``clv_ml.spark``, imported only where Spark is asked for, since it is an extra.
+
+    Raises:
+        SettingsError: If the extra is not installed.
+    """
+    try:
+        return importlib.import_module(f"clv_ml.spark.{name}")
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"Spark's Python packages are absent ({error}). Install them: pip install 'clv-ml[spark]'."
+        ) from error
 
 
 def prepare(settings: Settings) -> None:
@@ -127,6 +166,11 @@ def score(settings: Settings) -> ScoringResult:
     run_dbt(settings, ["run", "--select", "scoring_rows", *SCORING])
     with connect(settings) as connection:
         result = read_scoring(connection)
+    return with_caution(settings, result)
+
+
+def with_caution(settings: Settings, result: ScoringResult) -> ScoringResult:
+    """The same with what the model in use says against itself."""
     manifest = champion_manifest(settings) if result.model_version else None
     caution = manifest.parameters.get("caution") if manifest else None
     return replace(result, caution=str(caution) if caution else None)
@@ -193,36 +237,37 @@ def _run(
     model_type: ModelType,
     on_step: _Clock,
 ) -> RunResult:
+    engine = verbs(settings)
     ingested: tuple[IngestSummary, ...] = ()
     if path is not None or data_dir is not None:
         on_step("ingest")
-        ingested = ingest_files(settings, preset, path, data_dir)
+        ingested = engine.ingest_files(settings, preset, path, data_dir)
     on_step("build features")
-    dates_before = feature_dates(settings)
-    build_features(settings)
+    dates_before = engine.feature_dates(settings)
+    engine.build_features(settings)
     training, warnings = None, [warning for summary in ingested for warning in summary.warnings]
-    if settings.vars.use_ml_clv and training_is_due(settings):
+    if settings.vars.use_ml_clv and engine.training_is_due(settings):
         on_step("train")
         try:
-            training = train(settings, model_type)
+            training = engine.train(settings, model_type)
         except (HistoryError, TrainingError) as error:
             warnings.append(f"No model was trained. {error}")
             # an older model that no longer fits must not stop the estimate
             settings = changed(settings, fallback_to_simple=True)
     on_step("score")
     try:
-        scoring = score(settings)
+        scoring = engine.score(settings)
     except BuildError:
         if not settings.vars.fallback_to_simple:
             raise
         warnings.append("The model could not score; clv_estimate is the simple formula (fallback_to_simple).")
-        scoring = score(changed(settings, use_ml_clv=False))
+        scoring = engine.score(changed(settings, use_ml_clv=False))
     on_step("check")
-    check_marts(settings)
+    engine.check_marts(settings)
     on_step("publish")
-    publication = publish(settings)
+    publication = engine.publish(settings)
     on_step("remove old")
-    removed = remove_old(settings, dates_before)
+    removed = engine.remove_old(settings, dates_before)
     on_step("")
     return RunResult(
         ingested, training, scoring, publication, on_step.seconds, tuple(warnings), removed=removed

@@ -28,10 +28,10 @@ UNFINISHED = ".unfinished."
 
 @dataclass(frozen=True)
 class Publication:
-    """A version that readers see, where its database is, and the rows of each table."""
+    """A version that readers see, where it is (a database file; on Spark a schema), and the rows of each table."""
 
     version: str
-    path: Path
+    path: Path | str
     rows: dict[str, int]
 
 

@@ -1,9 +1,10 @@
-"""A Spark standalone cluster from the pip package: a master and workers, each a process of its own."""
+"""Spark from the pip package in processes of their own: a master with workers, or a Connect server."""
 
 import json
 import os
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -49,12 +50,39 @@ def standalone_cluster(folder: Path, workers: int = 2, memory: str = "4g") -> It
 
 
 @contextmanager
+def connect_server(folder: Path) -> Iterator[str]:
+    """
+    Starts a Spark Connect server in local mode with tables and a metastore below a folder, stops it at the end.
+
+    Yields:
+        The server's address, for ``SPARK_REMOTE``.
+    """
+    port = _free_port()
+    settings = {
+        "spark.master": "local[2]",
+        "spark.ui.enabled": "false",
+        "spark.sql.shuffle.partitions": "8",
+        "spark.connect.grpc.binding.port": str(port),
+        "spark.sql.catalogImplementation": "hive",
+        "spark.sql.warehouse.dir": str(folder / "tables"),
+        "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={folder / 'metastore'};create=true",
+        "spark.driver.extraJavaOptions": "-Xss16m",
+    }
+    options = [part for name, value in settings.items() for part in ("--conf", f"{name}={value}")]
+    server = "org.apache.spark.sql.connect.service.SparkConnectServer"
+    with _daemon(folder, "SparkSubmit", *options, "--class", server, "spark-internal"):
+        _wait_for_port(port)
+        yield f"sc://{HOST}:{port}"
+
+
+@contextmanager
 def _daemon(folder: Path, kind: str, *arguments: str) -> Iterator[None]:
     folder.mkdir(parents=True)
     command = [str(SPARK_HOME / "bin" / "spark-class"), f"org.apache.spark.deploy.{kind}", *arguments]
     environment = os.environ | {
         "SPARK_HOME": str(SPARK_HOME),
         "SPARK_LOCAL_IP": HOST,
+        "PYSPARK_PYTHON": sys.executable,
         "SPARK_WORKER_DIR": str(folder / "work"),
         "SPARK_DAEMON_MEMORY": "256m",
     }
@@ -78,6 +106,16 @@ def _wait_for(url: str, workers: int) -> None:
             pass
         time.sleep(1)
     raise TimeoutError(f"{workers} workers did not register at {url} within {PATIENCE_SECONDS} s.")
+
+
+def _wait_for_port(port: int) -> None:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < end:
+        with socket.socket() as probe:
+            if probe.connect_ex((HOST, port)) == 0:
+                return
+        time.sleep(1)
+    raise TimeoutError(f"Nothing answered at port {port} within {PATIENCE_SECONDS} s.")
 
 
 def _free_port() -> int:

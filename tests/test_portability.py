@@ -17,13 +17,13 @@ from shops import ROOT
 NEVER_NULL = {
     "as_of_date", "changed_at", "customer_id", "day_of_week", "driver_rank", "event_id", "hour_of_day", "is_refund",
     "known_at", "occurred_at", "order_id", "ordered_at", "ordered_at)", "clv_estimate", "old_customer_id",
-    "valid_from", "rate_to_reporting", "merged_at", "new_customer_id", "event_count", "reason",
+    "valid_from", "rate_to_reporting", "merged_at", "new_customer_id", "event_count", "reason", "value_decile",
     "count(*)",
 }  # fmt: skip
 """Columns by which a window may order without `nulls last`: their tables' tests or inner joins keep NULL out."""
 NEVER_ZERO = {
     "anchor", "history_days", "horizon_days", "customer_count", "bayes_days", "mean_value", "between_variance",
-    "rate_variance", "probabilistic_total",
+    "rate_variance", "probabilistic_total", "buyers",
 }  # fmt: skip
 """Divisors that cannot be 0 where they stand: the line or the one above says why. Others go through ratio or nullif."""
 
@@ -104,7 +104,7 @@ def _as_call(expression: str) -> str:
     called = re.match(r"\s*-?\s*(\w+)\s*\(", expression)
     if called is None or called.group(1) == "setting":
         return "x" if called is None else "1"
-    if called.group(1) in ("return", "config", "ref", "source", "exceptions"):
+    if called.group(1) in ("return", "config", "ref", "source", "exceptions", "refuse_setting"):
         return " "
     # settings and engines' names within the expression are no SQL
     texts = re.findall(r'"((?:[^"])*)"', re.sub(r"setting\([^)]*\)", "", expression))

@@ -1,4 +1,7 @@
-"""The same models and the same model file on Spark: `make test-spark` (local mode) and `make test-spark-cluster`."""
+"""
+The same models and the same model file on Spark: `make test-spark` (short, local mode), `make test-spark-full` (local mode)
+and `make test-spark-cluster` (a standalone master with two workers, and Spark Connect).
+"""
 
 import json
 import os
@@ -6,16 +9,18 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from shops import Event, day, event_rows, purchase, refund, visit, with_vars
+from shops import ROOT, Event, copied, day, event_rows, purchase, refund, visit, with_vars
 
-from clv_ml.errors import InputError, SettingsError
+import clv_ml.pipeline
+from clv_ml import publication
+from clv_ml.errors import InputError, PublishError, SettingsError
 from clv_ml.settings import Settings
+from clv_ml.warehouse import connect
 
 pytest.importorskip("pyspark", reason="the extra [spark] is not installed")
 if not shutil.which("java"):
@@ -35,6 +40,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("spark")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CLV_SPARK_FOLDER", str(folder))
+        # a short run does not earn back the optimising compiler
+        patch.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m")
         patch.delenv("CLV_SPARK_MASTER", raising=False)
         yield folder
 
@@ -53,6 +60,11 @@ def rows_of(settings: Settings, schema: str, table: str, where: str = "true") ->
     return sorted(str(tuple(row)) for row in frame.collect())
 
 
+def published(settings: Settings, schema: str, table: str) -> list[str]:
+    """What readers see."""
+    return rows_of(settings, f"{schema}_published", table)
+
+
 def build(settings: Settings, *arguments: str) -> None:
     """``dbt run`` on Spark, with the functions that the models call."""
     register(session.open_session(settings), settings)
@@ -66,83 +78,97 @@ def write_events(folder: Path, events: list[Event], first: int = 1) -> None:
 
 
 @pytest.mark.spark
-def test_spark_gives_the_cells_that_duckdb_gives(trained: Settings, schema: str) -> None:
+def test_a_run_on_spark_publishes_the_cells_that_duckdb_has(
+    trained: Settings, schema: str, tmp_path: Path
+) -> None:
     """
-    Features, labels, training rows, scores and marts are the same, bit for bit; drivers within 1e-9 of the prediction.
-    Then the copies for readers: a second publication moves the views, and nothing is scored anew.
+    From a folder of events to published marts with the model that DuckDB trained: every model of the project is the same,
+    bit for bit, drivers within 1e-9 of the prediction. Scoring once more changes nothing, `scored_at` included.
     """
-    compared = {one.table: one for one in compare.compare_engines(trained)}
+    on_spark = trained.model_copy(update={"target": "spark"})
+    compare.export_raw(trained, tmp_path)
 
+    result = clv_ml.pipeline.run(on_spark, data_dir=tmp_path)
+
+    keys = compare.keys_of(trained.project)
+    compared = {
+        one.table: one
+        for one in compare.compare_tables(trained, session.open_session(on_spark), schema, keys)
+    }
     assert [one for one in compared.values() if not one.is_equal] == []
-    assert set(compared) == set(compare.KEYS)
+    assert set(compared) == {path.stem for path in (ROOT / "models_sql").rglob("*.sql")}
     assert compared["customer_features"].rows > 1000
     assert compared["customer_predictions"].rows > 100
     assert compared["customer_drivers"].rows > 1000
+    with connect(trained) as connection:
+        expected = clv_ml.pipeline.with_caution(trained, clv_ml.pipeline.read_scoring(connection))
+    assert result.scoring == expected
+    assert result.training is None  # the model fits: the definitions have one hash on both engines
+    assert set(result.seconds) == {"ingest", "build features", "score", "check", "publish", "remove old"}
+    assert result.publication.path == f"{schema}_published"
+    assert result.publication.rows == {
+        mart: compared[mart].rows for mart in publication.published_tables(trained)
+    }
+    assert published(on_spark, schema, publication.RECORD) == [f"('{result.publication.version}',)"]
 
-    on_spark = trained.model_copy(update={"target": "spark"})
-    before = rows_of(on_spark, schema, "customer_predictions")
-    first = rows_of(on_spark, f"{schema}_published", "customer_clv")
+    before = rows_of(on_spark, schema, "customer_predictions"), published(on_spark, schema, "customer_clv")
     pipeline.score(on_spark)
-
-    assert rows_of(on_spark, schema, "customer_predictions") == before  # scored_at included
-    assert rows_of(on_spark, f"{schema}_published", "customer_clv") == first
+    pipeline.publish(on_spark)
+    after = rows_of(on_spark, schema, "customer_predictions"), published(on_spark, schema, "customer_clv")
+    assert after == before
+    run_dbt(on_spark, ["test", "--select", "customer_rfm,test_type:unit"])  # all others: make test-spark-full
 
 
 @pytest.mark.spark
-def test_what_comes_later_changes_no_earlier_row_on_spark(
-    empty_shop: Settings, tmp_path: Path, schema: str
+def test_a_changed_model_is_named_and_a_missing_one_is_none(
+    trained: Settings, tmp_path: Path, schema: str
 ) -> None:
-    """Late records, cancellations of old sales and new events leave the rows up to T as they are, computed anew too."""
-    early = [
-        *(
-            purchase(name, start + 7 * number, 10 + number, product_id="p1", quantity=1, category="home")
-            for number in range(8)
-            for start, name in ((3, "ann"), (10, "bob"), (40, "dör"))
-        ),
-        *(visit(name, number * 11, session=f"s{number}") for number in range(9) for name in ("ann", "eve")),
-        refund("bob", 60, -4),
-    ]
-    late = [
-        purchase("ann", T + timedelta(days=1), 99),
-        purchase("new", 20, 50, recorded_at=T),
-        refund("ann", T, -10, order="ann@" + day(3).isoformat(), product_id="p1", quantity=-1),
-        refund("dör", T + timedelta(seconds=1), -17, product_id="p1", quantity=-1),
-        visit("eve", 30, "page_view", recorded_at=T + timedelta(days=2)),
-    ]
-    settings = with_vars(empty_shop, raw_schema=f"{schema}_raw").model_copy(update={"target": "spark"})
-    write_events(tmp_path, early)
-    spark = session.open_session(settings)
-    tables.name_raw_tables(spark, settings, tmp_path)
-    build(settings, *FEATURES)
-    up_to_t = f"as_of_date <= date '{T:%Y-%m-%d}'"
-    dated = ("customer_rfm", "customer_intervals", "customer_engagement", "customer_features")
-    before = {table: rows_of(settings, schema, table, up_to_t) for table in dated}
+    """What `clv_model()` tells the SQL: the manifest, the fault of a model whose file was changed, or nothing."""
+    spark = session.open_session(trained)
 
-    write_events(tmp_path, late, first=len(early) + 1)
-    spark.catalog.refreshTable(f"{schema}_raw.events")
-    build(settings, *FEATURES, "--full-refresh")
+    def described(settings: Settings) -> Any:
+        register(spark, settings)
+        return json.loads(spark.sql("select clv_model()").collect()[0][0] or "null")
 
-    assert all(before.values())
-    assert {table: rows_of(settings, schema, table, up_to_t) for table in dated} == before
-    after = rows_of(settings, schema, "customer_rfm")
-    build(settings, *FEATURES)
-    assert rows_of(settings, schema, "customer_rfm") == after
+    changed = copied(trained, tmp_path / "changed")
+    model = next(changed.models.rglob("*.onnx"))
+    model.chmod(0o644)
+    model.write_bytes(model.read_bytes()[:-1])
+
+    assert set(described(trained)) >= {"version", "features", "outputs"}
+    assert model.name in described(changed)["error"]
+    assert described(trained.model_copy(update={"models": tmp_path / "none"})) is None
 
 
 @pytest.mark.spark
-def test_published_views_move_and_old_runs_go_two_runs_later(trained: Settings, schema: str) -> None:
-    """Readers see one view all along; the copies of the newest three runs stay."""
-    spark = session.open_session(trained)
+def test_published_views_move_and_old_runs_go_two_runs_later(
+    trained: Settings, tmp_path: Path, schema: str
+) -> None:
+    """Readers see one view all along, with its comments; the copies of the newest three runs stay."""
+    marts = tmp_path / publication.MARTS
+    marts.mkdir(parents=True)
+    (marts / "mart.sql").write_text("select 1")
+    settings = trained.model_copy(update={"project": tmp_path})
+    spark = session.open_session(settings)
     spark.sql(f"create database {schema}")
     stamps = []
     for number in range(5):
         spark.sql(f"drop table if exists {schema}.mart")
-        spark.sql(f"create table {schema}.mart using parquet as select {number} as run")
-        stamps.append(publish.publish(spark, schema, ("mart",)))
-        assert spark.table(f"{schema}_published.mart").collect()[0]["run"] == number
+        spark.sql(f"create table {schema}.mart (run int comment 'Which') using parquet")
+        spark.sql(f"insert into {schema}.mart values ({number})")
+        stamps.append(publish.publish(settings).version)
+        assert published(settings, schema, "mart") == [f"({number},)"]
+        assert published(settings, schema, publication.RECORD) == [f"('{stamps[-1]}',)"]
 
-    held = {row["tableName"] for row in spark.sql(f"show tables in {schema}_published").collect()}
-    assert held == {"mart", *(f"mart__run_{stamp}" for stamp in stamps[-3:])}
+    tables_there = spark.sql(f"show tables in {schema}_published").collect()
+    held = {row["tableName"] for row in tables_there if not row["isTemporary"]}
+    names = ("mart", publication.RECORD)
+    assert held == {*names, *(f"{name}__run_{stamp}" for name in names for stamp in stamps[-3:])}
+    assert spark.sql(f"describe {schema}_published.mart").collect()[0]["comment"] == "Which"
+    (marts / "other.sql").write_text("select 1")
+    with pytest.raises(PublishError, match="other cannot be read"):
+        publish.publish(settings)
+    assert published(settings, schema, "mart") == ["(4,)"]
 
 
 @pytest.mark.spark
@@ -169,21 +195,78 @@ def test_wrong_places_are_refused_by_name(
     with pytest.raises(InputError, match=r"has no events\.parquet"):
         tables.name_raw_tables(session.open_session(on_spark), on_spark, tmp_path)
     with pytest.raises(InputError, match="clv ingest"):
-        pipeline.run(on_spark, "orders", tmp_path / "orders.csv")
+        clv_ml.pipeline.run(on_spark, "orders", tmp_path / "orders.csv")
     monkeypatch.setenv("SPARK_REMOTE", "sc://nowhere:1")
     monkeypatch.setenv("CLV_SPARK_MASTER", "local[1]")
     with pytest.raises(SettingsError, match="Unset one"):
         session.open_session(on_spark)
 
 
-@pytest.mark.cluster
-def test_two_workers_give_the_same_cells(trained: Settings, tmp_path: Path) -> None:
-    """A master and two workers of their own, the kernel and the model shipped to them: no cell differs."""
-    from spark_cluster import standalone_cluster
+@pytest.mark.spark_full
+def test_a_shop_trains_on_spark_and_passes_every_test(
+    simulated: Settings, schema: str, tmp_path: Path
+) -> None:
+    """
+    Without a model one is trained there, on a copy, and it is the one that DuckDB trains from the same rows. All data tests
+    and unit tests of the project then hold.
+    """
+    on_spark = copied(simulated, tmp_path / "spark").model_copy(update={"target": "spark"})
+    on_duckdb = copied(simulated, tmp_path / "duckdb")
+    (tmp_path / "raw").mkdir()
+    compare.export_raw(simulated, tmp_path / "raw")
 
-    with standalone_cluster(tmp_path / "cluster") as master:
+    result = clv_ml.pipeline.run(on_spark, data_dir=tmp_path / "raw")
+
+    assert result.training is not None
+    assert result.training.version == clv_ml.pipeline.train(on_duckdb).version
+    assert result.scoring.model_version == result.training.version
+    registry = rows_of(on_spark, schema, "model_registry", "is_champion")
+    assert len(registry) == 1 and result.training.version in registry[0]
+    run_dbt(on_spark, ["test"])
+
+
+@pytest.mark.spark_full
+@pytest.mark.parametrize(
+    ("name", "events", "customers"),
+    [
+        ("nobody", [], 0),
+        ("one", [purchase("ann", 3, 10)], 1),
+        ("refunds", [refund("ann", 3, -10), refund("bob", 3, -5)], 2),
+        ("visits", [visit("ann", 3), visit("bob", 4)], 2),
+    ],
+)
+def test_a_shop_with_hardly_anything_is_scored(
+    empty_shop: Settings, tmp_path: Path, schema: str, name: str, events: list[Event], customers: int
+) -> None:
+    """No events, a single purchase, refunds alone, visits alone: a number for everybody, and a warning."""
+    settings = with_vars(copied(empty_shop, tmp_path / "shop"), raw_schema=f"raw_{name}")
+    write_events(tmp_path, events)
+
+    result = clv_ml.pipeline.run(settings.model_copy(update={"target": "spark"}), data_dir=tmp_path)
+
+    assert result.scoring.customers == customers
+    assert result.scoring.model_version is None
+    assert any("No model was trained" in warning for warning in result.warnings)
+    assert result.publication.rows["customer_clv"] == customers
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("place", ["standalone", "connect"])
+def test_another_place_gives_the_same_cells(trained: Settings, tmp_path: Path, place: str) -> None:
+    """
+    A master with two workers, and a Spark Connect server, each of its own process and named by one setting; the kernel and
+    the model are shipped to them. No cell differs.
+    """
+    from spark_cluster import connect_server, standalone_cluster
+
+    starts = {
+        "standalone": ("CLV_SPARK_MASTER", standalone_cluster),
+        "connect": ("SPARK_REMOTE", connect_server),
+    }
+    name, start = starts[place]
+    with start(tmp_path / "cluster") as address:
         environment = os.environ | {
-            "CLV_SPARK_MASTER": master,
+            name: address,
             "CLV_SPARK_FOLDER": str(tmp_path / "tables"),
             "CLV_WAREHOUSE": str(trained.warehouse),
             "CLV_MODELS": str(trained.models),
@@ -198,5 +281,5 @@ def test_two_workers_give_the_same_cells(trained: Settings, tmp_path: Path) -> N
         )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     compared: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
-    assert {one["table"] for one in compared} == set(compare.KEYS)
+    assert {one["table"] for one in compared} == set(compare.keys_of(trained.project))
     assert not [one for one in compared if one["differing"]]

@@ -1,44 +1,37 @@
 """
 ``clv compare-engines``: builds on Spark, from the same raw events and with the same model, what stands in the DuckDB
-warehouse, and compares every feature, label, score and driver cell by cell.
+warehouse, and compares every model of the project cell by cell, from staging to the marts.
 """
 
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import yaml
 from pyspark.sql import SparkSession
 
+from clv_ml.errors import SettingsError
 from clv_ml.pipeline import Step, no_steps
 from clv_ml.settings import Settings
 from clv_ml.spark import pipeline, tables
 from clv_ml.spark.session import SparkPlaces, open_session
 from clv_ml.warehouse import connect
 
-KEYS = {
-    "as_of_dates": ("as_of_date",),
-    "fitted_dates": ("as_of_date",),
-    "shop_seasons": ("as_of_date",),
-    "shop_levels": ("as_of_date",),
-    "customer_rfm": ("customer_id", "as_of_date"),
-    "customer_intervals": ("customer_id", "as_of_date"),
-    "customer_engagement": ("customer_id", "as_of_date"),
-    "customer_seasonality": ("customer_id", "as_of_date"),
-    "customer_categories": ("customer_id", "as_of_date"),
-    "customer_behavior": ("customer_id", "as_of_date"),
-    "customer_features": ("customer_id", "as_of_date"),
-    "customer_baselines": ("customer_id", "as_of_date"),
-    "customer_anchors": ("customer_id", "as_of_date"),
-    "customer_labels": ("customer_id", "as_of_date"),
-    "training_rows": ("customer_id", "as_of_date"),
-    "customer_predictions": ("customer_id", "as_of_date", "model_version"),
-    "customer_drivers": ("customer_id", "as_of_date", "model_version", "driver_name"),
-    "customer_clv": ("customer_id", "as_of_date"),
-    "segment_value": ("segmentation", "segment"),
-}
-"""The tables compared, and what tells their rows apart."""
-NOT_COMPARED = {"scored_at"}
+MODELS = "models_sql"
+NOT_COMPARED = frozenset({"scored_at"})
+TREND = frozenset(
+    {
+        "previous_as_of_date",
+        "compared_count",
+        "compared_total",
+        "compared_total_before",
+        "trend",
+        "is_other_model",
+    }
+)
+"""What a mart says of earlier scoring dates, which Spark, starting afresh, does not know."""
 NEAR = {"contribution", "driver_base", "driver_rest"} | {f"driver_{n}_contribution" for n in (1, 2, 3)}
 """Money in drivers: equal within TOLERANCE x max(1, |prediction|). Everything else must be the same, bit for bit."""
 TOLERANCE = 1e-9
@@ -80,7 +73,10 @@ def compare_engines(settings: Settings, on_step: Step = no_steps) -> list[TableC
 
     Raises:
         WarehouseError: If there is no warehouse, or Spark does not start.
+
+        SettingsError: If a model declares no key to compare its rows by.
     """
+    keys = keys_of(settings.project)
     on_step("copy the raw tables")
     with tempfile.TemporaryDirectory(prefix="clv-compare-") as folder:
         export_raw(settings, Path(folder))
@@ -94,7 +90,7 @@ def compare_engines(settings: Settings, on_step: Step = no_steps) -> list[TableC
         on_step("score on Spark")
         pipeline.score(on_spark)
         on_step("compare")
-        return compare_tables(settings, spark, schema)
+        return compare_tables(settings, spark, schema, keys)
 
 
 def export_raw(settings: Settings, folder: Path) -> None:
@@ -106,30 +102,71 @@ def export_raw(settings: Settings, folder: Path) -> None:
             )
 
 
-def compare_tables(settings: Settings, spark: SparkSession, schema: str) -> list[TableComparison]:
-    """Every table of KEYS, as it stands on both engines."""
+def keys_of(project: Path) -> dict[str, tuple[str, ...]]:
+    """
+    What tells the rows of each model apart, as its YAML says and dbt's tests prove: a primary key, ``unique_key``, or the
+    first column that is ``unique``. Every SQL file of the project is in it, so that no new model is forgotten.
+
+    Raises:
+        SettingsError: If a model has none.
+    """
+    described: dict[str, tuple[str, ...]] = {}
+    for path in (project / MODELS).rglob("*__models.yml"):
+        for model in yaml.safe_load(path.read_text(encoding="utf-8"))["models"]:
+            described[model["name"]] = _key(model)
+    models = sorted(path.stem for path in (project / MODELS).rglob("*.sql"))
+    if missing := [model for model in models if not described.get(model)]:
+        raise SettingsError(
+            f"{', '.join(missing)} cannot be compared without a key. Declare one beside the model: primary_key, or the "
+            "test unique_key or unique."
+        )
+    return {model: described[model] for model in models}
+
+
+def _key(model: dict[str, Any]) -> tuple[str, ...]:
+    for constraint in model.get("constraints", []):
+        if constraint["type"] == "primary_key":
+            return tuple(constraint["columns"])
+    for test in model.get("data_tests", []):
+        if "unique_key" in test:
+            return tuple(test["unique_key"]["arguments"]["columns"])
+    for column in model.get("columns", []):
+        if "unique" in column.get("data_tests", []):
+            return (column["name"],)
+    return ()
+
+
+def compare_tables(
+    settings: Settings, spark: SparkSession, schema: str, keys: dict[str, tuple[str, ...]]
+) -> list[TableComparison]:
+    """Every table of ``keys``, as it stands on both engines."""
     with connect(settings) as connection:
         connection.register("spark_dates", tables.read(spark, f"select as_of_date from {schema}.as_of_dates"))
         connection.execute(
             "create temp table common_dates as "
             "select as_of_date from as_of_dates inner join spark_dates using (as_of_date)"
         )
+        scored_dates = connection.sql(
+            "select count(distinct as_of_date) from customer_predictions"
+        ).fetchall()
+        skipped = NOT_COMPARED | (TREND if scored_dates[0][0] > 1 else frozenset())
         found = []
-        for table in KEYS:
+        for table, key in keys.items():
             connection.register("on_spark", tables.read(spark, f"select * from {schema}.{table}"))
-            found.append(_compare(connection, table))
+            found.append(_compare(connection, table, key, skipped))
             connection.unregister("on_spark")
         return found
 
 
-def _compare(connection: duckdb.DuckDBPyConnection, table: str) -> TableComparison:
-    keys = KEYS[table]
+def _compare(
+    connection: duckdb.DuckDBPyConnection, table: str, keys: tuple[str, ...], skipped: frozenset[str]
+) -> TableComparison:
     here, there = (
         [row[0] for row in connection.execute(f"describe {name}").fetchall()] for name in (table, "on_spark")
     )
-    columns = [name for name in here if name in there and name not in (*keys, *NOT_COMPARED)]
-    missing = [name for name in here if name not in there and name not in NOT_COMPARED]
-    dated = "as_of_date in (select as_of_date from common_dates)"
+    columns = [name for name in here if name in there and name not in (*keys, *skipped)]
+    missing = set(here) ^ set(there)
+    dated = "as_of_date in (select as_of_date from common_dates)" if "as_of_date" in here else "true"
     scale = "1"
     if table == "customer_clv":
         scale = "coalesce(abs(d.clv_predicted), 0)"
@@ -142,9 +179,11 @@ def _compare(connection: duckdb.DuckDBPyConnection, table: str) -> TableComparis
         f"count(*) filter (where both_sides and {_differs(name, scale)}) as {name}" for name in columns
     ]
     joined = " and ".join(f"d.{key} is not distinct from s.{key}" for key in keys)
-    counts = ", ".join(["count(*) filter (where both_sides)", "count(*) filter (where s.here is null)"])
+    counts = [
+        f"count(*) filter (where {side})" for side in ("both_sides", "s.here is null", "d.here is null")
+    ]
     row = connection.execute(
-        f"select {counts}, count(*) filter (where d.here is null), {', '.join(differs)} from "
+        f"select {', '.join(counts + differs)} from "
         f"(select *, 1 as here from {table} where {dated}) as d full join "
         f"(select *, 1 as here from on_spark where {dated}) as s on {joined} "
         "cross join lateral (select d.here is not null and s.here is not null as both_sides) as matched"

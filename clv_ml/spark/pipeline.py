@@ -1,13 +1,15 @@
 """
-The verbs of ``clv`` on Spark. Events stay there; what is fitted is fitted here, by the same code, on a copy.
+The verbs of ``clv`` on Spark, by the names of ``clv_ml.pipeline``, whose ``run`` calls them. Events stay there; what is
+fitted is fitted here, by the same code, on a copy.
 
 The copy is a small DuckDB file with tables of the same names: ``training_rows`` of a sample of customers that keeps it
 below ``CLV_SPARK_TRAINING_ROWS`` rows. So nothing in fitting, export or registry knows of Spark.
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -15,14 +17,16 @@ from pyspark.sql import SparkSession
 from clv_ml import pipeline
 from clv_ml.btyd_fitting import fit_missing_dates
 from clv_ml.dbt_runner import run_dbt
-from clv_ml.errors import BuildError, HistoryError, InputError, TrainingError
+from clv_ml.errors import InputError
 from clv_ml.fitting import ModelType
 from clv_ml.ingestion import IngestSummary
-from clv_ml.pipeline import RunResult, ScoringResult, Step, no_steps
+from clv_ml.pipeline import ScoringResult
+from clv_ml.registry_tables import write_registry_tables
+from clv_ml.retention import Removed
 from clv_ml.settings import Settings
 from clv_ml.spark import tables
 from clv_ml.spark.functions import register
-from clv_ml.spark.publish import publish
+from clv_ml.spark.publish import publish as publish
 from clv_ml.spark.session import SparkPlaces, open_session
 from clv_ml.training import TrainingResult
 from clv_ml.training import train as train_on_copy
@@ -31,7 +35,8 @@ from clv_ml.warehouse import connect
 FIT_COLUMNS = (
     "as_of_date, total_purchases, days_since_first_purchase, days_since_last_purchase, total_revenue"
 )
-SMALL_TABLES = ("as_of_dates", "feature_definitions", "shop_levels", "model_registry", "training_runs")
+REGISTRY_TABLES = ("model_registry", "training_runs")
+SMALL_TABLES = ("as_of_dates", "feature_definitions", "feature_drivers", "shop_levels", *REGISTRY_TABLES)
 
 
 def ingest_files(
@@ -113,10 +118,7 @@ def train(settings: Settings, model_type: ModelType = "lightgbm") -> TrainingRes
             today = f"select * from {schema}.scoring_rows where {sampled}"
             tables.copy(spark, connection, "scoring_rows", iter([today]))
         result = train_on_copy(copy, model_type)
-        with connect(copy) as connection:
-            for table in ("model_registry", "training_runs"):
-                rows = connection.sql(f"select * from {table}").to_arrow_table()
-                tables.write(spark, schema, table, rows)
+    _write_registry_tables(spark, settings)
     return result
 
 
@@ -130,56 +132,43 @@ def training_is_due(settings: Settings) -> bool:
 
 
 def score(settings: Settings) -> ScoringResult:
-    """Scores every customer with the model in use, rebuilds the marts and publishes them to readers."""
+    """
+    Scores every customer with the model in use and rebuilds the marts from that. The registry tables are brought up to the
+    model folder first, which ``clv models`` and other warehouses change too.
+    """
     spark = open_session(settings)
     register(spark, settings)
+    _write_registry_tables(spark, settings)
     run_dbt(settings, ["run", "--select", "scoring_rows", *pipeline.SCORING])
-    publish(spark, _schema())
-    return read_scoring(spark)
-
-
-def read_scoring(spark: SparkSession) -> ScoringResult:
-    """The summary of ``customer_clv`` as it stands."""
     query = pipeline.SCORING_SUMMARY.format(table=f"{_schema()}.customer_clv")
-    return pipeline.scoring_result([tuple(row) for row in spark.sql(query).collect()])
+    rows = [tuple(row) for row in spark.sql(query).collect()]
+    return pipeline.with_caution(settings, pipeline.scoring_result(rows))
 
 
-def run(
-    settings: Settings,
-    preset: str = "events",
-    path: Path | None = None,
-    data_dir: Path | None = None,
-    model_type: ModelType = "lightgbm",
-    on_step: Step = no_steps,
-) -> RunResult:
-    """
-    From a folder of Parquet events, or the raw tables as they stand, to published scores; as ``pipeline.run`` does.
+def _write_registry_tables(spark: SparkSession, settings: Settings) -> None:
+    with _copy_folder(settings) as copy, connect(copy, read_only=False) as connection:
+        for table in REGISTRY_TABLES:
+            tables.copy(spark, connection, table, iter([f"select * from {_schema()}.{table}"]))
+        write_registry_tables(connection, copy)
+        for table in REGISTRY_TABLES:
+            rows = connection.sql(f"select * from {table}").to_arrow_table()
+            tables.write(spark, _schema(), table, rows)
 
-    Raises:
-        InputError: As ``ingest_files``.
-    """
-    if path is not None or data_dir is not None:
-        on_step("name the raw tables")
-        ingest_files(settings, preset, path, data_dir)
-    on_step("build features")
-    build_features(settings)
-    training, warnings = None, []
-    if settings.vars.use_ml_clv and training_is_due(settings):
-        on_step("train")
-        try:
-            training = train(settings, model_type)
-        except (HistoryError, TrainingError) as error:
-            warnings.append(f"No model was trained. {error}")
-            settings = pipeline.changed(settings, fallback_to_simple=True)
-    on_step("score")
-    try:
-        scoring = score(settings)
-    except BuildError:
-        if not settings.vars.fallback_to_simple:
-            raise
-        warnings.append("The model could not score; clv_estimate is the simple formula (fallback_to_simple).")
-        scoring = score(pipeline.changed(settings, use_ml_clv=False))
-    return RunResult((), training, scoring, None, {}, tuple(warnings))
+
+def check_marts(settings: Settings) -> None:
+    """As ``pipeline.check_marts``."""
+    open_session(settings)
+    pipeline.check_marts(settings)
+
+
+def feature_dates(settings: Settings) -> frozenset[date]:
+    """None are told: what is removed on Spark, dbt's own pruning removes."""
+    return frozenset()
+
+
+def remove_old(settings: Settings, dates_before: Collection[date] = ()) -> Removed:
+    """Nothing: predictions, drivers and model versions stay until their owner drops partitions and folders."""
+    return Removed()
 
 
 @contextmanager

@@ -2,48 +2,70 @@
 Marts for readers: run-stamped tables behind views that ``ALTER VIEW`` moves, so that nobody meets a missing table.
 
 dbt on Spark drops a table before it builds it anew, so readers are given the schema ``<schema>_published``: each mart is a
-view there, moved to the newest copy when that is complete. A copy is dropped two runs later, when no query that began on
-it should still run.
+view there, moved to the newest copy when all are complete, and the view ``publication``, moved last, holds the version. A
+copy is dropped two runs later, when no query that began on it should still run.
 """
 
 import re
 from datetime import UTC, datetime
 
+from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 
-from clv_ml.errors import WarehouseError
+from clv_ml.errors import PublishError
+from clv_ml.publication import RECORD, Publication, published_tables
+from clv_ml.settings import Settings
+from clv_ml.spark.session import SparkPlaces, open_session
 
-MARTS = ("customer_clv", "segment_value")
 KEPT_RUNS = 3
 RUN = re.compile(r"__run_(\d{20})$")
 
 
-def publish(spark: SparkSession, schema: str, marts: tuple[str, ...] = MARTS) -> str:
+def publish(settings: Settings) -> Publication:
     """
     Copies the marts under this run's stamp, checks the copies, then moves the views and drops the oldest run.
 
     All copies exist before the first view moves; a failure before that leaves readers where they were.
 
     Returns:
-        The run's stamp, UTC to the microsecond.
+        The version is the run's stamp, UTC to the microsecond; the path is the schema that readers use.
 
     Raises:
-        WarehouseError: If a copy does not hold as many rows as its mart.
+        PublishError: If a mart is missing, or a copy does not hold as many rows as its mart.
     """
-    stamp = f"{datetime.now(UTC):%Y%m%d%H%M%S%f}"
-    published = f"{schema}_published"
+    spark, schema = open_session(settings), SparkPlaces().schema_name
+    stamp, published = f"{datetime.now(UTC):%Y%m%d%H%M%S%f}", f"{schema}_published"
     spark.sql(f"create database if not exists {published}")
-    copies = {mart: f"{published}.{mart}__run_{stamp}" for mart in marts}
-    for mart, copy in copies.items():
-        spark.sql(f"create table {copy} using parquet as select * from {schema}.{mart}")
-        held, wanted = spark.table(copy).count(), spark.table(f"{schema}.{mart}").count()
-        if held != wanted:
-            raise WarehouseError(f"{copy} holds {held} rows, {schema}.{mart} {wanted}. Publish again.")
-    for mart, copy in copies.items():
-        spark.sql(f"create view if not exists {published}.{mart} as select * from {copy}")
-        spark.sql(f"alter view {published}.{mart} as select * from {copy}")
+    marts = published_tables(settings)
+    rows = {mart: _copy(spark, f"{schema}.{mart}", _stamped(published, mart, stamp)) for mart in marts}
+    spark.sql(
+        f"create table {_stamped(published, RECORD, stamp)} using parquet as select '{stamp}' as version"
+    )
+    for name in (*marts, RECORD):
+        copied = f"select * from {_stamped(published, name, stamp)}"
+        spark.sql(f"create view if not exists {published}.{name} as {copied}")
+        spark.sql(f"alter view {published}.{name} as {copied}")
     _drop_old(spark, published)
-    return stamp
+    return Publication(stamp, published, rows)
+
+
+def _copy(spark: SparkSession, mart: str, copy: str) -> int:
+    try:
+        spark.sql(f"create table {copy} using parquet as select * from {mart}")
+    except AnalysisException as error:
+        raise PublishError(
+            f"{mart} cannot be read ({error}). Build the marts (clv run --target spark)."
+        ) from error
+    held, wanted = spark.table(copy).count(), spark.table(mart).count()
+    if held != wanted:
+        raise PublishError(
+            f"{copy} holds {held} rows, {mart} {wanted}. Readers still see the old version. Publish again."
+        )
+    return held
+
+
+def _stamped(published: str, name: str, stamp: str) -> str:
+    return f"{published}.{name}__run_{stamp}"
 
 
 def _drop_old(spark: SparkSession, published: str) -> None:

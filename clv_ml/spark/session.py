@@ -75,7 +75,8 @@ def _own_settings(places: SparkPlaces, project: Path) -> dict[str, str]:
         "spark.master": places.master,
         "spark.ui.showConsoleProgress": "false",
         "spark.log.level": "ERROR",
-        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={quiet}",
+        # deep plans (many unions and windows) overflow the default stack
+        "spark.driver.extraJavaOptions": f"-Xss16m -Dlog4j2.configurationFile={quiet}",
     }
     if places.master.startswith("local"):
         chosen |= {"spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "8"}

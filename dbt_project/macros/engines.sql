@@ -70,6 +70,13 @@
 
 {% macro spark__grouped_digits(number) -%} format_number(round({{ number }}), 0) {%- endmacro %}
 
+{#- A list of the whole numbers from the first to the last. -#}
+{% macro whole_numbers(first, last) -%} {{ return(adapter.dispatch("whole_numbers", "clv")(first, last)) }} {%- endmacro %}
+
+{% macro duckdb__whole_numbers(first, last) -%} generate_series({{ first }}, {{ last }}) {%- endmacro %}
+
+{% macro spark__whole_numbers(first, last) -%} sequence({{ first }}, {{ last }}) {%- endmacro %}
+
 {#- One row per element of a list. -#}
 {% macro explode(elements) -%} {{ return(adapter.dispatch("explode", "clv")(elements)) }} {%- endmacro %}
 

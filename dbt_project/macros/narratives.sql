@@ -51,9 +51,12 @@
     {{ return(parts | join(" || ")) }}
 {%- endmacro %}
 
-{#- A number with so many decimals, as text. -#}
+{#- A number with so many decimals, as text. Rounded as a whole, since engines round a double to decimals differently. -#}
 {% macro number_text(number, decimals) -%}
-    {{ return("cast(cast(round(" ~ number ~ ", " ~ decimals ~ ") as decimal(38, " ~ decimals ~ ")) as string)") }}
+    {%- set power = "1" ~ "0" * (decimals | int) ~ ".0E0" -%}
+    {{ return(
+        "cast(cast(round((" ~ number ~ ") * " ~ power ~ ") / " ~ power ~ " as decimal(38, " ~ decimals ~ ")) as string)"
+    ) }}
 {%- endmacro %}
 
 {#- Money as text: whole above a hundred, with cents below. -#}

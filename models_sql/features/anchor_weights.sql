@@ -15,9 +15,9 @@ with
     shares as (
         select
             levels.as_of_date,
-            cast(greatest(baselines.persistence_value, 0) as double) / levels.persistence_total as persistence_share,
-            cast(baselines.probabilistic_value as double) / levels.probabilistic_total as probabilistic_share,
-            cast(labels.label_revenue as double) / levels.actual_total as actual_share,
+            {{ ratio("greatest(baselines.persistence_value, 0)", "levels.persistence_total") }} as persistence_share,
+            {{ ratio("baselines.probabilistic_value", "levels.probabilistic_total") }} as probabilistic_share,
+            {{ ratio("labels.label_revenue", "levels.actual_total") }} as actual_share,
             0.02E0 / levels.customer_count as least_share
         from levels
         inner join baselines on baselines.as_of_date = levels.as_of_date

@@ -14,20 +14,9 @@ with
     scoring_dates as (select * from {{ ref("int_scoring_dates") }}),
 
     -- the calendar
-    digits as (
-        select 0 as digit
-        {%- for digit in range(1, 10) %}
-        union all
-        select {{ digit }} as digit
-        {%- endfor %}
-    ),
-
     day_numbers as (
-        select ones.digit + 10 * tens.digit + 100 * hundreds.digit + 1000 * thousands.digit as day_number
-        from digits as ones
-        cross join digits as tens
-        cross join digits as hundreds
-        cross join digits as thousands
+        select cast(day_number as int) as day_number
+        from (select {{ explode(whole_numbers(0, 9999)) }} as day_number) as listed
     ),
 
     today as (select * from {{ ref("int_today") }}),

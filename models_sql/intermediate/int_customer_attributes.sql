@@ -14,7 +14,7 @@ with
             delivered.attributes,
             row_number() over (
                 partition by coalesce(ids.customer_id, delivered.customer_id), delivered.known_at
-                order by delivered.attributes
+                order by delivered.attributes nulls last
             ) as place
         from delivered
         left join ids on ids.old_customer_id = delivered.customer_id

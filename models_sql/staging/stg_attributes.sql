@@ -9,7 +9,7 @@ with
             cast(date_trunc('second', known_at) as timestamp) as known_at,
             cast(attributes as string) as attributes,
             row_number() over (
-                partition by customer_id, date_trunc('second', known_at) order by cast(attributes as string)
+                partition by customer_id, date_trunc('second', known_at) order by cast(attributes as string) nulls last
             ) as place
         from delivered
         where known_at is not null
