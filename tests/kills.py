@@ -31,8 +31,8 @@ from clv_ml.settings import Settings
 from clv_ml.simulator import Shop, write_simulation
 
 # each process starts from one that has imported everything and done nothing
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["kills"])
+processes = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload(["kills"])
 
 IN_A_ROW = 4
 """Kills on top of each other before the phase is run to its end."""
@@ -51,12 +51,15 @@ class Phase:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one phase: kills made, those after which a check failed, runs to the end after kills, and what was wrong."""
+    """
+    Of a few kills of one phase on top of each other: how many, those after which a check failed, whether the next run made
+    all good, and what was wrong.
+    """
 
     phase: str
     kills: int
     bad_kills: int
-    recoveries: int
+    recovered: bool
     faults: tuple[str, ...]
 
 
@@ -128,11 +131,12 @@ class Bench:
 
     def start(self, phase: Phase, line: int = 0, feed: Path | None = None) -> Any:
         """A process that runs the phase; it has begun."""
-        begun = _processes.Event()
+        begun = processes.Event()
         arguments = (phase.name, self.at_work, feed or self.feed, line, begun, str(self.folder / "log"))
-        process = _processes.Process(target=_in_child, args=arguments)
+        process = processes.Process(target=_in_child, args=arguments)
         process.start()
-        begun.wait(120)
+        while not begun.wait(1) and process.is_alive():
+            pass
         return process
 
     def _do(self, name: str, feed: Path | None = None) -> float:
@@ -151,28 +155,37 @@ class Bench:
 
 
 def outcomes(bench: Bench, share: float = 1.0) -> Iterator[Outcome]:
-    """Kills each phase, one after the other, that share of its times."""
-    for phase in PHASES:
-        yield _outcome(bench, phase, max(1, round(phase.kills * share)), random.Random(phase.name))
+    """
+    Kills each phase that share of its times: a few in a row, then runs it to its end, and on to the next phase; round after
+    round until every phase had its kills. In the last round of a phase the whole run goes on to its end.
+    """
+    left = {phase.name: max(1, round(phase.kills * share)) for phase in PHASES}
+    lines: dict[str, int] = {}
+    rng = random.Random(0)
+    while any(left.values()):
+        for phase in PHASES:
+            if not left[phase.name]:
+                continue
+            if phase.lines_of and phase.name not in lines:
+                lines[phase.name] = _count_lines(bench, phase)
+            outcome = _outcome(bench, phase, left[phase.name], rng, lines.get(phase.name, 0))
+            left[phase.name] -= outcome.kills
+            yield outcome
 
 
-def _outcome(bench: Bench, phase: Phase, kills: int, rng: random.Random) -> Outcome:
-    lines = _count_lines(bench, phase) if phase.lines_of else 0
-    done = bad = recoveries = 0
+def _outcome(bench: Bench, phase: Phase, left: int, rng: random.Random, lines: int) -> Outcome:
+    done = bad = 0
     faults: list[str] = []
-    while done < kills:
-        bench.restore(phase.name)
-        for _ in range(min(IN_A_ROW, kills - done)):
-            if not _killed(bench, phase, rng, lines):
-                break
-            done += 1
-            wrong = after_kill(bench, phase)
-            bad += bool(wrong)
-            faults += wrong
-        recoveries += 1
-        # the last time, the run goes on to its end
-        faults += _recovered(bench, phase, to_the_end=done >= kills)
-    return Outcome(phase.name, done, bad, recoveries, tuple(faults))
+    bench.restore(phase.name)
+    for _ in range(min(IN_A_ROW, left)):
+        if not _killed(bench, phase, rng, lines):
+            break
+        done += 1
+        wrong = after_kill(bench, phase)
+        bad += bool(wrong)
+        faults += wrong
+    failed = _recovered(bench, phase, to_the_end=done == left)
+    return Outcome(phase.name, done, bad, not failed, (*faults, *failed))
 
 
 def _killed(bench: Bench, phase: Phase, rng: random.Random, lines: int) -> bool:
@@ -295,7 +308,7 @@ def _in_child(name: str, settings: Settings, feed: Path, line: int, begun: Any, 
     os.dup2(handle, 2)
     os.environ["DBT_WRITE_JSON"] = "false"
     phase = _phase(name)
-    lines = _Lines(phase.lines_of, line)
+    lines = Lines(phase.lines_of, line)
     begun.set()
     if phase.lines_of:
         sys.settrace(lines)
@@ -303,7 +316,7 @@ def _in_child(name: str, settings: Settings, feed: Path, line: int, begun: Any, 
     print(lines.seen, flush=True)
 
 
-class _Lines:
+class Lines:
     """A trace function that counts the lines that are run of some modules, and kills its own process at one of them."""
 
     def __init__(self, modules: tuple[str, ...], last: int) -> None:

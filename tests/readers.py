@@ -16,6 +16,8 @@ from clv_ml.warehouse import connect
 
 MARTS = ("customer_clv", "customer_segments")
 ROWS = 2000
+PAUSE_SECONDS = 0.1
+"""Between two reads of a process, so that the publisher gets its turn on a small machine."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def read_while_publishing(settings: Settings, publishes: int, readers: int) -> S
 
 def _read(folder: Path, over: Any, found: Any) -> None:
     reads, mixed, errors, generations = 0, 0, [], set()
-    while not over.is_set():
+    while not over.wait(PAUSE_SECONDS):
         try:
             version = _version(folder)
         except Exception as error:
