@@ -64,6 +64,14 @@ docs: $(READY)  # writes docs/reference and docs/cookbook.md from the code
 
 pictures: $(READY)  # writes pictures of the demo's report to docs/pictures; needs Chromium
 	$(BIN)/python tests/pictures.py
+soak: $(READY)  # kills, bad feeds, readers, repeats, tampering, erasure: hours, and a table at the end
+	$(BIN)/python benchmarks/soak.py
+
+audit: $(READY)  # what is installed, beside the lock; works offline
+	$(BIN)/python tests/audit.py
+
+cookbook: $(READY)  # writes docs/cookbook.md from the analyses
+	$(BIN)/python tests/cookbook.py
 
 lock:  # needs uv; everything else needs only pip
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \

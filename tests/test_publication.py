@@ -91,6 +91,20 @@ def test_failed_check_leaves_the_old_version(shop: Settings, monkeypatch: pytest
     assert _seen(folder / "current")[2] == [(1, 1, 2000)]
 
 
+def test_the_published_file_brings_a_macro_against_formulas(shop: Settings):
+    """
+    An id that a spreadsheet would run gets an apostrophe; any other text stays as it is, and so does a missing one.
+    """
+    formulas = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1"]
+    harmless = ["a=1", "1-2", "", "'=1", None]
+    with duckdb.connect(publish(shop).path, read_only=True) as reader:
+        (safe,) = zip(
+            *reader.execute("select csv_safe(unnest($1))", [[*formulas, *harmless]]).fetchall(), strict=True
+        )
+
+    assert list(safe) == [*(f"'{text}" for text in formulas), *harmless]
+
+
 def test_missing_mart_is_named(shop: Settings):
     """
     A mart that was not built stops the publication.
