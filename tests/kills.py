@@ -23,7 +23,6 @@ import duckdb
 from shops import copy_project, settings_for
 
 from clv_ml import pipeline, publication, registry, training
-from clv_ml.erasure import forget
 from clv_ml.locking import held
 from clv_ml.publication import publish
 from clv_ml.safe_files import sha256
@@ -76,11 +75,6 @@ def _run(settings: Settings, feed: Path) -> None:
     pipeline.run(settings, "simulator", data_dir=feed)
 
 
-def _forget(settings: Settings, feed: Path) -> None:
-    with held(settings):
-        forget(settings, _best_customer(feed))
-
-
 PHASES = (
     Phase("ingest", _ingest, 24),
     Phase("build", lambda settings, feed: pipeline.build_features(settings), 20),
@@ -88,8 +82,7 @@ PHASES = (
     Phase("export", lambda settings, feed: training.train(settings), 28, SWAPPING_FILES),
     Phase("score", lambda settings, feed: pipeline.score(settings), 20),
     Phase("check, publish", _check_and_publish, 12),
-    Phase("publish", lambda settings, feed: publish(settings), 60, ("publication.py",)),
-    Phase("forget", _forget, 20, ("erasure.py", "safe_files.py")),
+    Phase("publish", lambda settings, feed: publish(settings), 80, ("publication.py",)),
     Phase("run", _run, 12),
 )
 CHAIN = ("ingest", "build", "train", "score", "check, publish")
@@ -111,11 +104,10 @@ class Bench:
         _without_last_days(self.feed, yesterday)
         self.at_work = settings_for(folder / "work", self.project)
         self._do("run", yesterday)
-        (self.feed / "best_customer").write_text(_most_valuable(self.at_work))
         self.before: dict[str, Settings] = {}
         self.seen: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
         self.seconds: dict[str, float] = {}
-        for name in ("run", *CHAIN, "forget"):
+        for name in ("run", *CHAIN):
             if name == "ingest":
                 self.restore("run")
             self._undisturbed(name)
@@ -222,7 +214,7 @@ def after_kill(bench: Bench, phase: Phase) -> list[str]:
 def _recovered(bench: Bench, phase: Phase, to_the_end: bool) -> list[str]:
     """What is wrong after the phase was run again, and the phases after it: nothing, if all is as if nobody had killed."""
     expected, rest = bench.seen[phase.name][1], [phase.name]
-    if to_the_end and phase.name not in ("run", "forget"):
+    if to_the_end and phase.name != "run":
         place = CHAIN.index({"export": "train", "publish": "check, publish"}.get(phase.name, phase.name))
         expected, rest = bench.end, [phase.name, *CHAIN[place + 1 :]]
     for name in rest:
@@ -352,16 +344,6 @@ def _without_last_days(feed: Path, target: Path, days: int = 14) -> None:
         f"where try_cast(occurred_at as timestamptz) < timestamptz '2030-01-01') - interval '{days} days') "
         f"to '{target / 'events.parquet'}' (format parquet)"
     )
-
-
-def _most_valuable(settings: Settings) -> str:
-    with duckdb.connect(settings.warehouse, read_only=True) as connection:
-        query = "select customer_id from customer_clv order by clv_estimate desc, customer_id limit 1"
-        return connection.execute(query).fetchall()[0][0]
-
-
-def _best_customer(feed: Path) -> str:
-    return (feed / "best_customer").read_text()
 
 
 def _copied_whole(settings: Settings, folder: Path) -> Settings:
