@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -160,6 +161,26 @@ def test_second_run_is_told_who_holds_the_warehouse(shop: Settings):
 
     with held(shop):
         pass
+
+
+def test_a_holder_may_use_what_holds_and_another_thread_may_not(shop: Settings):
+    """
+    Verbs use verbs: the lock is the holder's until its outermost end, and nobody else's meanwhile.
+    """
+
+    def try_it() -> str:
+        try:
+            with held(shop):
+                return "got it"
+        except WarehouseBusyError:
+            return "busy"
+
+    with ThreadPoolExecutor(1) as other, held(shop):
+        with held(shop):
+            pass
+        assert other.submit(try_it).result() == "busy"
+
+    assert try_it() == "got it"
 
 
 def test_foreign_client_is_reported_as_busy(shop: Settings):
