@@ -130,7 +130,7 @@ def test_a_killed_ingestion_stored_all_or_nothing(tmp_path: Path):
         feed(connection, path)
         nothing, whole = [[] for _ in everything(connection)], everything(connection)
     database = tmp_path / "clv.duckdb"
-    for line in range(1, 60, 6):
+    for line in range(1, 60, 12):
         database.unlink(missing_ok=True)
         assert _in_a_process_of_its_own(_ingest_killed, database, path, line) == -signal.SIGKILL
 
@@ -152,7 +152,7 @@ def test_a_killed_export_leaves_nothing_to_mend(tmp_path: Path):
     none or it; and writing what is not there, as the next training does, gives a champion.
     """
     rng = random.Random(1)
-    for number in range(12):
+    for number in range(8):
         models = tmp_path / str(number)
         models.mkdir()
         status = _in_a_process_of_its_own(_export_killed, models, rng.randint(20, 400))
