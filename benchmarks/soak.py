@@ -41,8 +41,6 @@ from clv_ml.report import write_report
 from clv_ml.settings import Settings
 from clv_ml.simulator import Shop, write_simulation
 
-# a killed process imports this file anew, which is quick where its imports are there already
-killed.processes.set_forkserver_preload(["kills", "repeats", "scoring", "tampering", "test_settings"])
 SMALL = Shop(customers=250, seed=3, start=date(2024, 1, 1), end=date(2024, 10, 16))
 MOST_GROWTH = 0.05
 """Of memory over a thousand scorings."""

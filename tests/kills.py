@@ -29,9 +29,9 @@ from clv_ml.safe_files import sha256
 from clv_ml.settings import Settings
 from clv_ml.simulator import Shop, write_simulation
 
-# each process starts from one that has imported everything and done nothing
+# each process starts from one that has imported the package and done nothing; that one looks for no module of the tests
 processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["kills"])
+processes.set_forkserver_preload(["clv_ml.cli"])
 
 IN_A_ROW = 4
 """Kills on top of each other before the phase is run to its end."""

@@ -33,7 +33,6 @@ from clv_ml.locking import held
 from clv_ml.publication import publish
 from clv_ml.settings import Settings
 
-kills.processes.set_forkserver_preload(["kills", "test_faults"])
 WRITERS = (
     ("demo",),
     ("ingest", "feed.csv"),
