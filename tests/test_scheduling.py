@@ -27,7 +27,7 @@ def _blocks(kind: str) -> list[str]:
 def _after_clv(line: str) -> list[str]:
     """The arguments of ``clv`` in a line of shell."""
     words = shlex.split(line)
-    place = next(number for number, word in enumerate(words) if word.endswith("/clv"))
+    place = next(number for number, word in enumerate(words) if word.endswith("/bin/clv"))
     return words[place + 1 : place + 1 + len(COMMAND)]
 
 
