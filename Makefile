@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-spark test-spark-cluster test-duckdb-1.5 lint bench bench-drivers bench-quality docs pictures lock
+.PHONY: demo test test-spark test-spark-cluster test-duckdb-1.5 lint bench bench-drivers bench-quality soak audit docs pictures lock
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -69,9 +69,6 @@ soak: $(READY)  # kills, bad feeds, readers, repeats, tampering, erasure: hours,
 
 audit: $(READY)  # what is installed, beside the lock; works offline
 	$(BIN)/python tests/audit.py
-
-cookbook: $(READY)  # writes docs/cookbook.md from the analyses
-	$(BIN)/python tests/cookbook.py
 
 lock:  # needs uv; everything else needs only pip
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
