@@ -64,6 +64,7 @@ docs: $(READY)  # writes docs/reference and docs/cookbook.md from the code
 
 pictures: $(READY)  # writes pictures of the demo's report to docs/pictures; needs Chromium
 	$(BIN)/python tests/pictures.py
+
 soak: $(READY)  # kills, bad feeds, readers, repeats, tampering, erasure: hours, and a table at the end
 	$(BIN)/python benchmarks/soak.py
 
