@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-spark test-spark-full test-spark-cluster test-duckdb-1.5 lint bench bench-drivers bench-quality docs pictures lock
+.PHONY: demo test test-spark test-spark-full test-spark-cluster test-duckdb-1.5 lint bench bench-drivers bench-quality soak audit docs pictures lock
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -67,6 +67,12 @@ docs: $(READY)  # writes docs/reference and docs/cookbook.md from the code
 
 pictures: $(READY)  # writes pictures of the demo's report to docs/pictures; needs Chromium
 	$(BIN)/python tests/pictures.py
+
+soak: $(READY)  # kills, bad feeds, readers, repeats, tampering, erasure: hours, and a table at the end
+	$(BIN)/python benchmarks/soak.py
+
+audit: $(READY)  # what is installed, beside the lock; works offline
+	$(BIN)/python tests/audit.py
 
 lock:  # needs uv; everything else needs only pip
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \

@@ -100,7 +100,7 @@ def demo(
     """Simulate a shop, build features, train, score, and show the most valuable customers."""
     with _reported():
         settings = _demo_settings()
-        with _steps() as on_step:
+        with held(settings), _steps() as on_step:
             result = pipeline.demo(settings, customers, seed, on_step)
         _print(result, as_json, lambda: _show_run(settings, result))
 
@@ -116,7 +116,7 @@ def ingest(
     """Load a file, or a folder of files, into the raw tables. The same file twice changes nothing."""
     with _reported():
         settings = _settings(vars_=vars_)
-        with _steps() as on_step:
+        with held(settings), _steps() as on_step:
             on_step("ingest")
             summaries = pipeline.ingest_files(settings, preset, path, data_dir)
         _print(summaries, as_json, lambda: _show_ingested(summaries))
@@ -137,7 +137,7 @@ def train(
     with _reported():
         settings = _settings(as_of, horizon_days, vars_, target)
         verbs = pipeline.verbs(settings)
-        with _steps() as on_step:
+        with held(settings), _steps() as on_step:
             if data_dir is not None:
                 on_step("ingest")
                 verbs.ingest_files(settings, preset, data_dir=data_dir)
@@ -160,7 +160,7 @@ def score(
     with _reported():
         settings = _settings(as_of, horizon_days, vars_, target)
         verbs = pipeline.verbs(settings)
-        with _steps() as on_step:
+        with held(settings), _steps() as on_step:
             on_step("build features")
             verbs.build_features(settings)
             on_step("score")
@@ -183,7 +183,7 @@ def run(
     """From new files to scored customers in one process: ingest, build, train where due, score, check, publish."""
     with _reported():
         settings = _settings(as_of, horizon_days, vars_, target)
-        with _steps() as on_step:
+        with held(settings), _steps() as on_step:
             result = pipeline.run(settings, preset, path, data_dir, model_type, on_step)
         _print(result, as_json, lambda: _show_run(settings, result))
 
@@ -211,7 +211,7 @@ def backtest(
     """Predict from past dates, strictly out of time, and compare the model with every baseline."""
     with _reported():
         settings = _settings(as_of, horizon_days, vars_)
-        with _steps() as on_step:
+        with held(settings), _steps() as on_step:
             on_step("build features")
             pipeline.build_features(settings)
             on_step("backtest")
@@ -239,7 +239,7 @@ def tune(
     with _reported():
         require_optuna()
         settings = _settings(as_of, horizon_days, vars_)
-        with _steps() as on_step:
+        with held(settings), _steps() as on_step:
             on_step("build features")
             pipeline.build_features(settings)
             on_step("tune")
@@ -309,7 +309,7 @@ def forget(
         question = f"Erase this customer from {settings.warehouse} and what was published of it, for good?"
         if not yes and not typer.confirm(question, err=True):
             raise typer.Exit(1)
-        with _steps() as on_step:
+        with held(settings), _steps() as on_step:
             on_step("erase")
             result = pipeline.erase(settings, customer)
         _print(result, as_json, lambda: _show_erasure(result))
@@ -394,7 +394,9 @@ def promote(
 ) -> None:
     """Make a version the champion."""
     with _reported():
-        pointer = pipeline.switch_model(_settings(), version, reason)
+        settings = _settings()
+        with held(settings):
+            pointer = pipeline.switch_model(settings, version, reason)
         _print(pointer.model_dump(), as_json, lambda: out.print(f"Champion is now {pointer.version}."))
 
 
@@ -404,7 +406,9 @@ def rollback(
 ) -> None:
     """Return to the champion before this one."""
     with _reported():
-        pointer = pipeline.switch_model(_settings(), None, reason)
+        settings = _settings()
+        with held(settings):
+            pointer = pipeline.switch_model(settings, None, reason)
         _print(pointer.model_dump(), as_json, lambda: out.print(f"Champion is now {pointer.version}."))
 
 
@@ -435,6 +439,10 @@ def _reported() -> Iterator[None]:
         err.print(f"[red]Error:[/red] {type(error).__name__}: ", end="")
         err.print(str(error), markup=False, highlight=False)
         raise typer.Exit(EXIT_CODES.get(type(error), 1)) from error
+    except (OSError, MemoryError, duckdb.Error) as error:  # a full disk, a closed folder, too little memory
+        err.print(f"[red]Error:[/red] {type(error).__name__}: ", end="")
+        err.print(f"{error} What was published stands. Mend the cause, then run again.", markup=False)
+        raise typer.Exit(1) from error
 
 
 @contextmanager
@@ -670,6 +678,10 @@ def _show_erasure(result: Erasure) -> None:
     out.print(
         f"{result.ids} numbers of one person. Numbers over many customers are made anew by the next clv run."
     )
+    if result.report:
+        out.print(
+            f"Removed: {result.report}. Write it anew with clv report; copies elsewhere are yours to remove."
+        )
     if result.models:
         out.print(
             f"Trained on the person among others: {', '.join(result.models)}. Train anew (clv train) to be rid of it."

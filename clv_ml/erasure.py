@@ -24,8 +24,8 @@ import duckdb
 from clv_ml import registry
 from clv_ml.errors import InputError, WarehouseError
 from clv_ml.feeds import quoted
-from clv_ml.safe_files import sync_folder
-from clv_ml.settings import Settings
+from clv_ml.safe_files import remove_hidden, remove_unfinished, sync_folder
+from clv_ml.settings import Settings, report_path
 from clv_ml.warehouse import connect
 
 ERASED_TABLE = "erased_customers"
@@ -54,11 +54,15 @@ class FileErasure:
 
 @dataclass(frozen=True)
 class Erasure:
-    """What ``forget`` did. It names no id, so that it may be kept. ``models`` are the versions that were trained on the person."""
+    """
+    What ``forget`` did. It names no id, so that it may be kept. ``models`` are the versions that were trained on the person;
+    ``report`` is the page beside the warehouse that was removed, None where there was none: ``clv report`` writes it anew.
+    """
 
     ids: int
     files: tuple[FileErasure, ...]
     models: tuple[str, ...]
+    report: Path | None
 
 
 @dataclass(frozen=True)
@@ -90,10 +94,31 @@ def forget(settings: Settings, customer_id: str) -> Erasure:
                 f"No customer {name!r} in {settings.warehouse}. Check the id as the feed writes it."
             )
         models = models_that_saw(settings, connection, ids)
+        report = _remove_report(settings)
+        _remove_scratch(settings)
         connection.execute("checkpoint")
         erased = _erase_database(connection, _catalog(connection), settings.warehouse, ids, schema)
     files = (erased, *(_erase_file(path, ids) for path in published_files(settings)))
-    return Erasure(len(ids), files, models)
+    return Erasure(len(ids), files, models, report)
+
+
+def _remove_scratch(settings: Settings) -> None:
+    """What a killed publication or erasure left: hidden folders with copies of the tables."""
+    remove_unfinished(settings.warehouse)
+    folder = settings.warehouse.parent / "published"
+    for inside in (folder, *(path for path in folder.glob("*") if path.is_dir() and not path.is_symlink())):
+        remove_hidden(inside)
+
+
+def _remove_report(settings: Settings) -> Path | None:
+    """Removes the page, which names customers and sums over all of them."""
+    path = report_path(settings)
+    remove_unfinished(path)
+    if not path.exists():
+        return None
+    path.unlink()
+    sync_folder(path.parent)
+    return path
 
 
 def published_files(settings: Settings) -> list[Path]:

@@ -46,7 +46,7 @@ from clv_ml.onnx_export import OPERATORS, export_onnx, features_without_missing,
 from clv_ml.onnx_session import open_session
 from clv_ml.parity import check_parity
 from clv_ml.recipe import Recipe, Trees
-from clv_ml.safe_files import REMEDY, read_file, replace_file, sha256
+from clv_ml.safe_files import REMEDY, read_file, remove_unfinished, replace_file, sha256, sync_folder
 
 MANIFEST_MAX_BYTES = 16 * 2**20
 MODEL_MAX_BYTES = 512 * 2**20
@@ -215,9 +215,13 @@ def _check_graph(path: Path, content: bytes) -> None:
 
 
 def _publish(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> LoadedModel:
-    """Writes a hidden folder beside, reads it back, moves it into place, then records the manifest's hash."""
+    """
+    Writes a hidden folder beside, reads it back, records the manifest's hash, then moves the folder into place: a version
+    that is there has its record, wherever the process was killed.
+    """
     content = manifest_bytes(manifest)
     folder.parent.mkdir(parents=True, exist_ok=True)
+    remove_unfinished(folder)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         for name, data in {**files, MANIFEST_FILE: content}.items():
@@ -225,11 +229,15 @@ def _publish(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Lo
         loaded = _assemble(temporary, manifest, sha256(content))
         temporary.chmod(0o755)
         _refuse_existing(folder)
+        record = f"{loaded.manifest_sha256}  {folder.name}/{MANIFEST_FILE}\n"
+        replace_file(record_file(folder), record.encode())
         os.rename(temporary, folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
+        if not folder.exists():
+            record_file(folder).unlink(missing_ok=True)
         raise
-    replace_file(record_file(folder), f"{loaded.manifest_sha256}  {folder.name}/{MANIFEST_FILE}\n".encode())
+    sync_folder(folder.parent)
     return replace(loaded, folder=folder)
 
 

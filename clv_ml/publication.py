@@ -24,6 +24,11 @@ MARTS = Path("models_sql/marts")
 """The rule of what is published: every model of this folder of the project."""
 DATABASE, CURRENT, RECORD = "clv.duckdb", "current", "publication"
 UNFINISHED = ".unfinished."
+CSV_SAFE = (
+    r"create macro csv_safe(value) as case when regexp_matches(value, '^[=+\-@＝＋－＠\t\r\n]') "
+    "then '''' || value else value end"
+)
+"""For who exports CSV: text that a spreadsheet would run as a formula gets an apostrophe before it. A feed decides its ids."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,7 @@ def _write(settings: Settings, folder: Path, version: str) -> dict[str, int]:
         for name in tables:
             copy.execute(f'create table "{name}" as from source.main."{name}"')
             rows[name] = copy.execute(f'select count(*) from "{name}"').fetchall()[0][0]
-        for statement in comments:
+        for statement in (*comments, CSV_SAFE):
             copy.execute(statement)
         copy.execute("detach source")
         for name in (RECORD, *tables):

@@ -25,7 +25,7 @@ from clv_ml.narrative import amount_text
 from clv_ml.pipeline import champion_manifest
 from clv_ml.queries import ask
 from clv_ml.safe_files import replace_file
-from clv_ml.settings import Settings
+from clv_ml.settings import Settings, report_path
 from clv_ml.training import shop_faults
 from clv_ml.warehouse import connect
 
@@ -151,11 +151,6 @@ class Facts:
         return self.rows("model")[0] if self.rows("model") else {}
 
 
-def default_path(settings: Settings) -> Path:
-    """Beside the warehouse, named after it."""
-    return settings.warehouse.with_name(f"{settings.warehouse.stem}-report.html")
-
-
 def write_report(settings: Settings, path: Path | None = None) -> ReportResult:
     """
     Writes the page, whole or not at all.
@@ -164,7 +159,7 @@ def write_report(settings: Settings, path: Path | None = None) -> ReportResult:
         WarehouseError: If there is no warehouse.
         InputError: If the folder to write into is absent.
     """
-    path = path or default_path(settings)
+    path = path or report_path(settings)
     if not path.parent.is_dir():
         raise InputError(f"There is no folder {path.parent}. Create it first.")
     facts = read_facts(settings)

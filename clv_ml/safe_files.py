@@ -2,8 +2,10 @@
 Reads files that may be hostile, and replaces files so that no reader and no crash sees half of one.
 """
 
+import glob
 import hashlib
 import os
+import shutil
 import stat
 import tempfile
 from pathlib import Path
@@ -27,6 +29,17 @@ def replace_file(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def remove_unfinished(path: Path) -> None:
+    """Removes the scratch files and folders, ``.<name>.*`` beside it, that a killed process left. For the only writer."""
+    remove_hidden(path.parent, f".{glob.escape(path.name)}.*")
+
+
+def remove_hidden(folder: Path, pattern: str = ".*") -> None:
+    """The same for all that match a pattern."""
+    for left in list(folder.glob(pattern)):
+        shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
 
 
 def read_file(path: Path, most_bytes: int) -> bytes:

@@ -104,6 +104,11 @@ def load_settings(overrides: Mapping[str, Any] | None = None, project: Path | No
     )
 
 
+def report_path(settings: Settings) -> Path:
+    """Where ``clv report`` writes its page: beside the warehouse, named after it."""
+    return settings.warehouse.with_name(f"{settings.warehouse.stem}-report.html")
+
+
 def find_project() -> Path:
     """The nearest folder from here upwards that holds ``dbt_project.yml``, else the one this package lies in."""
     here = Path.cwd()

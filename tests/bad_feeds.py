@@ -77,7 +77,7 @@ def judge(connection: duckdb.DuckDBPyConnection, bad: BadFeed) -> str:
         else:
             path.write_bytes(bad.content)
         try:
-            with _closed_to_us(path.parent) if bad.content is _closed else nullcontext():
+            with closed_to_us(path.parent) if bad.content is _closed else nullcontext():
                 summary = feed(connection, path, bad.preset)
         except InputError as error:
             return _judge_error(connection, before, bad, path, str(error))
@@ -87,7 +87,7 @@ def judge(connection: duckdb.DuckDBPyConnection, bad: BadFeed) -> str:
 
 
 @contextmanager
-def _closed_to_us(folder: Path) -> Iterator[None]:
+def closed_to_us(folder: Path) -> Iterator[None]:
     """As somebody without rights, where the tests run as root; the folder itself stays open to them."""
     if os.geteuid():
         yield

@@ -13,6 +13,7 @@ from clv_ml import erasure
 from clv_ml.cli import app
 from clv_ml.erasure import count_bytes, forget
 from clv_ml.errors import InputError, WarehouseError
+from clv_ml.report import write_report
 from clv_ml.settings import Settings
 
 GONE, MERGED, STAYS = "person-to-forget", "person-before-that", "person-who-stays"
@@ -179,6 +180,20 @@ def test_a_failure_on_the_way_leaves_the_old_file(shop: Settings, monkeypatch: p
     assert not list(shop.warehouse.parent.rglob(".*"))
 
 
+def test_what_a_killed_erasure_left_is_removed(shop: Settings):
+    """
+    Its scratch folders hold copies with the person; the next one clears them away.
+    """
+    for path in (shop.warehouse, *published(shop)):
+        scratch = path.with_name(f".{path.name}.abc")
+        scratch.mkdir()
+        (scratch / "work.duckdb").write_bytes(path.read_bytes())
+
+    forget(shop, GONE)
+
+    assert not list(shop.warehouse.parent.rglob(".*"))
+
+
 def test_a_short_number_is_told_from_other_numbers(shop: Settings):
     """
     Customer 12 goes; the product 12 stays and is mentioned, since nobody can tell by its text.
@@ -214,8 +229,9 @@ def test_the_command_asks_first_and_prints_no_number(shop: Settings, monkeypatch
 
 def test_a_whole_shop_forgets_a_customer(trained_copy: Settings):
     """
-    As dbt, training and scoring leave it: every table that knew the best customer is found by its columns, the model that
-    was trained on the customer is named, and the features stay those of the others.
+    As dbt, training, scoring and the report leave it: every table that knew the best customer is found by its columns, the
+    narrative and the page are gone, the model that was trained on the customer is named, and the features stay those of the
+    others.
     """
     ((customer, others),) = query(
         trained_copy,
@@ -223,12 +239,15 @@ def test_a_whole_shop_forgets_a_customer(trained_copy: Settings):
         "where customer_id in (select customer_id from training_rows) order by clv_estimate desc, customer_id limit 1",
     )
     version = next(path.name for path in trained_copy.models.iterdir() if path.is_dir())
+    page = write_report(trained_copy).path
 
     done = forget(trained_copy, customer)
 
     removed = set(done.files[0].rows_removed)
     assert {"raw.events", "main.customer_clv", "main.customer_features", "main.customer_drivers"} <= removed
-    assert {"main.customer_predictions", "main.training_rows", "main.int_orders"} <= removed
+    assert {"main.customer_predictions", "main.customer_labels", "main.int_orders"} <= removed
+    assert "main.customer_narratives" in removed
+    assert done.report == page and not page.exists()
     assert done.models == (version,)
     assert query(trained_copy, "select count(*) from customer_clv") == [(others,)]
     with duckdb.connect(trained_copy.warehouse, read_only=True) as connection:

@@ -12,6 +12,7 @@ from onnx import helper, numpy_helper
 from small_models import anchors, booster, description, published, recipe, rows, target, trees_only
 from tampering import scored_with
 
+from clv_ml import model_files, registry
 from clv_ml.booster_text import booster_text
 from clv_ml.errors import ExportError, ModelError, ModelTamperedError
 from clv_ml.manifest import MANIFEST_FILE, manifest_bytes
@@ -92,8 +93,6 @@ def test_failed_parity_publishes_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     The gate runs inside the write: a graph that disagrees leaves no folder, hidden or not.
     """
     other = trees_only(booster(rows(), target(rows()), rounds=3))
-    from clv_ml import model_files
-
     graph = model_files.export_onnx(other)
     monkeypatch.setattr(model_files, "export_onnx", lambda _: graph)
 
@@ -115,6 +114,34 @@ def test_crash_while_writing_leaves_no_version(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(OSError, match="no space"):
         published(tmp_path)
     assert os.listdir(tmp_path) == []
+
+
+def test_a_killed_write_is_made_good_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """
+    A version that is there has its record, wherever the process ended: both steps at the end are cut off in turn. What the
+    killed one left in hidden folders goes.
+    """
+    steps = []
+    for name in ("replace_file", "rename"):
+        owner = model_files if name == "replace_file" else os
+        real = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *given, real=real: (steps.append(given), real(*given)))
+    published(tmp_path / "whole")
+    record, rename = len(steps) - 2, len(steps) - 1
+    assert steps[record][0].name == "v1.sha256" and steps[rename][1].name == "v1"
+
+    for cut in (record, rename):
+        monkeypatch.undo()
+        models = tmp_path / f"cut{cut}"
+        models.mkdir()
+        (models / ".v1.left").mkdir()
+        if cut == rename:
+            (models / "v1.sha256").write_text("the record of the killed write")
+
+        published(models)
+
+        assert sorted(os.listdir(models)) == ["v1", "v1.sha256"]
+        assert registry.promote(models, "v1", "test").version == "v1"
 
 
 def test_infinite_metric_is_refused(tmp_path: Path):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -91,6 +92,20 @@ def test_failed_check_leaves_the_old_version(shop: Settings, monkeypatch: pytest
     assert _seen(folder / "current")[2] == [(1, 1, 2000)]
 
 
+def test_the_published_file_brings_a_macro_against_formulas(shop: Settings):
+    """
+    An id that a spreadsheet would run gets an apostrophe; any other text stays as it is, and so does a missing one.
+    """
+    formulas = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1"]
+    harmless = ["a=1", "1-2", "", "'=1", None]
+    with duckdb.connect(publish(shop).path, read_only=True) as reader:
+        (safe,) = zip(
+            *reader.execute("select csv_safe(unnest($1))", [[*formulas, *harmless]]).fetchall(), strict=True
+        )
+
+    assert list(safe) == [*(f"'{text}" for text in formulas), *harmless]
+
+
 def test_missing_mart_is_named(shop: Settings):
     """
     A mart that was not built stops the publication.
@@ -146,6 +161,26 @@ def test_second_run_is_told_who_holds_the_warehouse(shop: Settings):
 
     with held(shop):
         pass
+
+
+def test_a_holder_may_use_what_holds_and_another_thread_may_not(shop: Settings):
+    """
+    Verbs use verbs: the lock is the holder's until its outermost end, and nobody else's meanwhile.
+    """
+
+    def try_it() -> str:
+        try:
+            with held(shop):
+                return "got it"
+        except WarehouseBusyError:
+            return "busy"
+
+    with ThreadPoolExecutor(1) as other, held(shop):
+        with held(shop):
+            pass
+        assert other.submit(try_it).result() == "busy"
+
+    assert try_it() == "got it"
 
 
 def test_foreign_client_is_reported_as_busy(shop: Settings):

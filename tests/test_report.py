@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from clv_ml.cli import app
 from clv_ml.errors import InputError, WarehouseError
-from clv_ml.report import FOLDER, Facts, default_path, read_facts, render, write_report
-from clv_ml.settings import Settings
+from clv_ml.report import FOLDER, Facts, read_facts, render, write_report
+from clv_ml.settings import Settings, report_path
 from clv_ml.training import shop_faults
 
 HOSTILE = "</td><script>alert('id')</script><img src=x onerror=alert(1)>{{ 7*7 }}"
@@ -271,7 +271,7 @@ def test_is_written_beside_the_warehouse_or_not_at_all(trained: Settings, tmp_pa
     settings = copied(trained, tmp_path / "shop")
 
     assert (
-        write_report(settings).path == default_path(settings) == settings.warehouse.parent / "clv-report.html"
+        write_report(settings).path == report_path(settings) == settings.warehouse.parent / "clv-report.html"
     )
     with pytest.raises(InputError, match="There is no folder"):
         write_report(settings, tmp_path / "nowhere" / "page.html")

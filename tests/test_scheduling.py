@@ -1,0 +1,84 @@
+"""The examples of docs/scheduling.md do what they say: the command runs, the unit is one, the Python parses."""
+
+import ast
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from shops import HORIZON, ROOT, query
+from typer.testing import CliRunner
+
+from clv_ml.cli import app
+from clv_ml.settings import Settings
+
+PAGE = (ROOT / "docs" / "scheduling.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(cron|ini|python)\n(.*?)^```", PAGE, flags=re.DOTALL | re.MULTILINE)
+COMMAND = ["run", "--data-dir", "feed", "--json"]
+
+
+def _blocks(kind: str) -> list[str]:
+    return [text for language, text in BLOCKS if language == kind]
+
+
+def _after_clv(line: str) -> list[str]:
+    """The arguments of ``clv`` in a line of shell."""
+    words = shlex.split(line)
+    place = next(number for number, word in enumerate(words) if word.endswith("/bin/clv"))
+    return words[place + 1 : place + 1 + len(COMMAND)]
+
+
+def test_the_scheduled_command_runs(
+    trained_copy: Settings, simulated_files: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """
+    The arguments of the crontab's and the unit's line, on the small shop: exit code 0, one JSON object on stdout, and a
+    published version. Only the feed's place, its preset and the shop's horizon are added.
+    """
+    (crontab,), (unit,) = _blocks("cron"), _blocks("ini")
+    started = re.search(r"^ExecStart=(.*)$", unit, flags=re.MULTILINE)
+    assert started is not None
+    assert _after_clv(crontab) == _after_clv(started.group(1)) == COMMAND
+    assert re.match(r"\d+ \d+ \* \* \* cd /srv/clv && ", crontab)
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("CLV_WAREHOUSE", str(trained_copy.warehouse))
+    monkeypatch.setenv("CLV_MODELS", str(trained_copy.models))
+    here = [str(simulated_files) if word == "feed" else word for word in COMMAND]
+
+    done = CliRunner().invoke(app, [*here, "--preset", "simulator", "--horizon-days", str(HORIZON)])
+
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert told["scoring"]["customers"] == query(trained_copy, "select count(*) from customer_clv")[0][0]
+    assert Path(told["publication"]["path"]).exists()
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")
+def test_the_unit_is_one(tmp_path: Path):
+    """
+    systemd finds nothing to say of it; the program is put where one is.
+    """
+    text = _blocks("ini")[0].replace("/srv/clv/.venv/bin/clv", "/bin/true").replace("User=clv\n", "")
+    unit = tmp_path / "clv.service"
+    unit.write_text(text.replace("/srv/clv", str(tmp_path)))
+
+    said = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True)
+
+    assert [line for line in said.stderr.splitlines() if "clv.service" in line] == []
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_the_python_of_each_orchestrator_parses_and_runs_the_same_command(number: int):
+    """
+    Airflow, Dagster, Prefect: the text of the command in each is the scheduled one.
+    """
+    examples = _blocks("python")
+    assert len(examples) == 3
+    texts = [node.value for node in ast.walk(ast.parse(examples[number])) if isinstance(node, ast.Constant)]
+    words = [word for text in texts if isinstance(text, str) for word in text.split()]
+
+    place = words.index(".venv/bin/clv")
+    assert words[place + 1 : place + 1 + len(COMMAND)] == COMMAND
