@@ -79,7 +79,12 @@ def _own_settings(places: SparkPlaces, project: Path) -> dict[str, str]:
         "spark.driver.extraJavaOptions": f"-Xss16m -Dlog4j2.configurationFile={quiet}",
     }
     if places.master.startswith("local"):
-        chosen |= {"spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "8"}
+        # driver and executor in one process: Spark's own 1 GB is too little for a model's statistics of every feature at once
+        chosen |= {
+            "spark.ui.enabled": "false",
+            "spark.sql.shuffle.partitions": "8",
+            "spark.driver.memory": "4g",
+        }
     if "SPARK_CONF_DIR" not in os.environ:
         folder = (project / places.folder).resolve()
         folder.mkdir(parents=True, exist_ok=True)
