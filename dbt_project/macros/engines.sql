@@ -63,6 +63,21 @@
 
 {% macro spark__list_of(value) -%} collect_list({{ value }}) {%- endmacro %}
 
+{#- A list of structs (measure, measure_value) with the name and the value, as double, of each column. -#}
+{% macro named_values(names) -%} {{ return(adapter.dispatch("named_values", "clv")(names)) }} {%- endmacro %}
+
+{% macro duckdb__named_values(names) -%}
+    [{% for name in names %}
+        struct_pack(measure := '{{ name }}', measure_value := cast({{ name }} as double)){{ "," if not loop.last }}
+    {%- endfor %}]
+{%- endmacro %}
+
+{% macro spark__named_values(names) -%}
+    array({% for name in names %}
+        named_struct('measure', '{{ name }}', 'measure_value', cast({{ name }} as double)){{ "," if not loop.last }}
+    {%- endfor %})
+{%- endmacro %}
+
 {#- A number rounded to a whole, its digits grouped by commas, as text. -#}
 {% macro grouped_digits(number) -%} {{ return(adapter.dispatch("grouped_digits", "clv")(number)) }} {%- endmacro %}
 

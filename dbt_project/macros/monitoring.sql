@@ -3,15 +3,15 @@
 
 {#- Every value of some columns with the number of rows that have it, NULL included: measure, measure_value, row_count. -#}
 {% macro counted_values(names, relation) -%}
-    {%- for name in names %}
-    select cast('{{ name }}' as string) as measure, cast({{ name }} as double) as measure_value, count(*) as row_count
-    from {{ relation }}
-    group by cast({{ name }} as double)
-    {{ "union all" if not loop.last }}
+    {%- if names %}
+    -- one pass over the rows: a union of a pass for each column would read the relation, often a view, as many times
+    select entry.measure as measure, entry.measure_value as measure_value, count(*) as row_count
+    from (select {{ explode(named_values(names)) }} as entry from {{ relation }}) as entries
+    group by entry.measure, entry.measure_value
     {%- else %}
     select cast(null as string) as measure, cast(null as double) as measure_value, cast(0 as bigint) as row_count
     where false
-    {%- endfor %}
+    {%- endif %}
 {%- endmacro %}
 
 {#- Tenths of each measure, as ranges (value_above, value_to]. Equal values stay together, so that a frequent one makes
