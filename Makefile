@@ -16,7 +16,7 @@ demo: $(READY)  # simulate a shop, build, train, score, print
 	$(BIN)/clv demo
 
 test: $(READY) lint  # what CI runs
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 # Spark has an environment of its own: its packages are large and nobody else needs them.
 SPARK := .venv-spark

@@ -11,15 +11,15 @@ from pyspark.sql import SparkSession
 from clv_ml.errors import InputError, WarehouseError
 from clv_ml.settings import Settings
 
-RAW_TABLES = ("events", "id_history", "fx_rates", "attributes")
+RAW_TABLES = ("events", "id_history", "fx_rates", "attributes", "quarantine")
 BUCKETS = 1_000_000
 
 
 def name_raw_tables(spark: SparkSession, settings: Settings, folder: Path | str) -> tuple[str, ...]:
     """
     Lays the raw tables over a folder's Parquet files (``events.parquet``, or a folder of that name; likewise
-    ``id_history``, ``fx_rates`` and ``attributes``, which may be absent). Nothing is copied, and nothing is checked: a team that brings its
-    own events answers for the input contract.
+    ``id_history``, ``fx_rates``, ``attributes`` and ``quarantine``, which may be absent). Nothing is copied, and nothing is
+    checked: a team that brings its own events answers for the input contract.
 
     Returns:
         The tables named.
