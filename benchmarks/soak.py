@@ -224,8 +224,8 @@ def _found(settings: Settings, people: list[str]) -> list[str]:
             with duckdb.connect(path, read_only=True) as connection:
                 tables = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
                 for schema, table in tables:
-                    query = f'select name from unnest($1) as given(name) where exists (select 1 from "{schema}"."{table}" as t where '
-                    query += "regexp_matches(cast(t as varchar), '(^|[^A-Za-z0-9])' || name || '([^A-Za-z0-9]|$)'))"
+                    query = f'select person from unnest($1) as given(person) where exists (select 1 from "{schema}"."{table}" as t where '
+                    query += "regexp_matches(cast(t as varchar), '(^|[^A-Za-z0-9])' || given.person || '([^A-Za-z0-9]|$)'))"
                     found.update(name for (name,) in connection.execute(query, [people]).fetchall())
     return sorted(found)
 
