@@ -279,9 +279,9 @@ def _published(version: Path, tables: Sequence[str]) -> dict[str, str]:
 
 
 def _digest(connection: duckdb.DuckDBPyConnection, source: str) -> str:
-    """Of all cells in any order of rows, without the clock's own columns."""
+    """Of all cells in any order of rows, without the clock's own columns (newest_at: when a row was refused)."""
     columns = [column[0] for column in connection.execute(f"select * from {source} limit 0").description]
-    kept = ", ".join(f'"{name}"' for name in columns if name not in ("scored_at", "built_at"))
+    kept = ", ".join(f'"{name}"' for name in columns if name not in ("scored_at", "built_at", "newest_at"))
     row = f"select cast(t as varchar) as line from (select {kept} from {source}) as t"
     ((digest, rows),) = connection.execute(
         f"select md5(coalesce(string_agg(line, chr(10) order by line), '')), count(*) from ({row})"
