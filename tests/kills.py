@@ -132,8 +132,8 @@ class Bench:
         return process
 
     def _do(self, name: str, feed: Path | None = None) -> float:
-        began = time.monotonic()
         process = self.start(_phase(name), feed=feed)
+        began = time.monotonic()
         process.join()
         assert process.exitcode == 0, (self.folder / "log").read_text()[-3000:]
         return time.monotonic() - began
