@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-spark test-spark-full test-spark-cluster test-duckdb-1.5 lint bench bench-drivers bench-quality soak audit docs pictures lock
+.PHONY: demo test test-spark test-spark-full test-spark-cluster test-spark-parity test-duckdb-1.5 lint bench bench-drivers bench-quality soak audit docs pictures lock
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -36,6 +36,9 @@ test-spark-full: $(SPARK)/.ready  # and the long ones: training there, leakage, 
 test-spark-cluster: $(SPARK)/.ready  # and on a master with two workers that the test starts
 	$(SPARK)/bin/pytest -m cluster
 
+test-spark-parity: $(SPARK)/.ready  # and whole shops cell by cell, locally and on a cluster; hours
+	$(SPARK)/bin/pytest -m parity -s --durations=0
+
 OLDER := .venv-duckdb-1.5
 
 $(OLDER)/.ready: requirements.lock pyproject.toml
@@ -46,7 +49,7 @@ $(OLDER)/.ready: requirements.lock pyproject.toml
 	@touch $@
 
 test-duckdb-1.5: $(OLDER)/.ready  # the main tests on the DuckDB before the locked one
-	$(OLDER)/bin/pytest
+	$(OLDER)/bin/pytest --numprocesses auto --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check clv_ml tests benchmarks

@@ -216,10 +216,9 @@ def _shortest(outcomes: Array, ratios: Array, coverage: float) -> tuple[float, f
     share = min(1.0, coverage * (1 + 1 / max(ratios.size, 1)))
     held = min(outcomes.size, int(np.ceil(share * outcomes.size)))
     if (ratios <= 0).mean() > ZERO_SHARE_FOR_OPEN_START:
-        # zeros and what lies below them are in; refunds beyond that are the left tail
-        start = min(0.0, float(np.quantile(outcomes, 0.01)))
-        first = int(np.searchsorted(outcomes, start))
-        return start, float(outcomes[min(first + held, outcomes.size) - 1])
+        # refunds beyond zero are the left tail, unless there are too many of them to leave out
+        first = min(int(np.searchsorted(outcomes, 0.0)), outcomes.size - held)
+        return min(0.0, float(outcomes[first])), float(outcomes[first + held - 1])
     widths = outcomes[held - 1 :] - outcomes[: outcomes.size - held + 1]
     first = int(np.argmin(widths))
     return float(outcomes[first]), float(outcomes[first + held - 1])

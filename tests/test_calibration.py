@@ -1,6 +1,7 @@
 """Intervals and confidence: nominal on exchangeable customers, and the same in Python, SQL and the manifest."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -155,6 +156,27 @@ def test_where_many_spend_nothing_the_interval_starts_at_zero():
     assert not low.any()
     assert _inside(calibration, _customers(2, zeros=0.2)).mean() == pytest.approx(0.6, abs=0.05)
     assert np.mean([one.ratio_low > 0.05 for one in hardly.bins]) >= 1 / 3
+
+
+@pytest.mark.parametrize(("refunded", "below_zero"), [(0.03, False), (0.3, True)])
+def test_a_few_refunds_do_not_open_the_interval_below_zero(refunded: float, below_zero: bool):
+    """
+    Of customers of whom a fifth spend nothing, a few get back up to what they were predicted to spend: the interval still
+    starts at zero and holds its share. Where more do than may be outside, it reaches down to them.
+    """
+
+    def shop(seed: int) -> Held:
+        held = _customers(seed, zeros=0.2)
+        chance, share = np.random.default_rng(seed + 100).random((2, len(held.rows)))
+        revenue = np.where(chance < refunded, -share * held.predicted, held.rows.revenue)
+        return Held(
+            replace(held.rows, revenue=revenue), held.predicted * revenue.sum() / held.predicted.sum()
+        )
+
+    calibration = calibrate([shop(1)], CERTAIN, 0.8, FLOOR)
+
+    assert _inside(calibration, shop(2)).mean() == pytest.approx(0.8, abs=0.05)
+    assert {one.ratio_low < 0 for one in calibration.bins} == {below_zero}
 
 
 def test_every_interval_holds_its_prediction():
