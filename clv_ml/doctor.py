@@ -18,8 +18,8 @@ from typing import Any, Literal
 import duckdb
 
 from clv_ml import locking, pipeline, registry
-from clv_ml.dbt_plugin import pinned_version
 from clv_ml.errors import ClvError, WarehouseBusyError, WarehouseError
+from clv_ml.model_in_use import pinned_version
 from clv_ml.publication import CURRENT, DATABASE, RECORD, published_folder
 from clv_ml.queries import ask
 from clv_ml.settings import Settings

@@ -7,8 +7,8 @@ from datetime import date, timedelta
 import duckdb
 
 from clv_ml import registry
-from clv_ml.dbt_plugin import pinned_version
 from clv_ml.errors import WarehouseError
+from clv_ml.model_in_use import pinned_version
 from clv_ml.registry_tables import write_registry_tables
 from clv_ml.settings import Settings
 from clv_ml.value_changes import CHALLENGER

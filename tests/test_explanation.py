@@ -1,5 +1,7 @@
 """Drivers add up to the prediction, and each is what the formula says."""
 
+import subprocess
+import sys
 from itertools import combinations
 from math import factorial, log
 
@@ -443,3 +445,10 @@ def test_every_model_that_is_trained_adds_up(trained: Settings, model_type: str,
         atol=1e-9,
     )
     np.testing.assert_allclose(found.base, np.median(found.base), rtol=1e-6)
+
+
+def test_what_executors_run_needs_no_dbt():
+    """Spark's machines have the package and its libraries; the project and what builds it stay with the driver."""
+    code = "import sys, clv_ml.spark.executors; print('dbt' in {name.split('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -21,14 +21,14 @@ from shops import (
     with_vars,
 )
 
-from clv_ml import Predictor, dbt_plugin, pipeline, registry
+from clv_ml import Predictor, pipeline, registry, strongest_drivers
 from clv_ml.columns import feature_matrix
-from clv_ml.dbt_plugin import REST_DRIVER, explain_batches
 from clv_ml.dbt_runner import run_dbt
 from clv_ml.errors import BuildError, SettingsError
 from clv_ml.model_files import load_model
 from clv_ml.parity import predict
 from clv_ml.settings import Settings
+from clv_ml.strongest_drivers import REST_DRIVER, explain_batches
 from clv_ml.training import train
 
 SCORING = ("scoring_rows", "customer_predictions+", "customer_drivers+")
@@ -222,7 +222,7 @@ def test_drivers_do_not_depend_on_batch_or_threads(trained: Settings, monkeypatc
     """
     model = registry.load(trained.models)
     assert model is not None
-    monkeypatch.setattr(dbt_plugin, "BLOCK_ROWS", 3)
+    monkeypatch.setattr(strongest_drivers, "BLOCK_ROWS", 3)
     rows = frame(trained, "select * from scoring_rows order by customer_id limit 40")
     structs = rows[["customer_id", *model.manifest.explained_columns]].to_dict("records")
     kind = pa.list_(
@@ -234,7 +234,7 @@ def test_drivers_do_not_depend_on_batch_or_threads(trained: Settings, monkeypatc
     sevens = [structs[start : start + 7] for start in range(0, len(structs), 7)]
 
     split = explain_batches(model, pa.array(sevens, kind), kept=4, threads=2)
-    monkeypatch.setattr(dbt_plugin, "BLOCK_ROWS", 1000)
+    monkeypatch.setattr(strongest_drivers, "BLOCK_ROWS", 1000)
     whole = explain_batches(model, pa.array([structs], kind), kept=4, threads=1)
 
     assert split.flatten().equals(whole.flatten())
