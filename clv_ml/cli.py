@@ -85,7 +85,7 @@ PresetName = Annotated[
 Target = Annotated[
     Literal["duckdb", "spark"],
     typer.Option(
-        "--target", help="Engine that computes: duckdb, or spark (extra [spark], see docs/spark.md)."
+        "--target", help="Engine that computes: duckdb, or spark (the extra spark, see docs/spark.md)."
     ),
 ]
 Kind = Annotated[ModelType, typer.Option("--model-type", help="What to fit.")]
@@ -114,6 +114,7 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Load a file, or a folder of files, into the raw tables. The same file twice changes nothing."""
+    _require_one_input(path, data_dir)
     with _reported():
         settings = _settings(vars_=vars_)
         with held(settings), _steps() as on_step:
@@ -181,6 +182,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """From new files to scored customers in one process: ingest, build, train where due, score, check, publish."""
+    _require_one_input(path, data_dir)
     with _reported():
         settings = _settings(as_of, horizon_days, vars_, target)
         with held(settings), _steps() as on_step:
@@ -190,7 +192,7 @@ def run(
 
 @app.command()
 def publish(target: Target = "duckdb", as_json: AsJson = False) -> None:
-    """Give readers a fresh copy of the marts: published/clv.duckdb beside the warehouse, and Parquet files."""
+    """Give readers a fresh copy of the marts: clv.duckdb in the folder published beside the warehouse, and Parquet files."""
     with _reported():
         settings = _settings(target=target)
         with held(settings):
@@ -421,6 +423,11 @@ def _settings(
     flags = {"as_of_date": as_of or None, "horizon_days": horizon_days}
     settings = load_settings({**parse_vars(vars_), **{k: v for k, v in flags.items() if v is not None}})
     return settings.model_copy(update={"target": target})
+
+
+def _require_one_input(path: Path | None, data_dir: Path | None) -> None:
+    if path is not None and data_dir is not None:
+        raise typer.BadParameter("Name a file or --data-dir, not both.")
 
 
 def _demo_settings() -> Settings:

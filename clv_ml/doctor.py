@@ -20,9 +20,9 @@ import duckdb
 from clv_ml import locking, pipeline, registry
 from clv_ml.errors import ClvError, WarehouseBusyError, WarehouseError
 from clv_ml.model_in_use import pinned_version
-from clv_ml.publication import CURRENT, DATABASE, RECORD, published_folder
+from clv_ml.publication import CURRENT, DATABASE, RECORD
 from clv_ml.queries import ask
-from clv_ml.settings import Settings
+from clv_ml.settings import Settings, published_folder
 from clv_ml.warehouse import connect
 
 LIBRARIES = ("clv-ml", "duckdb", "dbt-core", "dbt-duckdb", "lightgbm", "onnxruntime")

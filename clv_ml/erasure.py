@@ -25,7 +25,7 @@ from clv_ml import registry
 from clv_ml.errors import InputError, WarehouseError
 from clv_ml.feeds import quoted
 from clv_ml.safe_files import remove_hidden, remove_unfinished, sync_folder
-from clv_ml.settings import Settings, report_path
+from clv_ml.settings import Settings, published_folder, report_path
 from clv_ml.warehouse import connect
 
 ERASED_TABLE = "erased_customers"
@@ -105,7 +105,7 @@ def forget(settings: Settings, customer_id: str) -> Erasure:
 def _remove_scratch(settings: Settings) -> None:
     """What a killed publication or erasure left: hidden folders with copies of the tables."""
     remove_unfinished(settings.warehouse)
-    folder = settings.warehouse.parent / "published"
+    folder = published_folder(settings)
     for inside in (folder, *(path for path in folder.glob("*") if path.is_dir() and not path.is_symlink())):
         remove_hidden(inside)
 
@@ -122,8 +122,8 @@ def _remove_report(settings: Settings) -> Path | None:
 
 
 def published_files(settings: Settings) -> list[Path]:
-    """Database and Parquet files under ``published`` beside the warehouse."""
-    folder = settings.warehouse.parent / "published"
+    """Database and Parquet files of every published version."""
+    folder = published_folder(settings)
     found = (path for path in sorted(folder.rglob("*")) if path.suffix in (".duckdb", ".parquet"))
     return [path for path in found if path.is_file() and not path.is_symlink()]
 

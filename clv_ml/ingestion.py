@@ -259,6 +259,16 @@ def _append(connection: duckdb.DuckDBPyConnection, table: str, schema: str) -> t
     return kept[0][0], quarantined[0][0]
 
 
+def _late(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    """New events that are too late for the newest built date, which they happened before."""
+    if table != "events":
+        return 0
+    return connection.execute(
+        "select count(*) from checked, ingest_settings "
+        "where is_new and occurred_at < built_as_of and recorded_at >= built_as_of"
+    ).fetchall()[0][0]
+
+
 def _summary(
     connection: duckdb.DuckDBPyConnection,
     preset: Preset,
@@ -289,7 +299,13 @@ def _summary(
         )
     if rows_in and not kept:
         warnings += (
-            f"No row of {path} was kept, most often because of {next(iter(reasons))}. Check the preset.",
+            f"No row of {path} was kept, most often because of {next(iter(reasons))}. Look at raw_text in raw.quarantine, and "
+            "check the preset. A decimal comma is no number here: see docs/how-to/own-data.md.",
+        )
+    if late := _late(connection, preset.table):
+        warnings += (
+            f"{late:,} new rows of {path} happened before the newest date that features were built for. What was known on "
+            "that date stays as it was, so they count from the next date on (docs/ingestion.md: recorded_at).",
         )
     return IngestSummary(
         path, preset.name, preset.table, rows_in, kept, new, quarantined, newly_quarantined, reasons, warnings

@@ -1,7 +1,7 @@
 """
 The published copy of the marts: what readers open, so that they never meet the writer's lock.
 
-``published/`` beside the warehouse holds one folder a version, each with ``clv.duckdb`` and a Parquet file per table,
+``published/`` beside the warehouse (``NAME-published/`` where that is not ``clv.duckdb``) holds one folder a version, each with ``clv.duckdb`` and a Parquet file per table,
 and the link ``current``, which is swapped in one step. ``published/clv.duckdb`` leads through it. A version never
 changes; the one before stays until the next publication, and a reader that has an older file open keeps it.
 """
@@ -17,7 +17,7 @@ import duckdb
 
 from clv_ml.errors import PublishError
 from clv_ml.safe_files import sync_folder
-from clv_ml.settings import Settings
+from clv_ml.settings import Settings, published_folder
 from clv_ml.warehouse import connect
 
 MARTS = Path("models_sql/marts")
@@ -38,11 +38,6 @@ class Publication:
     version: str
     path: Path | str
     rows: dict[str, int]
-
-
-def published_folder(settings: Settings) -> Path:
-    """``published/`` beside the warehouse file."""
-    return settings.warehouse.parent / "published"
 
 
 def published_tables(settings: Settings) -> list[str]:

@@ -6,7 +6,8 @@ The vars stand once, in ``dbt_project.yml``; the dbt macro ``setting`` checks th
 
 import json
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -51,6 +52,14 @@ class Vars(BaseModel):
     def _empty_is_none(cls, value: Any) -> Any:
         return value or None
 
+    @field_validator("as_of_date")
+    @classmethod
+    def _not_in_the_future(cls, value: date | None) -> date | None:
+        # tomorrow, since today's events are known by then, in any time zone
+        if value is not None and value > datetime.now(UTC).date() + timedelta(days=2):
+            raise ValueError("it lies in the future, of which nothing is known")
+        return value
+
 
 class Places(BaseSettings):
     """Where things are, from the environment: ``CLV_WAREHOUSE`` (a file) and ``CLV_MODELS`` (a folder)."""
@@ -86,14 +95,21 @@ def load_settings(overrides: Mapping[str, Any] | None = None, project: Path | No
     changed = dict(overrides or {})
     unknown = sorted(set(changed) - set(declared))
     if unknown:
+        meant = [name for wrong in unknown for name in get_close_matches(wrong, declared, n=1)]
+        hint = f" Did you mean {', '.join(meant)}?" if meant else ""
         raise SettingsError(
-            f"Unknown setting {', '.join(map(repr, unknown))}. Known ones are {', '.join(sorted(declared))}."
+            f"Unknown setting {', '.join(map(repr, unknown))}.{hint} Known ones are {', '.join(sorted(declared))}."
         )
     try:
         values = Vars.model_validate({**declared, **changed})
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise SettingsError(f"A setting in {PROJECT_FILE} or --vars is not valid: {faults}.") from error
+        faults = "; ".join(
+            f"{'.'.join(map(str, e['loc']))} is {e['input']!r}: {e['msg'].lower()}" for e in error.errors()
+        )
+        raise SettingsError(
+            f"A setting is not valid: {faults}. Dates are written 2024-12-31, numbers 180. It was given by an option or "
+            f"--vars, or stands in {PROJECT_FILE}."
+        ) from error
     places = Places()
     return Settings(
         project=root,
@@ -107,6 +123,13 @@ def load_settings(overrides: Mapping[str, Any] | None = None, project: Path | No
 def report_path(settings: Settings) -> Path:
     """Where ``clv report`` writes its page: beside the warehouse, named after it."""
     return settings.warehouse.with_name(f"{settings.warehouse.stem}-report.html")
+
+
+def published_folder(settings: Settings) -> Path:
+    """Where readers look, beside the warehouse: ``published`` for ``clv.duckdb``, ``NAME-published`` for ``NAME.duckdb``."""
+    warehouse = settings.warehouse
+    shared_name = warehouse.stem == Places().warehouse.stem
+    return warehouse.with_name("published" if shared_name else f"{warehouse.stem}-published")
 
 
 def find_project() -> Path:

@@ -118,6 +118,8 @@ def _of_other_tests(names: set[tuple[str, ...]]) -> set[tuple[str, ...]]:
         ("train", "--horizon-days", "-5"),
         ("score", "--as-of", "yesterday"),
         ("score", "--vars", "{reporting_currency: pounds}"),
+        ("run", "orders.csv", "--data-dir", "folder"),
+        ("ingest", "orders.csv", "--data-dir", "folder"),
     ],
     ids=" ".join,
 )

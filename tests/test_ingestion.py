@@ -278,7 +278,7 @@ def test_what_arrives_after_a_build_was_not_known_to_it(warehouse, tmp_path):
     assert newest_built_date(warehouse) is None
     warehouse.execute("create table customer_features as select date '2025-08-01' as as_of_date")
 
-    feed(
+    summary = feed(
         warehouse,
         write_events(
             tmp_path / "events.csv",
@@ -289,6 +289,7 @@ def test_what_arrives_after_a_build_was_not_known_to_it(warehouse, tmp_path):
     )
 
     assert newest_built_date(warehouse) == date(2025, 8, 1)
+    assert [warning[:10] for warning in summary.warnings] == ["1 new rows"]
     assert stored(warehouse, "event_id, recorded_at") == [
         ("e1", datetime(2025, 8, 1)),
         ("e2", datetime(2025, 9, 1)),

@@ -54,6 +54,22 @@ def _seen(folder: Path) -> tuple[list, list, list, list]:
         )
 
 
+def test_warehouses_in_one_folder_publish_apart(shop: Settings):
+    """
+    Two shops side by side: neither takes the other's readers away.
+    """
+    other = shop.model_copy(update={"warehouse": shop.warehouse.with_name("retail.duckdb")})
+    _fill(other, 2)
+
+    paths = [publication.publish(settings).path for settings in (shop, other)]
+
+    assert [str(Path(path).parent.name) for path in paths] == ["published", "retail-published"]
+    assert [_seen(Path(path).parent / publication.CURRENT)[2] for path in paths] == [
+        [(1, 1, 2000)],
+        [(2, 2, 2000)],
+    ]
+
+
 def test_reader_keeps_the_old_version_and_the_next_reader_gets_the_new(shop: Settings):
     """
     A reader that holds the old file through two publications reads it unchanged; comments come along.

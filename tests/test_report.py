@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from clv_ml.cli import app
 from clv_ml.errors import InputError, WarehouseError
+from clv_ml.pipeline import changed, score
 from clv_ml.report import FOLDER, Facts, read_facts, render, write_report
 from clv_ml.settings import Settings, report_path
 from clv_ml.training import shop_faults
@@ -262,6 +263,21 @@ def test_without_a_model_it_says_that_nothing_was_measured(simulated: Settings, 
     assert "No model is in use." in page.text
     assert "Nothing has been measured" in page.text
     assert "there are no drivers" in page.text
+
+
+def test_scored_without_a_model_it_has_values_and_no_interval(simulated: Settings, tmp_path: Path):
+    """
+    A shop too young for a model: the simple formula's total stands on the page, with no bounds that nobody measured.
+    """
+    settings = changed(copied(simulated, tmp_path / "shop"), use_ml_clv=False)
+    score(settings)
+    page = Page(write_report(settings).path.read_text(encoding="utf-8"))
+
+    assert "likely between" not in page.text
+    assert "simple" in page.text
+    bounds = "predicted_total_low is not null or predicted_total_high is not null"
+    assert one(settings, f"select count(*) from segment_value where {bounds}") == 0
+    assert one(settings, "select count(*) from segment_value") > 0
 
 
 def test_is_written_beside_the_warehouse_or_not_at_all(trained: Settings, tmp_path: Path):

@@ -36,7 +36,8 @@
     {%- set remedy = " Retrain it (clv train), pin another (--vars 'model_version: NAME'), or set fallback_to_simple." -%}
     {%- if model.horizon_days != setting("horizon_days") -%}
         {{ return(
-            who ~ "predicts " ~ model.horizon_days ~ " days, but horizon_days is " ~ setting("horizon_days") ~ "." ~ remedy
+            who ~ "predicts " ~ model.horizon_days ~ " days, but horizon_days is " ~ setting("horizon_days")
+            ~ ". Set horizon_days to " ~ model.horizon_days ~ " in dbt_project.yml, so that every command means it, or:" ~ remedy
         ) }}
     {%- endif -%}
     {%- if model.reporting_currency != setting("reporting_currency") -%}

@@ -111,12 +111,17 @@ select
     {{ ratio("with_base.estimate_total", "with_base.all_total") }} as estimate_share,
     cast(with_base.predicted_total as double) as predicted_total,
     cast(
-        greatest(
-            0.0E0,
-            predicted_total
-            - {{ normal_quantile("coverage") }}
-            * sqrt(own_variance + level_log_sd * level_log_sd * predicted_total * predicted_total)
-        ) as double
+        -- greatest() reads NULL as absent, so that without a model it would say zero
+        case
+            when predicted_total is not null and own_variance is not null
+            then
+                greatest(
+                    0.0E0,
+                    predicted_total
+                    - {{ normal_quantile("coverage") }}
+                    * sqrt(own_variance + level_log_sd * level_log_sd * predicted_total * predicted_total)
+                )
+        end as double
     ) as predicted_total_low,
     cast(
         predicted_total
