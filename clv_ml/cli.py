@@ -548,6 +548,10 @@ def _show_metrics(metrics: Mapping[str, Any]) -> None:
         if "r2" in figures:
             table.add_row(estimator, *(_figure(figures.get(name)) for name in shown))
     out.print(table)
+    if lost := _better_than_model(metrics):
+        out.print(
+            f"On these dates alone, better than the model: {lost}. clv backtest measures several windows."
+        )
     if "intervals" in metrics and "churn" in metrics:
         intervals, churn = metrics["intervals"], metrics["churn"]
         out.print(
@@ -555,6 +559,17 @@ def _show_metrics(metrics: Mapping[str, Any]) -> None:
             f"confidence was off by {intervals['confidence_error']:.2f}, "
             f"churn had a Brier score of {churn['brier']:.3f} ({churn['brier_of_constant']:.3f} for a constant)."
         )
+
+
+def _better_than_model(metrics: Mapping[str, Any]) -> str:
+    """Which baselines had the better R² or MAE, so that nobody has to search the table for what speaks against the model."""
+    rivals = {name: one for name, one in metrics.items() if "r2" in one and name not in ("model", "typical")}
+    lost = []
+    for name, sign in (("r2", 1), ("mae", -1)):
+        best = max(rivals, key=lambda rival: sign * rivals[rival][name], default="model")
+        if sign * metrics[best][name] > sign * metrics["model"][name]:
+            lost.append(f"{best} in {name} ({_figure(metrics[best][name])})")
+    return ", ".join(lost)
 
 
 def _figure(value: float | None) -> str:

@@ -12,7 +12,7 @@ from click.testing import Result
 from shops import BY_MODEL, add_events, copied, purchase, regular_shop
 from typer.testing import CliRunner
 
-from clv_ml import pipeline, registry
+from clv_ml import cli, pipeline, registry
 from clv_ml.cli import app
 from clv_ml.settings import Settings
 
@@ -132,6 +132,22 @@ def test_wrong_usage_exits_with_2_and_touches_nothing(nowhere: Settings, argumen
     assert result.exit_code == 2
     assert result.stderr
     assert not nowhere.warehouse.exists()
+
+
+def test_what_beat_the_model_is_said():
+    """
+    The best rival per metric where one did better; nothing where none did, or none was measured.
+    """
+    figures = {
+        "model": {"r2": 0.4, "mae": 60.0},
+        "typical": {"r2": 0.9, "mae": 1.0},
+        "simple": {"r2": 0.5, "mae": 70.0},
+        "bgnbd": {"r2": 0.6, "mae": 65.0},
+        "churn": {"brier": 0.1},
+    }
+
+    assert cli._better_than_model(figures) == "bgnbd in r2 (0.600)"
+    assert cli._better_than_model({"model": {"r2": 0.4, "mae": 60.0}}) == ""
 
 
 def test_an_unknown_setting_is_named(nowhere: Settings):
