@@ -22,6 +22,8 @@ CONNECT = "SPARK_REMOTE"
 SQL_SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.sources.partitionOverwriteMode": "DYNAMIC",
+    # Spark 4.1 recurses without end when it describes a plan whose parts turned out to be empty (EmptyRelationExec)
+    "spark.sql.adaptive.optimizer.excludedRules": "org.apache.spark.sql.execution.adaptive.AQEPropagateEmptyRelation",
     # above so many groups Spark sorts instead of hashing, which made counts of distinct values three times slower
     "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "1000000",
 }
