@@ -42,9 +42,9 @@ def standalone_cluster(folder: Path, workers: int = 2, memory: str = "4g") -> It
         address,
     )
     with ExitStack() as processes:
-        processes.enter_context(_daemon(folder / "master", *master))
+        processes.enter_context(_daemon(folder / "master", "256m", *master))
         for number in range(workers):
-            processes.enter_context(_daemon(folder / f"worker-{number}", *worker))
+            processes.enter_context(_daemon(folder / f"worker-{number}", "256m", *worker))
         _wait_for(f"http://{HOST}:{ui_port}/json/", workers)
         yield address
 
@@ -70,13 +70,13 @@ def connect_server(folder: Path) -> Iterator[str]:
     }
     options = [part for name, value in settings.items() for part in ("--conf", f"{name}={value}")]
     server = "org.apache.spark.sql.connect.service.SparkConnectServer"
-    with _daemon(folder, "SparkSubmit", *options, "--class", server, "spark-internal"):
+    with _daemon(folder, "3g", "SparkSubmit", *options, "--class", server, "spark-internal"):
         _wait_for_port(port)
         yield f"sc://{HOST}:{port}"
 
 
 @contextmanager
-def _daemon(folder: Path, kind: str, *arguments: str) -> Iterator[None]:
+def _daemon(folder: Path, memory: str, kind: str, *arguments: str) -> Iterator[None]:
     folder.mkdir(parents=True)
     command = [str(SPARK_HOME / "bin" / "spark-class"), f"org.apache.spark.deploy.{kind}", *arguments]
     environment = os.environ | {
@@ -84,7 +84,7 @@ def _daemon(folder: Path, kind: str, *arguments: str) -> Iterator[None]:
         "SPARK_LOCAL_IP": HOST,
         "PYSPARK_PYTHON": sys.executable,
         "SPARK_WORKER_DIR": str(folder / "work"),
-        "SPARK_DAEMON_MEMORY": "256m",
+        "SPARK_DAEMON_MEMORY": memory,
     }
     with (folder / "log.txt").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
