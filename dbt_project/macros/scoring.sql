@@ -37,7 +37,7 @@
     {%- if model.horizon_days != setting("horizon_days") -%}
         {{ return(
             who ~ "predicts " ~ model.horizon_days ~ " days, but horizon_days is " ~ setting("horizon_days")
-            ~ ". Set horizon_days to " ~ model.horizon_days ~ " in dbt_project.yml, so that every command means it, or:" ~ remedy
+            ~ "." ~ remedy ~ " To mean " ~ model.horizon_days ~ " with every command, write it as horizon_days into dbt_project.yml."
         ) }}
     {%- endif -%}
     {%- if model.reporting_currency != setting("reporting_currency") -%}
