@@ -219,8 +219,10 @@ def _accuracy(settings: Settings, connection: duckdb.DuckDBPyConnection) -> Find
         texts.append(f"intervals held {coverage:.0%}")
     is_off = (
         abs(bias or 0) > settings.vars.accuracy_bias
-        or abs((coverage or settings.vars.interval_coverage) - settings.vars.interval_coverage)
-        > settings.vars.accuracy_coverage_gap
+        or (
+            coverage is not None
+            and abs(coverage - settings.vars.interval_coverage) > settings.vars.accuracy_coverage_gap
+        )
         or (best or 0) > 1
     )
     return Finding("accuracy", "warn" if is_off else "ok", ", ".join(texts), rows)

@@ -97,9 +97,10 @@ def forget(settings: Settings, customer_id: str) -> Erasure:
         report = _remove_report(settings)
         _remove_scratch(settings)
         connection.execute("checkpoint")
+        # the warehouse last: should one of these fail, it still knows which ids to look for next time
+        published = [_erase_file(path, ids) for path in published_files(settings)]
         erased = _erase_database(connection, _catalog(connection), settings.warehouse, ids, schema)
-    files = (erased, *(_erase_file(path, ids) for path in published_files(settings)))
-    return Erasure(len(ids), files, models, report)
+    return Erasure(len(ids), (erased, *published), models, report)
 
 
 def _remove_scratch(settings: Settings) -> None:

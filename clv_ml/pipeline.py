@@ -114,7 +114,7 @@ def spark_module(name: str) -> ModuleType:
         return importlib.import_module(f"clv_ml.spark.{name}")
     except ModuleNotFoundError as error:
         raise SettingsError(
-            f"Spark's Python packages are absent ({error}). Install them: pip install 'clv-ml[spark]'."
+            f"Spark's Python packages are absent ({error}). Install them: pip install -e '.[spark]'."
         ) from error
 
 

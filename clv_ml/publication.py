@@ -24,6 +24,8 @@ MARTS = Path("models_sql/marts")
 """The rule of what is published: every model of this folder of the project."""
 DATABASE, CURRENT, RECORD = "clv.duckdb", "current", "publication"
 UNFINISHED = ".unfinished."
+READABLE_BY = "v1.5.0"
+"""The oldest DuckDB that must open what is published; readers update later than the writer."""
 CSV_SAFE = (
     r"create macro csv_safe(value) as case when regexp_matches(value, '^[=+\-@＝＋－＠\t\r\n]') "
     "then '''' || value else value end"
@@ -97,7 +99,7 @@ def _write(settings: Settings, folder: Path, version: str) -> dict[str, int]:
             f"{settings.warehouse} lacks {', '.join(missing)}. Build the marts (clv run, dbt run)."
         )
     rows = {}
-    with duckdb.connect(folder / DATABASE) as copy:
+    with duckdb.connect(folder / DATABASE, config={"storage_compatibility_version": READABLE_BY}) as copy:
         copy.execute("set TimeZone = 'UTC'")
         copy.execute(f"attach {_text(settings.warehouse)} as source (read_only)")
         copy.execute(f"create table {RECORD} as select {_text(version)} as version")

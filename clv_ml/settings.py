@@ -55,8 +55,8 @@ class Vars(BaseModel):
     @field_validator("as_of_date")
     @classmethod
     def _not_in_the_future(cls, value: date | None) -> date | None:
-        # tomorrow, since today's events are known by then, in any time zone
-        if value is not None and value > datetime.now(UTC).date() + timedelta(days=2):
+        # tomorrow, since today's events are known by then
+        if value is not None and value > datetime.now(UTC).date() + timedelta(days=1):
             raise ValueError("it lies in the future, of which nothing is known")
         return value
 
@@ -128,8 +128,8 @@ def report_path(settings: Settings) -> Path:
 def published_folder(settings: Settings) -> Path:
     """Where readers look, beside the warehouse: ``published`` for ``clv.duckdb``, ``NAME-published`` for ``NAME.duckdb``."""
     warehouse = settings.warehouse
-    shared_name = warehouse.stem == Places().warehouse.stem
-    return warehouse.with_name("published" if shared_name else f"{warehouse.stem}-published")
+    usual = Places.model_fields["warehouse"].default.stem
+    return warehouse.with_name("published" if warehouse.stem == usual else f"{warehouse.stem}-published")
 
 
 def find_project() -> Path:

@@ -168,7 +168,7 @@ def require_optuna() -> Any:
         import optuna
     except ImportError as error:
         raise MissingExtraError(
-            "clv tune needs optuna, which is not installed. Install the extra: pip install 'clv-ml[tune]'."
+            "clv tune needs optuna, which is not installed. Install the extra: pip install -e '.[tune]'."
         ) from error
     return optuna
 

@@ -54,10 +54,20 @@ def _seen(folder: Path) -> tuple[list, list, list, list]:
         )
 
 
-def test_warehouses_in_one_folder_publish_apart(shop: Settings):
+def test_older_readers_open_what_is_published(shop: Settings):
     """
-    Two shops side by side: neither takes the other's readers away.
+    The file is in the storage format of the oldest DuckDB that the project supports, not of the one that wrote it.
     """
+    with duckdb.connect(publication.publish(shop).path, read_only=True) as reader:
+        tags = "select tags['storage_version'] from duckdb_databases() where not internal"
+        assert reader.execute(tags).fetchall() == [(f"{publication.READABLE_BY}+",)]
+
+
+def test_warehouses_in_one_folder_publish_apart(shop: Settings, monkeypatch: pytest.MonkeyPatch):
+    """
+    Two shops side by side, named by the environment as users do: neither takes the other's readers away.
+    """
+    monkeypatch.setenv("CLV_WAREHOUSE", str(shop.warehouse.with_name("retail.duckdb")))
     other = shop.model_copy(update={"warehouse": shop.warehouse.with_name("retail.duckdb")})
     _fill(other, 2)
 

@@ -22,14 +22,14 @@ with
     today as (select * from {{ ref("int_today") }}),
 
     grid as (
-        select cast(today.opened_on + day_numbers.day_number as date) as as_of_date
+        -- counted back from today, so that one event of 1970 does not use up the days
+        select cast(today.as_of_date - day_numbers.day_number as date) as as_of_date
         from today
         cross join day_numbers
         where
-            day_numbers.day_number >= {{ setting("first_training_day") }}
-            and today.opened_on + day_numbers.day_number <= today.as_of_date
-            and today.opened_on + day_numbers.day_number >= today.as_of_date - interval '{{ setting("grid_days_kept") }} days'
-            and extract(day from cast(today.opened_on + day_numbers.day_number as date)) = 1
+            today.as_of_date - day_numbers.day_number >= today.opened_on + {{ setting("first_training_day") }}
+            and day_numbers.day_number <= {{ setting("grid_days_kept") }}
+            and extract(day from cast(today.as_of_date - day_numbers.day_number as date)) = 1
     ),
 
     wanted as (
