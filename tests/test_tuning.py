@@ -28,7 +28,7 @@ FOUND = TunedParameters(leaves=4, feature_share=0.5, row_share=0.8, l2=20.0, twe
 
 def needs_optuna() -> None:
     """Skips where the extra is not installed."""
-    pytest.importorskip("optuna", reason="optuna is not installed: pip install 'clv-ml[tune]'")
+    pytest.importorskip("optuna", reason="optuna is not installed: pip install -e '.[tune]'")
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +186,7 @@ def test_without_optuna_the_command_says_how_to_install_it(monkeypatch: pytest.M
     """
     monkeypatch.setitem(sys.modules, "optuna", None)
 
-    with pytest.raises(MissingExtraError, match=r"pip install 'clv-ml\[tune\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install -e '\.\[tune\]'"):
         tuning.require_optuna()
     said = CliRunner().invoke(app, ["tune"])
-    assert said.exit_code == 1 and "clv-ml[tune]" in " ".join(said.output.split())
+    assert said.exit_code == 1 and ".[tune]" in " ".join(said.output.split())
