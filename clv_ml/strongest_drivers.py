@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from clv_ml.explanation import explain
 from clv_ml.model_files import LoadedModel
+from clv_ml.narrative import OTHERS
 from clv_ml.tree_shap import BLOCK_ROWS
 
 DRIVER_FIELDS = {
@@ -24,7 +25,6 @@ DRIVER_FIELDS = {
     "contribution": "DOUBLE",
     "driver_base": "DOUBLE",
 }
-REST_DRIVER = "all other drivers"
 
 
 def explain_batches(
@@ -84,7 +84,7 @@ def _strongest(model: LoadedModel, rows: pa.StructArray, kept: int) -> _Stronges
         places = np.column_stack([places, np.full(len(rows), len(found.drivers))])
         values = np.column_stack([values, rest])
         inputs = np.column_stack([inputs, np.full(len(rows), np.nan)])
-    return _Strongest((*found.drivers, REST_DRIVER), places.astype(np.int32), values, inputs, found.base)
+    return _Strongest((*found.drivers, OTHERS), places.astype(np.int32), values, inputs, found.base)
 
 
 def _structs(

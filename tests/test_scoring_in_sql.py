@@ -26,9 +26,10 @@ from clv_ml.columns import feature_matrix
 from clv_ml.dbt_runner import run_dbt
 from clv_ml.errors import BuildError, SettingsError
 from clv_ml.model_files import load_model
+from clv_ml.narrative import OTHERS
 from clv_ml.parity import predict
 from clv_ml.settings import Settings
-from clv_ml.strongest_drivers import REST_DRIVER, explain_batches
+from clv_ml.strongest_drivers import explain_batches
 from clv_ml.training import train
 
 SCORING = ("scoring_rows", "customer_predictions+", "customer_drivers+")
@@ -206,7 +207,7 @@ def test_drivers_in_sql_are_those_of_the_predictor(trained: Settings):
                 f"select driver_name, contribution from customer_drivers where customer_id = '{row['customer_id']}'",
             )
         )
-        rest = stored.pop(REST_DRIVER)
+        rest = stored.pop(OTHERS)
         others = [value for name, value in explanation.contributions.items() if name not in stored]
         assert len(stored) == 10
         assert stored == pytest.approx(
