@@ -1,27 +1,23 @@
 """Customers and shops at the edges: each has a stated outcome, by hand-worked rows."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from hand_picked import NFC, NFD, ODD_MERGES, ODDITIES, UNICODE
 from shops import (
     BY_MODEL,
-    Event,
     add_events,
     add_merges,
     all_contents,
     build,
     copied,
-    day,
     feature_rows,
     one,
     purchase,
     query,
-    refund,
     refused_by,
     regular_shop,
-    visit,
     with_vars,
 )
 
@@ -32,47 +28,14 @@ from clv_ml.training import train
 
 OpenShop = Callable[..., Settings]
 MONTH = 30.436875
-AS_OF = 200  # day number of the scoring date of the shop of oddities
-UNICODE = "Ωμέγα 客户 'o\"brien' 🛒"
-NFC, NFD = "Zoë", "Zoe\u0308"
-
-
-def _oddities() -> list[Event]:
-    """A shop with one customer of every odd kind; the newest event, on day 199, makes day 200 the scoring date."""
-    return [
-        visit("looker", 150),
-        purchase("once", 100, 30),
-        purchase("twin", 120.5, 10, order="t1"),
-        purchase("twin", 120.5, 20, order="t2"),
-        purchase("veteran", -3650, 10),
-        purchase("veteran", 190, 10),
-        purchase("over-refunded", 110, 10, order="r1"),
-        refund("over-refunded", 130, -25, order="r1"),
-        refund("refund-only", 140, -40),
-        purchase("cancelled", 105, 99, order="k1"),
-        refund("cancelled", 106, -99, order="k1"),
-        purchase("old", 90, 5),
-        purchase("middle", 95, 6),
-        purchase("final", 99, 7),
-        purchase(UNICODE, 100, 11),
-        purchase(NFC, 100, 12),
-        purchase(NFD, 100, 13),
-        purchase("regular", 99, 8),
-        purchase("regular", 199, 8),
-        purchase("abroad", 100, 10),
-        purchase("abroad", 101, 99, currency="USD"),
-        purchase("on the edge", AS_OF - 90, 1),
-        purchase("on the edge", day(AS_OF - 90) - timedelta(seconds=1), 10),
-        purchase("on the edge", day(AS_OF) - timedelta(seconds=1), 100),
-    ]
 
 
 @pytest.fixture(scope="module")
 def oddities(empty_shop: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The shop of oddities, built; `old` became `middle`, and `middle` became `final`."""
     settings = copied(empty_shop, tmp_path_factory.mktemp("oddities"))
-    add_events(settings, _oddities())
-    add_merges(settings, ("old", "middle"), ("middle", "final"))
+    add_events(settings, ODDITIES)
+    add_merges(settings, *ODD_MERGES)
     build(settings)
     return settings
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hand_picked import AS_OF, KNOWN_BEFORE, KNOWN_LATER, LATER, as_seen_on
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -22,15 +23,12 @@ from shops import (
     day,
     execute,
     purchase,
-    refund,
     visit,
     with_vars,
 )
 
 from clv_ml.settings import Settings
 
-AS_OF = day(137)  # off the monthly grid
-LATER = AS_OF + timedelta(days=60)
 UP_TO_AS_OF = f"as_of_date <= date '{AS_OF:%Y-%m-%d}'"
 # Few values of each kind, so that orders, products and instants collide: cancellations meet their sales.
 CUSTOMERS = ("ann", "bob", "cem", "dör", "eve")
@@ -134,27 +132,7 @@ def test_later_events_picked_by_hand_change_nothing(workbench: tuple[Settings, P
     """
     The same for the smallest case of each kind.
     """
-    past = [
-        purchase("ann", 10, 10, order="o1"),
-        purchase("ann", 40, 20, order="o2", product_id="p", quantity=Decimal(1)),
-        visit("ann", 30, session="s1"),
-        purchase("bob", 50, 5, order="o3"),
-    ]
-    later = [
-        # a sale at the very instant, and cancellations that name their order or not
-        purchase("ann", AS_OF),
-        refund("ann", AS_OF, -10, order="o1"),
-        refund("ann", AS_OF, -20, product_id="p", quantity=Decimal(-1)),
-        # late records: a line of an order known before, a first visit, a cart in a known session, a first page view
-        purchase("bob", 20, 7, order="o3", recorded_at=AS_OF),
-        visit("bob", 1, recorded_at=AS_OF),
-        visit("ann", 30, "add_to_cart", session="s1", recorded_at=AS_OF),
-        visit("ann", 30, "page_view", recorded_at=AS_OF),
-        # a late sale of a time before the shop's first known event
-        purchase("zoe", -200, recorded_at=AS_OF),
-    ]
-
-    before, after = _seen_twice(workbench, past, later)
+    before, after = _seen_twice(workbench, KNOWN_BEFORE, KNOWN_LATER)
 
     _assert_same(before, after)
 
@@ -163,16 +141,13 @@ def _seen_twice(
     workbench: tuple[Settings, Path], past: list[Event], later: list[Event]
 ) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """
-    Every feature table up to AS_OF, as built then, and as computed from nothing some weeks on, with what came since.
-
-    The newest event sets the scoring date, so each part ends with one of the day before.
-    """
+    Every feature table up to AS_OF, as built then, and as computed from nothing some weeks on, with what came since."""
     settings, empty = workbench
     shutil.copy2(empty, settings.warehouse)
-    add_events(settings, [*past, visit("ann", AS_OF - timedelta(days=1))])
+    add_events(settings, as_seen_on(AS_OF, past))
     build(settings, *FEATURES_ONLY)
     before = _features(settings)
-    add_events(settings, [*later, visit("ann", LATER - timedelta(days=1))])
+    add_events(settings, as_seen_on(LATER, later))
     execute(settings, *(f"drop table {table}" for table in dated_tables(settings)))
     build(settings, *FEATURES_ONLY)
     return before, _features(settings)

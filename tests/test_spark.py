@@ -14,7 +14,29 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from shops import ROOT, Event, copied, day, event_rows, purchase, refund, visit, with_vars
+from hand_picked import (
+    AS_OF,
+    KNOWN_BEFORE,
+    KNOWN_LATER,
+    LATER,
+    ODD_MERGES,
+    ODDITIES,
+    as_seen_on,
+)
+from shops import (
+    DATED_TABLES,
+    FEATURES_ONLY,
+    ROOT,
+    Event,
+    add_events,
+    add_merges,
+    copied,
+    event_rows,
+    purchase,
+    refund,
+    visit,
+    with_vars,
+)
 
 import clv_ml.pipeline
 from clv_ml import publication
@@ -29,9 +51,6 @@ if not shutil.which("java"):
 from clv_ml.dbt_runner import run_dbt
 from clv_ml.spark import compare, pipeline, publish, session, tables
 from clv_ml.spark.functions import register
-
-FEATURES = ("--select", "+customer_features")
-T = day(137)  # off the monthly grid
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -248,6 +267,58 @@ def test_a_shop_with_hardly_anything_is_scored(
     assert result.scoring.model_version is None
     assert any("No model was trained" in warning for warning in result.warnings)
     assert result.publication.rows["customer_clv"] == customers
+
+
+@pytest.mark.spark_full
+def test_later_knowledge_changes_no_earlier_row_on_spark(
+    empty_shop: Settings, tmp_path: Path, schema: str
+) -> None:
+    """
+    Sales, cancellations, visits and late records from a date on leave the rows up to it as they are, computed anew from
+    nothing. A run that finds nothing new changes no row at all, and the incremental rows are those of a full refresh.
+    """
+    dates_stay = with_vars(empty_shop, raw_schema=f"{schema}_raw", prune_scoring_days=400)
+    settings = dates_stay.model_copy(update={"target": "spark"})
+    spark = session.open_session(settings)
+    known = as_seen_on(AS_OF, KNOWN_BEFORE)
+    write_events(tmp_path, known)
+    tables.name_raw_tables(spark, settings, tmp_path)
+
+    def dated(where: str = "true") -> dict[str, list[str]]:
+        return {table: rows_of(settings, schema, table, where) for table in DATED_TABLES}
+
+    up_to_then = f"as_of_date <= date '{AS_OF:%Y-%m-%d}'"
+    build(settings, *FEATURES_ONLY)
+    before = dated(up_to_then)
+    write_events(tmp_path, as_seen_on(LATER, KNOWN_LATER), first=len(known) + 1)
+    spark.catalog.refreshTable(f"{schema}_raw.events")
+    build(settings, *FEATURES_ONLY)
+    step_by_step = dated()
+    build(settings, *FEATURES_ONLY)
+    again = dated()
+    build(settings, *FEATURES_ONLY, "--exclude", "as_of_dates", "--full-refresh")
+
+    assert all(before.values())
+    assert dated(up_to_then) == before
+    assert again == step_by_step
+    assert dated() == step_by_step
+
+
+@pytest.mark.spark_full
+def test_the_shop_of_oddities_is_the_same_on_spark(empty_shop: Settings, tmp_path: Path, schema: str) -> None:
+    """
+    Every outcome at the edges that is worked by hand on DuckDB (tests/test_edge_cases.py) is there too: no cell differs.
+    """
+    odd = copied(empty_shop, tmp_path / "odd")
+    add_events(odd, ODDITIES)
+    add_merges(odd, *ODD_MERGES)
+    clv_ml.pipeline.build_features(odd)
+    clv_ml.pipeline.score(odd)
+
+    compared = {one.table: one for one in compare.compare_engines(odd)}
+
+    assert [one for one in compared.values() if not one.is_equal] == []
+    assert compared["customer_clv"].rows == len({event.customer_id for event in ODDITIES} - {"old", "middle"})
 
 
 @pytest.mark.cluster
