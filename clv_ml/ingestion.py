@@ -10,7 +10,7 @@ changes nothing, and an error leaves no row.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -159,6 +159,14 @@ def newest_built_date(connection: duckdb.DuckDBPyConnection, schema: str = "main
     return newest.fetchall()[0][0]
 
 
+def _known_from(built: date | None, clock: datetime) -> date | None:
+    """
+    The built date that what arrives now is too late for. A date beyond tomorrow was asked for by hand and holds no knowledge of
+    the days until then; what is learnt now is not put off to it.
+    """
+    return built and min(built, clock.date() + timedelta(days=1))
+
+
 def _ingest(
     connection: duckdb.DuckDBPyConnection,
     preset_name: str,
@@ -175,7 +183,7 @@ def _ingest(
         event_id_rule=preset.event_id_rule,
         reporting_currency=reporting_currency.strip().upper(),
         ingested_at=clock,
-        built_as_of=newest_built_date(connection),
+        built_as_of=_known_from(newest_built_date(connection), clock),
         header_lines=feed.header_lines,
     )
     _name_relations(connection, raw_schema, settings)

@@ -297,6 +297,19 @@ def test_what_arrives_after_a_build_was_not_known_to_it(warehouse, tmp_path):
     ]
 
 
+def test_a_build_for_a_day_to_come_puts_no_knowledge_off(warehouse, tmp_path):
+    """After a build for the year 2999, what arrives now is known from tomorrow, not from then."""
+    warehouse.execute("create table customer_features as select date '2999-01-01' as as_of_date")
+
+    feed(
+        warehouse,
+        write_events(tmp_path / "events.csv", {"recorded_at": ""}),
+        now=datetime(2025, 8, 1, 12, tzinfo=UTC),
+    )
+
+    assert stored(warehouse, "event_id, recorded_at") == [("e1", datetime(2025, 8, 2))]
+
+
 def test_the_clock_is_utc(warehouse, tmp_path):
     """An aware clock is converted; what was the future is admitted once it is past."""
     path = write_events(tmp_path / "events.csv", {"occurred_at": "2025-06-01 12:00:00"})

@@ -18,12 +18,12 @@ with
             sum(visits.cart_session_count) as carts,
             sum(visits.bought_cart_session_count) as bought_carts,
             sum(
-                case when {{ in_lookback("visits.known_on", "dates.as_of_date", 30) }} then visits.session_count else 0 end
+                case when {{ in_lookback("visits.happened_on", "dates.as_of_date", 30) }} then visits.session_count else 0 end
             ) as sessions_30d,
             sum(
-                case when {{ in_lookback("visits.known_on", "dates.as_of_date", 90) }} then visits.session_count else 0 end
+                case when {{ in_lookback("visits.happened_on", "dates.as_of_date", 90) }} then visits.session_count else 0 end
             ) as sessions_90d,
-            max(case when visits.session_count > 0 then visits.known_on end) as last_session_on
+            max(case when visits.session_count > 0 then visits.happened_on end) as last_session_on
         from dates
         inner join visits on {{ known_before("visits.known_on", "dates.as_of_date") }}
         group by visits.customer_id, dates.as_of_date

@@ -22,21 +22,25 @@ with
         where event_type in ('purchase', 'refund')
     ),
 
-    -- A refund names its sale where it bears the number of an order that was known by then.
-    orders as (
-        select customer_id, order_id, min(known_at) as known_at, min(occurred_at) as ordered_at
+    -- A refund names its sale where it bears the number of an order that was known by then; when that was placed is what
+    -- was known then too, so that a line of the order that arrives later moves nothing.
+    dated_lines as (
+        select
+            lines.*,
+            case
+                when order_id is not null
+                then
+                    min(case when not is_refund then occurred_at end) over (
+                        partition by customer_id, order_id order by known_at
+                        range between unbounded preceding and current row
+                    )
+            end as ordered_at
         from lines
-        where not is_refund
-        group by customer_id, order_id
     ),
 
     named_lines as (
-        select
-            lines.*,
-            orders.ordered_at,
-            lines.is_refund and coalesce(orders.known_at <= lines.known_at, false) as names_its_sale
-        from lines
-        left join orders on orders.customer_id = lines.customer_id and orders.order_id = lines.order_id
+        select dated_lines.*, is_refund and ordered_at is not null as names_its_sale
+        from dated_lines
     ),
 
     -- First way: a refund under a number of its own takes back the latest sale of the same customer, product, quantity
@@ -202,7 +206,7 @@ select
     ) as voided_at,
     case
         when named_lines.is_refund
-        then coalesce(as_refund.sold_at, case when named_lines.names_its_sale then named_lines.ordered_at end)
+        then coalesce(as_refund.sold_at, named_lines.ordered_at)
     end as sold_at
 from named_lines
 left join
