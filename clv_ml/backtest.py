@@ -20,6 +20,7 @@ from clv_ml.fitting import (
     fit_hurdle,
     fit_plain,
     fit_recipe,
+    out_of_time,
     with_calibrated_churn,
 )
 from clv_ml.metrics import Array
@@ -105,16 +106,21 @@ def _write(settings: Settings, **tables: pa.Table) -> None:
 
 
 def choose_origins(data: TrainingData, settings: Settings, count: int) -> list[np.datetime64]:
-    """The dates with at least two labelled dates before them, ``count`` of them spread evenly up to the newest."""
+    """
+    Up to ``count`` dates with at least two labelled dates before them: the newest, and back from it a horizon at a time, so
+    that no two windows share a purchase; evenly closer where history is too short for that.
+    """
     dates = np.unique(data.as_of)
-    able = [day for day in dates if (label_ends(dates, settings) <= day).sum() >= MIN_FIT_DATES]
-    if not able:
+    able = np.array([day for day in dates if (label_ends(dates, settings) <= day).sum() >= MIN_FIT_DATES])
+    if not able.size:
         raise HistoryError(
             "No date has two labelled dates before it, so nothing can be tested out of time. "
             "Load more history or shorten horizon_days."
         )
-    places = np.unique(np.linspace(0, len(able) - 1, min(count, len(able))).round().astype(int))
-    return [able[place] for place in places]
+    ages = (able[-1] - able).astype(int)
+    step = min(settings.vars.horizon_days, ages[0] / max(count - 1, 1))
+    places = np.unique([np.abs(ages - step * number).argmin() for number in range(count)])
+    return list(able[places])
 
 
 def run_origin(data: TrainingData, shop: Shop, day: np.datetime64, settings: Settings) -> Origin:
@@ -130,7 +136,7 @@ def run_origin(data: TrainingData, shop: Shop, day: np.datetime64, settings: Set
     earlier = earlier if len(earlier) else known.only(known.as_of < last)
     early = fit_recipe(earlier, later.customers, "lightgbm")
     since = data.only((data.as_of >= last) & (data.as_of <= day))
-    form = choose_form(later, predict(early, later.values, later.anchor)["clv_predicted"], since).form
+    form = choose_form(later, mean_in_form(early, "model", later), since).form
     held = Held(later, mean_in_form(early, form, later))
     calibration = calibrate(
         [held], shop.level_log_sd(day), settings.vars.interval_coverage, settings.vars.confidence_floor
@@ -138,7 +144,7 @@ def run_origin(data: TrainingData, shop: Shop, day: np.datetime64, settings: Set
 
     rows = data.only(data.as_of == day)
     recipes = {kind: fit_recipe(known, rows.customers, kind) for kind in MODEL_TYPES}
-    churn = fit_churn(early, later, shop.busier_than(earlier, is_over=True))
+    churn = fit_churn(out_of_time(early, later), shop.busier_than(earlier, is_over=True))
     season = shop.busier_than(known, is_over=False)(day)
     ours = predict(
         with_calibrated_churn(recipes["lightgbm"], rows.customers, season, *churn), rows.values, rows.anchor

@@ -155,26 +155,60 @@ def fit_recipe(
     )
 
 
-def fit_churn(
-    recipe: Recipe, rows: TrainingData, log_change: Callable[[np.datetime64], float]
-) -> tuple[float, float]:
+@dataclass(frozen=True)
+class Rehearsal:
+    """
+    Rows that are predicted by recipes which did not learn from them: recipe ``k`` the rows whose ``part``, shape (n,), is k.
+    """
+
+    rows: TrainingData
+    part: NDArray[np.int64]
+    recipes: tuple[Recipe, ...]
+
+    def said(self, tell: Callable[[Recipe, TrainingData], Array]) -> Array:
+        """What ``tell`` makes of each recipe and its rows, put together in the rows' order. Shape (n,)."""
+        found = np.empty(len(self.rows))
+        for number, recipe in enumerate(self.recipes):
+            mine = self.part == number
+            found[mine] = tell(recipe, self.rows.only(mine))
+        return found
+
+
+def out_of_time(recipe: Recipe, rows: TrainingData) -> Rehearsal:
+    """Rows of later dates than the recipe was fitted on."""
+    return Rehearsal(rows, np.zeros(len(rows), dtype=np.int64), (recipe,))
+
+
+def out_of_fold(rows: TrainingData, fit: Callable[[TrainingData, Customers], Recipe]) -> Rehearsal:
+    """
+    Each customer predicted by what ``fit`` learns from the others, where history has no later date to predict.
+
+    Source: cross-fitting as in Barber et al. (2021), "Predictive inference with the jackknife+" (CV+).
+    """
+    fold_of = _folds(rows.customer)
+    recipes = tuple(
+        fit(rows.only(fold_of != fold), rows.only(fold_of == fold).customers) for fold in range(FOLDS)
+    )
+    return Rehearsal(rows, fold_of, recipes)
+
+
+def fit_churn(rehearsal: Rehearsal, log_change: Callable[[np.datetime64], float]) -> tuple[float, float]:
     """
     Slope and intercept that calibrate the margin of not buying on rows that the recipe was not fitted on.
 
     Args:
-        recipe: Fitted on earlier dates.
+        rehearsal: Rows of one or more dates.
 
-        rows: Of one or more later dates.
-
-        log_change: How much busier the shop was in a date's window than in those that the recipe was fitted on, as a
+        log_change: How much busier the shop was in a date's window than in those that the recipes were fitted on, as a
             logarithm; what that explains is taken out before calibrating.
 
     Source: Platt (1999).
     """
+    rows = rehearsal.rows
     left = rows.purchases == 0
     if left.all() or not left.any():
         return 1.0, 0.0
-    margin = _churn_margin(recipe, rows.customers)
+    margin = rehearsal.said(lambda recipe, part: _churn_margin(recipe, part.customers))
     for day in np.unique(rows.as_of):
         alike = rows.as_of == day
         margin[alike] += busier(margin[alike], log_change(day))

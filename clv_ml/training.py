@@ -32,6 +32,8 @@ from clv_ml.fitting import (
     choose_rounds,
     fit_churn,
     fit_recipe,
+    out_of_fold,
+    out_of_time,
     with_calibrated_churn,
 )
 from clv_ml.manifest import AnchorPartSpec, ModelDescription
@@ -43,7 +45,14 @@ from clv_ml.recipe import Recipe, Trees
 from clv_ml.registry_tables import write_registry_tables
 from clv_ml.selection import Choice, choose_form, in_form, mean_in_form
 from clv_ml.settings import Settings
-from clv_ml.training_data import ANCHOR, ANCHOR_PARTS, TrainingData, read_scoring_rows, read_training_rows
+from clv_ml.training_data import (
+    ANCHOR,
+    ANCHOR_PARTS,
+    Customers,
+    TrainingData,
+    read_scoring_rows,
+    read_training_rows,
+)
 from clv_ml.tuned import read_tuning
 from clv_ml.warehouse import connect
 
@@ -257,23 +266,27 @@ def _measure(
     train = data.only(data.trainable & (data.split == "train"))
     later = data.only(data.split == "calibrate")
     _require_rows(train, later)
-    # one date only: its customers calibrate what was fitted on them, the best that such a history allows
-    later = later if len(later) else train
+    one_date_only = not len(later)
+    later = train if one_date_only else later
     rounds = choose_rounds(train, later.only(later.trainable), parameters)
-    early = fit_recipe(train, later.customers, model_type, rounds, parameters)
+
+    def fit(rows: TrainingData, today: Customers) -> Recipe:
+        return fit_recipe(rows, today, model_type, rounds, parameters)
+
+    early = out_of_fold(train, fit) if one_date_only else out_of_time(fit(train, later.customers), later)
     before = data.only(data.trainable & np.isin(data.split, ("train", "calibrate")))
     test = data.only(data.split == "test")
-    late = fit_recipe(before, test.customers, model_type, rounds, parameters)
-    early_said = predict(early, later.values, later.anchor)
-    choice = choose_form(later, early_said["clv_predicted"], data.only(data.as_of >= later.as_of.min()))
+    late = fit(before, test.customers)
+    full = early.said(lambda recipe, rows: mean_in_form(recipe, "model", rows))
+    choice = choose_form(later, full, data.only(data.as_of >= later.as_of.min()))
 
     held = [
-        Held(later, mean_in_form(early, choice.form, later)),
+        Held(later, early.said(lambda recipe, rows: mean_in_form(recipe, choice.form, rows))),
         Held(test, mean_in_form(late, choice.form, test)),
     ]
     floor, coverage = settings.vars.confidence_floor, settings.vars.interval_coverage
     known = calibrate(held[:1], shop.level_log_sd(test.as_of.min()), coverage, floor)
-    churn = fit_churn(early, later, shop.busier_than(train, is_over=True))
+    churn = fit_churn(early, shop.busier_than(train, is_over=True))
     season = shop.busier_than(before, is_over=False)
     metrics = _test_metrics(test, held[1].predicted, late, known)
     metrics["churn"] = churn_metrics(test.purchases == 0, _chance_of_churn(late, test, season, churn))

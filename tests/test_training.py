@@ -10,7 +10,7 @@ from typing import Any
 import lightgbm
 import numpy as np
 import pytest
-from shops import HORIZON, copied, execute, frame, one, query
+from shops import HORIZON, copied, execute, frame, one, query, with_vars
 from sklearn import metrics as reference
 
 from clv_ml import evaluate, fitting, pipeline, registry, temporal_split, training
@@ -104,6 +104,31 @@ def test_the_measured_model_saw_nothing_after_the_test_began(
         assert data.as_of.max() + horizon <= test_begins
     assert final.as_of.max() >= test_begins
     assert len(final) == result.rows_fitted
+
+
+def test_a_history_of_one_date_is_calibrated_on_customers_who_were_not_learned_from(
+    simulated_copy: Settings, spy: Callable[[Any, str], list[tuple]]
+):
+    """
+    With a horizon of 110 days one date alone ends before the test. Each of its customers is held once, and predicted by a fit
+    that saw none of those predicted with it; the refit for the test date saw all.
+    """
+    settings = with_vars(simulated_copy, horizon_days=110)
+    pipeline.build_features(settings)
+    fits, calibrations = spy(training, "fit_recipe"), spy(training, "calibrate")
+
+    result = train(settings)
+
+    assert [len(result.training_dates[part]) for part in ("train", "calibrate", "test")] == [1, 0, 1]
+    folds = [(rows, today) for (rows, today, *_), _ in fits[: fitting.FOLDS]]
+    everyone = calibrations[0][0][0][0].rows
+    held_out = 0
+    for learned, told in folds:
+        unseen = everyone.only(~np.isin(everyone.customer, learned.customer))
+        np.testing.assert_array_equal(unseen.values, told.values)
+        held_out += len(unseen)
+    assert held_out == len(everyone)
+    assert len(fits[fitting.FOLDS][0][0]) == len(everyone)
 
 
 def test_dates_in_the_manifest_never_overlap(by_type: tuple[Settings, dict[str, TrainingResult]]):
