@@ -136,13 +136,14 @@ def run_origin(data: TrainingData, shop: Shop, day: np.datetime64, settings: Set
     earlier = earlier if len(earlier) else known.only(known.as_of < last)
     early = fit_recipe(earlier, later.customers, "lightgbm")
     since = data.only((data.as_of >= last) & (data.as_of <= day))
-    form = choose_form(later, mean_in_form(early, "model", later), since).form
+    rows = data.only(data.as_of == day)
+    is_small_shop = len(rows) < settings.vars.small_shop_customers
+    form = choose_form(later, mean_in_form(early, "model", later), since, is_small_shop).form
     held = Held(later, mean_in_form(early, form, later))
     calibration = calibrate(
         [held], shop.level_log_sd(day), settings.vars.interval_coverage, settings.vars.confidence_floor
     )
 
-    rows = data.only(data.as_of == day)
     recipes = {kind: fit_recipe(known, rows.customers, kind) for kind in MODEL_TYPES}
     churn = fit_churn(out_of_time(early, later), shop.busier_than(earlier, is_over=True))
     season = shop.busier_than(known, is_over=False)(day)

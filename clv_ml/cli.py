@@ -100,9 +100,10 @@ def demo(
     """Simulate a shop, build features, train, score, and show the most valuable customers."""
     with _reported():
         settings = _demo_settings()
-        with held(settings), _steps() as on_step:
-            result = pipeline.demo(settings, customers, seed, on_step)
-        _print(result, as_json, lambda: _show_run(settings, result))
+        with held(settings):
+            with _steps() as on_step:
+                result = pipeline.demo(settings, customers, seed, on_step)
+            _print(result, as_json, lambda: _show_run(settings, result))
 
 
 @app.command()
@@ -137,16 +138,16 @@ def train(
     """Build the training rows, fit a model, measure it on held-out time, publish it as champion."""
     with _reported():
         settings = _settings(as_of, horizon_days, vars_, target)
-        verbs = pipeline.verbs(settings)
+        verbs, ingested = pipeline.verbs(settings), ()
         with held(settings), _steps() as on_step:
             if data_dir is not None:
                 on_step("ingest")
-                verbs.ingest_files(settings, preset, data_dir=data_dir)
+                ingested = verbs.ingest_files(settings, preset, data_dir=data_dir)
             on_step("build features")
             verbs.build_features(settings)
             on_step("train")
             result = verbs.train(settings, model_type)
-        _print(result, as_json, lambda: _show_training(result))
+        _print(result, as_json, lambda: _show_trained(ingested, result))
 
 
 @app.command()
@@ -161,12 +162,13 @@ def score(
     with _reported():
         settings = _settings(as_of, horizon_days, vars_, target)
         verbs = pipeline.verbs(settings)
-        with held(settings), _steps() as on_step:
-            on_step("build features")
-            verbs.build_features(settings)
-            on_step("score")
-            result = verbs.score(settings)
-        _print(result, as_json, lambda: _show_scoring(settings, result))
+        with held(settings):
+            with _steps() as on_step:
+                on_step("build features")
+                verbs.build_features(settings)
+                on_step("score")
+                result = verbs.score(settings)
+            _print(result, as_json, lambda: _show_scoring(settings, result))
 
 
 @app.command()
@@ -185,9 +187,10 @@ def run(
     _require_one_input(path, data_dir)
     with _reported():
         settings = _settings(as_of, horizon_days, vars_, target)
-        with held(settings), _steps() as on_step:
-            result = pipeline.run(settings, preset, path, data_dir, model_type, on_step)
-        _print(result, as_json, lambda: _show_run(settings, result))
+        with held(settings):
+            with _steps() as on_step:
+                result = pipeline.run(settings, preset, path, data_dir, model_type, on_step)
+            _print(result, as_json, lambda: _show_run(settings, result))
 
 
 @app.command()
@@ -195,8 +198,12 @@ def publish(target: Target = "duckdb", as_json: AsJson = False) -> None:
     """Give readers a fresh copy of the marts: clv.duckdb in the folder published beside the warehouse, and Parquet files."""
     with _reported():
         settings = _settings(target=target)
-        with held(settings):
-            result = pipeline.verbs(settings).publish(settings)
+        verbs = pipeline.verbs(settings)
+        with held(settings), _steps() as on_step:
+            on_step("check")
+            verbs.check_marts(settings)
+            on_step("publish")
+            result = verbs.publish(settings)
         _print(result, as_json, lambda: out.print(f"Published: {result.path}", soft_wrap=True))
 
 
@@ -497,6 +504,12 @@ def _show_run(settings: Settings, result: pipeline.RunResult) -> None:
         out.print(f"Removed old models: {', '.join(result.removed.models)}")
     for table, dates in result.removed.dates.items():
         out.print(f"Removed from {table}: {len(dates)} dates up to {dates[-1]}")
+
+
+def _show_trained(ingested: tuple, result: TrainingResult) -> None:
+    if ingested:
+        _show_ingested(ingested)
+    _show_training(result)
 
 
 def _show_ingested(summaries: tuple) -> None:

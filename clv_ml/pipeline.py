@@ -319,13 +319,14 @@ def champion_manifest(settings: Settings) -> Manifest | None:
 
 def switch_model(settings: Settings, version: str | None, reason: str) -> registry.Champion:
     """Promotes a version, or rolls back where none is named, and rebuilds the registry tables."""
-    pointer = (
-        registry.promote(settings.models, version, reason)
-        if version
-        else registry.rollback(settings.models, reason)
-    )
     prepare(settings)
+    # opened first: a warehouse that cannot be written to leaves the model in use as it was
     with connect(settings, read_only=False) as connection:
+        pointer = (
+            registry.promote(settings.models, version, reason)
+            if version
+            else registry.rollback(settings.models, reason)
+        )
         write_registry_tables(connection, settings)
     return pointer
 

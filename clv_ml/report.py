@@ -174,7 +174,7 @@ def read_facts(settings: Settings) -> Facts:
         found = {name: _asked(connection, name, settings) for name in QUERIES}
     manifest = champion_manifest(settings)
     model = found["model"][0] if found["model"] else {}
-    caution = manifest.parameters.get("caution") if manifest else _faults(found)
+    caution = manifest.parameters.get("caution") if manifest else _faults(found, settings)
     return Facts(
         found=found,
         currency=model.get("reporting_currency") or settings.vars.reporting_currency,
@@ -192,12 +192,14 @@ def _asked(connection: duckdb.DuckDBPyConnection, name: str, settings: Settings)
         return []  # not built yet: the section says so
 
 
-def _faults(found: Mapping[str, Rows]) -> str:
+def _faults(found: Mapping[str, Rows], settings: Settings) -> str:
     """What makes a shop without a model hard to learn from."""
     if not found["shop"]:
         return ""
     revenue = np.array([float(row["revenue"]) for row in found["recent_revenue"]])
-    return "; ".join(shop_faults(found["shop"][0]["shop_age_days"], revenue, revenue.size))
+    return "; ".join(
+        shop_faults(found["shop"][0]["shop_age_days"], revenue, settings.vars.small_shop_customers)
+    )
 
 
 def render(facts: Facts) -> str:

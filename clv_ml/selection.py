@@ -2,7 +2,7 @@
 Which form of the recipe may be published: never one that loses to a simpler estimate beyond noise.
 
 Forms, from the richest: the trees over the anchor, the anchor alone (a blend of baselines at the shop's level), one
-baseline. They are compared on the calibration date, by mean Poisson deviance, with a bootstrap over customers. Each is
+baseline. In a small shop the trees must prove better, since SQL guards the order of customers in the others. They are compared on the calibration date, by mean Poisson deviance, with a bootstrap over customers. Each is
 first brought to that date's actual total: the level is forecast apart from the form, and one date says little of it.
 """
 
@@ -30,9 +30,11 @@ class Choice:
     reason: str
 
 
-def choose_form(rows: TrainingData, predicted: Array, since: TrainingData) -> Choice:
+def choose_form(
+    rows: TrainingData, predicted: Array, since: TrainingData, is_small_shop: bool = False
+) -> Choice:
     """
-    The richest form that no simpler one beats beyond noise.
+    The richest form that no simpler one beats beyond noise. In a small shop trees are none of them unless they beat the blend.
 
     Args:
         rows: The calibration date's customers, n of them.
@@ -41,19 +43,24 @@ def choose_form(rows: TrainingData, predicted: Array, since: TrainingData) -> Ch
 
         since: Rows of this and later dates. A baseline that was NULL on one of them (a fit that did not converge) may be so
             again, and is no candidate.
+
+        is_small_shop: Whether too few customers buy there for trees to be trusted until they prove better.
     """
     estimates: dict[str, Array] = {"model": predicted, "blend": rows.anchor}
     for name in CANDIDATE_BASELINES:
         if np.isfinite(since.baselines[name]).all():
             estimates[name] = rows.baselines[name]
     losses = {name: levelled_deviance(rows.revenue, estimate) for name, estimate in estimates.items()}
+    candidates = list(losses)
+    if is_small_shop and not _is_worse(losses["blend"], losses["model"]):
+        candidates.remove("model")
     # the form with the least mean loss is worse than none, so there is one
     form = next(
         form
-        for form in estimates
-        if not any(_is_worse(losses[form], losses[name]) for name in estimates if name != form)
+        for form in candidates
+        if not any(_is_worse(losses[form], losses[name]) for name in candidates if name != form)
     )
-    return Choice(form, _reason(form, losses))
+    return Choice(form, _reason(form, losses, is_small_shop))
 
 
 def levelled_deviance(actual: Array, estimate: Array) -> Array:
@@ -90,11 +97,13 @@ def _is_worse(mine: Array, theirs: Array) -> bool:
     return bool(((draws @ difference) > 0).mean() >= 0.975)
 
 
-def _reason(form: str, losses: Mapping[str, Array]) -> str:
+def _reason(form: str, losses: Mapping[str, Array], is_small_shop: bool) -> str:
     figures = ", ".join(f"{name} {loss.mean():.4g}" for name, loss in losses.items())
-    chosen = {
-        "model": "the full model",
-        "blend": "the blend of baselines, since the trees lost to a simpler estimate",
-    }
+    why = (
+        "in so small a shop trees must prove better, and did not"
+        if is_small_shop
+        else "the trees lost to a simpler estimate"
+    )
+    chosen = {"model": "the full model", "blend": f"the blend of baselines, since {why}"}
     named = chosen.get(form, f"the baseline {form}, since everything richer lost to it")
     return f"trained: {named} (mean deviance on the calibration date: {figures})"

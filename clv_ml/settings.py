@@ -32,6 +32,7 @@ class Vars(BaseModel):
     horizon_days: Annotated[int, Field(gt=0)]
     label_maturity_days: Annotated[int, Field(ge=0)]
     first_training_day: Annotated[int, Field(ge=0)]
+    small_shop_customers: Annotated[int, Field(ge=0)]
     reporting_currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
     excluded_features: tuple[str, ...]
     fallback_to_simple: bool

@@ -105,12 +105,13 @@ def train(
     tuned_before = None
     if parameters is None:
         parameters, tuned_before = _parameters(settings, data)
-    measured = _measure(data, shop, model_type, parameters, settings)
+    is_small_shop = today.anchor.size < settings.vars.small_shop_customers
+    measured = _measure(data, shop, model_type, parameters, settings, is_small_shop)
     fitted = data.only(data.trainable)
     recipe = in_form(fit_recipe(fitted, today, model_type, measured.rounds, parameters), measured.choice.form)
     season = shop.busier_than(fitted, is_over=False)(np.datetime64(shop.as_of_date))
     recipe = with_calibrated_churn(recipe, today, season, *measured.churn)
-    warning = caution(data, shop, measured)
+    warning = caution(data, shop, measured, settings)
     anchor = fitted.anchor if recipe.anchor == ANCHOR else fitted.baselines[measured.choice.form]
     known = np.isfinite(anchor)  # a baseline has no value before its first fit
     reference = float(np.exp(np.mean(np.log(np.maximum(anchor[known], 0.01)))))
@@ -142,8 +143,8 @@ def train(
     if is_new:
         types = dict(zip(fitted.names, fitted.types, strict=True))
         write_model(settings.models, recipe, description, fitted.values[known], anchor[known], types)
-    registry.promote(settings.models, description.version, measured.choice.reason)
     with connect(settings, read_only=False) as connection:
+        registry.promote(settings.models, description.version, measured.choice.reason)
         write_registry_tables(connection, settings)
     return TrainingResult(
         version=description.version,
@@ -260,7 +261,12 @@ def read_shop(connection: duckdb.DuckDBPyConnection) -> Shop:
 
 
 def _measure(
-    data: TrainingData, shop: Shop, model_type: ModelType, parameters: Parameters, settings: Settings
+    data: TrainingData,
+    shop: Shop,
+    model_type: ModelType,
+    parameters: Parameters,
+    settings: Settings,
+    is_small_shop: bool,
 ) -> Measured:
     """Fits that saw only what came before predict the calibration and the test dates, and are compared with the truth."""
     train = data.only(data.trainable & (data.split == "train"))
@@ -278,7 +284,7 @@ def _measure(
     test = data.only(data.split == "test")
     late = fit(before, test.customers)
     full = early.said(lambda recipe, rows: mean_in_form(recipe, "model", rows))
-    choice = choose_form(later, full, data.only(data.as_of >= later.as_of.min()))
+    choice = choose_form(later, full, data.only(data.as_of >= later.as_of.min()), is_small_shop)
 
     held = [
         Held(later, early.said(lambda recipe, rows: mean_in_form(recipe, choice.form, rows))),
@@ -385,25 +391,28 @@ def churn_metrics(left: NDArray[np.bool_], chance: Array) -> dict[str, float]:
     }
 
 
-def caution(data: TrainingData, shop: Shop, measured: Measured) -> str | None:
+def caution(data: TrainingData, shop: Shop, measured: Measured, settings: Settings) -> str | None:
     """Why figures of this shop deserve little trust, in words; None where nothing speaks against them."""
     newest = data.only(data.as_of == data.as_of.max())
-    reasons = shop_faults(shop.age_days, newest.revenue, len(newest))
+    reasons = shop_faults(shop.age_days, newest.revenue, settings.vars.small_shop_customers)
     if measured.metrics["model"]["r2"] < 0.05:
         reasons.append(f"R² of {measured.metrics['model']['r2']:.2f} on the test date")
     return "; ".join(reasons) or None
 
 
-def shop_faults(age_days: int, revenue: Array, customers: int) -> list[str]:
-    """What makes a shop hard to learn from, in words: its age, its largest customer's revenue, how many customers."""
+def shop_faults(age_days: int, revenue: Array, few_customers: int) -> list[str]:
+    """
+    What makes a shop hard to learn from, in words: its age, its largest customer's share of ``revenue`` (one number a customer,
+    shape (n,)), and n below ``few_customers``.
+    """
     reasons = []
     spent = np.maximum(revenue, 0.0)
     if age_days < 365:
         reasons.append(f"{age_days} days of history, less than a year")
     if spent.sum() > 0 and spent.max() > 0.10 * spent.sum():
         reasons.append(f"one customer is {spent.max() / spent.sum():.0%} of revenue")
-    if customers < 500:
-        reasons.append(f"{customers} customers, fewer than 500")
+    if revenue.size < few_customers:
+        reasons.append(f"{revenue.size} customers, fewer than {few_customers}")
     return reasons
 
 

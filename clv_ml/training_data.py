@@ -28,6 +28,7 @@ NOT_FEATURES = {
     ANCHOR,
     *ANCHOR_PARTS,
     "probabilistic_value",
+    "steady_value",
     *BASELINES.values(),
 }
 TYPES = {"integer": pa.types.is_integer, "decimal": pa.types.is_decimal, "double": pa.types.is_floating}

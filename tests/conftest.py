@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from shops import ROOT as PROJECT_ROOT
-from shops import Event, add_events, copied, copy_project, settings_for
+from shops import Event, add_events, copied, copy_project, edit, settings_for
 
 from clv_ml import pipeline
 from clv_ml.settings import Settings
@@ -35,8 +35,13 @@ def own_environment() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project's dbt files, copied once: nothing that happens to the originals disturbs a run."""
-    return copy_project(PROJECT_ROOT, tmp_path_factory.mktemp("copy") / "project")
+    """
+    The project's dbt files, copied once: nothing that happens to the originals disturbs a run. A shop is small below a hundred
+    customers there, so that shops which are quickly built have trees.
+    """
+    copy = copy_project(PROJECT_ROOT, tmp_path_factory.mktemp("copy") / "project")
+    edit(copy, "dbt_project.yml", "small_shop_customers: 500", "small_shop_customers: 100")
+    return copy
 
 
 @pytest.fixture

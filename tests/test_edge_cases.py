@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from decimal import Decimal
 
+import numpy as np
 import pytest
 from hand_picked import NFC, NFD, ODD_MERGES, ODDITIES, UNICODE
 from shops import (
     BY_MODEL,
+    HORIZON,
+    Event,
     add_events,
     add_merges,
     all_contents,
@@ -229,6 +232,54 @@ def test_a_shop_of_one_time_buyers_works(open_shop: OpenShop):
         assert result.scoring.methods == {"simple: no model": 220}
     else:
         assert set(result.scoring.methods) <= BY_MODEL
+
+
+def test_in_a_small_shop_no_one_time_buyer_is_valued_above_a_repeat_buyer(open_shop: OpenShop):
+    """
+    240 customers in eight months, every order of one price, some of whom come often and then no more: of any two who bought
+    last on the same day, the repeat buyer is worth at least as much. Nobody is worth more than three times what anybody
+    ever spent within the horizon, and all together between a third and three times what they spent in the last one.
+    """
+    settings = open_shop(_one_price_shop(customers=240, days=240), small_shop_customers=500)
+
+    result = pipeline.run(settings)
+
+    assert set(result.scoring.methods) <= BY_MODEL
+    values = (
+        "select customer_id, days_since_last_purchase as recency, total_purchases > 1 as came_back, clv_predicted, "
+        "revenue_90d from customer_features inner join customer_predictions using (customer_id, as_of_date)"
+    )
+    pairs = (
+        f"from ({values}) as once inner join ({values}) as repeat "
+        "on once.recency = repeat.recency and not once.came_back and repeat.came_back"
+    )
+    assert one(settings, f"select count(*) {pairs}") > 30
+    # a cent is what rounding the parts of an anchor may add up to
+    assert (
+        query(settings, f"select once, repeat {pairs} and once.clv_predicted > repeat.clv_predicted + 0.01")
+        == []
+    )
+    highest, total, spent, most = query(
+        settings,
+        f"select max(clv_predicted), sum(clv_predicted), sum(revenue_90d), (select max(revenue_90d) from customer_features) "
+        f"from ({values})",
+    )[0]
+    assert highest <= 3 * float(most) * HORIZON / 90
+    assert 1 / 3 <= total / (float(spent) * HORIZON / 90) <= 3
+
+
+def _one_price_shop(customers: int, days: int) -> list[Event]:
+    """Poisson purchases of 20 each at rates that differ from customer to customer, until each leaves for good."""
+    rng = np.random.default_rng(10)
+    events = []
+    for number in range(customers):
+        at = rng.uniform(0, days)
+        leaves = at + rng.exponential(90)
+        gap = 1 / rng.gamma(0.8, 1 / 60)
+        while at < min(leaves, days):
+            events.append(purchase(f"c{number:03}", float(at), 20))
+            at += rng.exponential(gap)
+    return events
 
 
 def test_history_shorter_than_the_horizon_is_explained(open_shop: OpenShop):

@@ -54,6 +54,22 @@ def test_a_better_model_is_published(rng: np.random.Generator):
     assert "the full model" in choice.reason
 
 
+def test_in_a_small_shop_trees_must_prove_better(rng: np.random.Generator):
+    """
+    As good as the anchor is enough elsewhere and not there, and the reason says so; clearly better is enough there too.
+    """
+    truth = rng.lognormal(3, 1, CUSTOMERS)
+    rows = made_rows(_spend(rng, truth), truth)
+    alike = _blurred(rng, truth, 0.01)
+
+    assert choose_form(rows, alike, rows).form == "model"
+    small = choose_form(rows, alike, rows, is_small_shop=True)
+    assert small.form == "blend"
+    assert "in so small a shop trees must prove better" in small.reason
+    blurred = made_rows(rows.revenue, _blurred(rng, truth))
+    assert choose_form(blurred, truth, blurred, is_small_shop=True).form == "model"
+
+
 def test_a_baseline_is_published_where_everything_richer_loses_to_it(rng: np.random.Generator):
     """
     Of two baselines it is the better one, by name.

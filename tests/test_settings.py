@@ -19,13 +19,13 @@ from clv_ml.errors import BuildError, SettingsError
 from clv_ml.settings import Settings, find_project, load_settings, parse_vars, vars_as_json
 
 
-def test_defaults_are_those_of_the_project_file(project: Path):
+def test_defaults_are_those_of_the_project_file():
     """
     Nothing is repeated in Python: every var it reads has the file's value.
     """
     declared = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
 
-    found = load_settings(project=project).vars.model_dump()
+    found = load_settings(project=ROOT).vars.model_dump()
 
     assert found.pop("as_of_date") is None
     for name, value in found.items():

@@ -61,6 +61,7 @@
         "excluded_features": "names",
         "min_purchases_for_training": "integer",
         "min_history_days": "integer",
+        "small_shop_customers": "integer",
         "use_ml_clv": "boolean",
         "fallback_to_simple": "boolean",
         "model_version": "name",

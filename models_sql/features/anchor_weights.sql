@@ -15,7 +15,7 @@ with
     shares as (
         select
             levels.as_of_date,
-            {{ ratio("greatest(baselines.persistence_value, 0)", "levels.persistence_total") }} as persistence_share,
+            {{ ratio("baselines.steady_value", "levels.persistence_total") }} as persistence_share,
             {{ ratio("baselines.probabilistic_value", "levels.probabilistic_total") }} as probabilistic_share,
             {{ ratio("labels.label_revenue", "levels.actual_total") }} as actual_share,
             0.02E0 / levels.customer_count as least_share

@@ -17,7 +17,7 @@ with
             weights.persistence_weight,
             cast(levels.level_value as double) / levels.customer_count as mean_value,
             coalesce(
-                cast(greatest(baselines.persistence_value, 0) as double)
+                cast(baselines.steady_value as double)
                 * (cast(levels.level_value as double) / nullif(levels.persistence_total, 0.0E0)),
                 0.0E0
             ) as persistence_part,

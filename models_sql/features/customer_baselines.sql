@@ -75,6 +75,7 @@ with
     priors as (
         select
             as_of_date,
+            n,
             coalesce(mean_rate, 0.0E0) as mean_rate,
             case when rate_variance > 0 then mean_rate / rate_variance end as prior_days,
             mean_order,
@@ -87,27 +88,43 @@ with
         from variances
     ),
 
+    -- Everybody twice: as they are, and (`once_`) as a customer of the same recency and mean order value after a single
+    -- purchase would be, which in a small shop is the least that anybody who bought more is given.
+    {%- set order_value = ratio("counted.total_revenue", "counted.total_purchases") %}
     estimated as (
         select
             counted.*,
-            {{ money("counted.revenue_365d * (" ~ setting("horizon_days") ~ ".0E0 / counted.history_days)") }}
-            as persistence_value,
+            priors.n < {{ setting("small_shop_customers") }} as is_small_shop,
+            {%- for who, revenue in [("", "counted.revenue_365d"), ("once_", order_value)] %}
+            {{ money(revenue ~ " * (" ~ setting("horizon_days") ~ ".0E0 / counted.history_days)") }}
+            as {{ who }}persistence_value,
+            {%- endfor %}
+            {%- for who, repeats, exposure_days, orders, revenue in [
+                ("", "counted.repeats", "counted.exposure_days", "counted.total_purchases", "counted.total_revenue"),
+                ("once_", "0.0E0", "counted.days_since_last_purchase", "1.0E0", order_value)
+            ] %}
             coalesce(
-                (priors.mean_rate * priors.prior_days + counted.repeats) / (priors.prior_days + counted.exposure_days),
+                (priors.mean_rate * priors.prior_days + {{ repeats }}) / (priors.prior_days + {{ exposure_days }}),
                 priors.mean_rate
             )
-            * {{ setting("horizon_days") }} as bayes_purchases,
+            * {{ setting("horizon_days") }} as {{ who }}bayes_purchases,
             greatest(
                 0.0E0,
                 coalesce(
-                    (priors.mean_order * priors.prior_orders + counted.total_revenue)
-                    / (priors.prior_orders + counted.total_purchases),
+                    (priors.mean_order * priors.prior_orders + {{ revenue }})
+                    / (priors.prior_orders + {{ orders }}),
                     priors.mean_order
                 )
-            ) as bayes_order_value,
+            ) as {{ who }}bayes_order_value,
+            greatest(0.0E0, cast({{ revenue }} as double)) as {{ who }}spent,
+            cast({{ orders }} as double) as {{ who }}orders,
+            {%- endfor %}
             cast(counted.repeats as double) as x,
             (counted.days_since_first_purchase - counted.days_since_last_purchase) / 7.0E0 as recency_weeks,
-            counted.days_since_first_purchase / 7.0E0 as age_weeks
+            counted.days_since_first_purchase / 7.0E0 as age_weeks,
+            case when priors.n < {{ setting("small_shop_customers") }} then 0.0E0 end as once_x,
+            0.0E0 as once_recency_weeks,
+            counted.days_since_last_purchase / 7.0E0 as once_age_weeks
         from counted
         inner join priors on priors.as_of_date = counted.as_of_date
     ),
@@ -116,26 +133,34 @@ with
         select
             estimated.*,
             fitted.build_hash as fitted_hash,
+            {%- for who in ["", "once_"] %}
             clv_bgnbd_purchases(
-                x,
-                recency_weeks,
-                age_weeks,
+                {{ who }}x,
+                {{ who }}recency_weeks,
+                {{ who }}age_weeks,
                 {{ setting("horizon_days") }} / 7.0E0,
                 fitted.bgnbd_r,
                 fitted.bgnbd_alpha,
                 fitted.bgnbd_a,
                 fitted.bgnbd_b
-            ) as bgnbd_purchases,
+            ) as {{ who }}bgnbd_purchases,
             clv_paretonbd_purchases(
-                x,
-                recency_weeks,
-                age_weeks,
+                {{ who }}x,
+                {{ who }}recency_weeks,
+                {{ who }}age_weeks,
                 {{ setting("horizon_days") }} / 7.0E0,
                 fitted.paretonbd_r,
                 fitted.paretonbd_alpha,
                 fitted.paretonbd_s,
                 fitted.paretonbd_beta
-            ) as paretonbd_purchases,
+            ) as {{ who }}paretonbd_purchases,
+            coalesce(
+                fitted.gammagamma_p
+                * (fitted.gammagamma_gamma + {{ who }}spent)
+                / nullif(fitted.gammagamma_p * {{ who }}orders + fitted.gammagamma_q - 1.0E0, 0.0E0),
+                {{ who }}bayes_order_value
+            ) as {{ who }}gammagamma_order_value,
+            {%- endfor %}
             clv_paretonbd_alive(
                 x,
                 recency_weeks,
@@ -144,13 +169,7 @@ with
                 fitted.paretonbd_alpha,
                 fitted.paretonbd_s,
                 fitted.paretonbd_beta
-            ) as alive_probability,
-            coalesce(
-                fitted.gammagamma_p
-                * (fitted.gammagamma_gamma + greatest(0.0E0, cast(estimated.total_revenue as double)))
-                / nullif(fitted.gammagamma_p * estimated.total_purchases + fitted.gammagamma_q - 1.0E0, 0.0E0),
-                estimated.bayes_order_value
-            ) as gammagamma_order_value
+            ) as alive_probability
         from estimated
         inner join fitted on fitted.as_of_date = estimated.as_of_date
     ),
@@ -158,9 +177,13 @@ with
     averaged as (
         select
             expected.*,
+            {%- for who in ["", "once_"] %}
             0.5E0
-            * (coalesce(bgnbd_purchases, paretonbd_purchases) + coalesce(paretonbd_purchases, bgnbd_purchases))
-            as btyd_purchases
+            * (
+                coalesce({{ who }}bgnbd_purchases, {{ who }}paretonbd_purchases)
+                + coalesce({{ who }}paretonbd_purchases, {{ who }}bgnbd_purchases)
+            ) as {{ who }}btyd_purchases{{ "," if not loop.last }}
+            {%- endfor %}
         from expected
     )
 
@@ -169,15 +192,20 @@ select
     expected.as_of_date,
     simple.simple_clv_estimate as simple_value,
     expected.persistence_value,
-    {{ money("expected.bayes_purchases * expected.bayes_order_value") }} as empirical_bayes_value,
-    {{ money("expected.bgnbd_purchases * expected.gammagamma_order_value") }} as bgnbd_value,
-    {{ money("expected.paretonbd_purchases * expected.gammagamma_order_value") }} as paretonbd_value,
-    {{ money("expected.btyd_purchases * expected.gammagamma_order_value") }} as btyd_value,
-    {{ money(
-        "coalesce("
-        ~ "expected.btyd_purchases * expected.gammagamma_order_value, expected.bayes_purchases * expected.bayes_order_value"
-        ~ ")"
-    ) }} as probabilistic_value,
+    {%- set btyd = at_least_once("btyd_purchases", "gammagamma_order_value") %}
+    {%- set bayes = at_least_once("bayes_purchases", "bayes_order_value") %}
+    {{ money(bayes) }} as empirical_bayes_value,
+    {{ money(at_least_once("bgnbd_purchases", "gammagamma_order_value")) }} as bgnbd_value,
+    {{ money(at_least_once("paretonbd_purchases", "gammagamma_order_value")) }} as paretonbd_value,
+    {{ money(btyd) }} as btyd_value,
+    {{ money("coalesce(" ~ btyd ~ ", " ~ bayes ~ ")") }} as probabilistic_value,
+    greatest(
+        expected.persistence_value,
+        case
+            when expected.is_small_shop and expected.days_since_last_purchase < 365 then expected.once_persistence_value else 0
+        end,
+        0
+    ) as steady_value,
     cast(expected.alive_probability as double) as alive_probability,
     expected.fitted_hash as build_hash
 from averaged as expected

@@ -19,7 +19,7 @@ with
         select
             as_of_date,
             count(*) as customer_count,
-            cast(sum(greatest(persistence_value, 0)) as double) as persistence_total,
+            cast(sum(steady_value) as double) as persistence_total,
             cast(sum(probabilistic_value) as double) as probabilistic_total,
             count(btyd_value) > 0 as is_fitted
         from baselines
