@@ -86,7 +86,7 @@ def forget(settings: Settings, customer_id: str) -> Erasure:
             files then stand as they were.
     """
     name = unicodedata.normalize("NFC", customer_id.strip())
-    schema = settings.vars.raw_schema
+    schema = _schema(settings)
     with connect(settings, read_only=False) as connection:
         ids = person_ids(connection, schema, name)
         if not (_is_known(connection, ids) or _was_erased(connection, schema, ids)):
@@ -147,7 +147,7 @@ def models_that_saw(
     Versions with a training date after the person was first known. Trees hold no row and no id, but were fitted with it.
     """
     ((known,),) = connection.execute(
-        f"select min(recorded_at) from {_in_schema(settings.vars.raw_schema, 'events')} "
+        f"select min(recorded_at) from {_in_schema(_schema(settings), 'events')} "
         "where list_contains(?, customer_id)",
         [list(ids)],
     ).fetchall()
@@ -397,6 +397,11 @@ def _catalog(connection: duckdb.DuckDBPyConnection) -> str:
 
 def _literal(path: Path) -> str:
     return str(path).replace("'", "''")
+
+
+def _schema(settings: Settings) -> str:
+    """The schema of the raw tables, without a catalog before it: that is the warehouse's own, and the copies have another."""
+    return settings.vars.raw_schema.rpartition(".")[2]
 
 
 def _in_schema(schema: str, table: str) -> str:

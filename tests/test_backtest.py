@@ -11,7 +11,7 @@ from markdown_pages import DOCS, blocks
 from shops import copied, query
 from typer.testing import CliRunner
 
-from clv_ml import cli, pipeline
+from clv_ml import cli, pipeline, printing
 from clv_ml.backtest import BacktestResult, backtest, choose_origins, run_origin
 from clv_ml.backtest_sheets import HEADS, markdown, sheets
 from clv_ml.comparison import OURS, compare, holm, with_holm
@@ -302,7 +302,7 @@ def test_json_table_and_print_agree(
     said = CliRunner().invoke(
         cli.app, ["backtest", "--origins", str(ORIGINS), "--horizon-days", "60", "--json"]
     )
-    cli._show_backtest(result)
+    printing.show_backtest(result)
     printed = capsys.readouterr().out
 
     assert said.exit_code == 0, said.output

@@ -12,7 +12,7 @@ from click.testing import Result
 from shops import BY_MODEL, add_events, copied, purchase, regular_shop
 from typer.testing import CliRunner
 
-from clv_ml import cli, pipeline, registry
+from clv_ml import pipeline, printing, registry
 from clv_ml.cli import app
 from clv_ml.settings import Settings
 
@@ -146,8 +146,8 @@ def test_what_beat_the_model_is_said():
         "churn": {"brier": 0.1},
     }
 
-    assert cli._better_than_model(figures) == "bgnbd in r2 (0.600)"
-    assert cli._better_than_model({"model": {"r2": 0.4, "mae": 60.0}}) == ""
+    assert printing.better_than_model(figures) == "bgnbd in r2 (0.600)"
+    assert printing.better_than_model({"model": {"r2": 0.4, "mae": 60.0}}) == ""
 
 
 def test_an_unknown_setting_is_named(nowhere: Settings):

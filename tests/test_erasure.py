@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from ingestion_helpers import empty_warehouse, feed, write_csv, write_events
-from shops import ROOT, query, settings_for
+from shops import ROOT, query, settings_for, with_vars
 from typer.testing import CliRunner
 
 from clv_ml import erasure
@@ -115,6 +115,16 @@ def test_nothing_of_the_person_is_left_and_nobody_else_is_touched(shop: Settings
         assert connection.execute("select customer_id from customer_clv").fetchall() == [(STAYS,)]
     assert oct(files[1].stat().st_mode)[-3:] == "444"
     assert duckdb.sql(f"select customer_id from '{files[2]}'").fetchall() == [(STAYS,)]
+
+
+def test_a_schema_named_with_its_catalog_is_found(shop: Settings):
+    """Raw tables may be named with the warehouse's own catalog before them, as ingestion takes them."""
+    named = with_vars(shop, raw_schema="clv.raw")
+
+    forget(named, GONE)
+
+    assert count_bytes(shop.warehouse, (GONE, MERGED)) == 0
+    assert query(shop, "select distinct customer_id from raw.events") == [(STAYS,)]
 
 
 def test_feeding_the_same_files_again_does_not_bring_the_person_back(shop: Settings, tmp_path: Path):

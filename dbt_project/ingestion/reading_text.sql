@@ -45,8 +45,12 @@ create or replace temp macro utc_instant(value) as
 create or replace temp macro is_number(value) as
     regexp_full_match(value, '[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?');
 
+-- A million million and more is no amount of one line, and sums of such would leave DECIMAL(18,2).
 create or replace temp macro money(value) as
-    case when is_number(value) then try_cast(value as decimal(18, 2)) end;
+    case
+        when is_number(value) and abs(try_cast(value as decimal(18, 2))) < 1000000000000
+        then try_cast(value as decimal(18, 2))
+    end;
 
 create or replace temp macro quantity_of(value) as
     case when is_number(value) then try_cast(value as decimal(18, 3)) end;
