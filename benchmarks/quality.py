@@ -2,13 +2,14 @@
 How good the predictions are: ``clv backtest`` on each data set that is there, as Markdown tables. ``make bench-quality``.
 
 Online Retail II and CDNOW are read from ``../shared/data`` and left out where absent; the simulator is always there.
-Name presets to run only those. p-values are corrected over all cells (data set x horizon x metric) of the run.
+Name presets to run only those; ``--origins 99`` takes every date that can be tested instead of a few. p-values are corrected over all cells (data set x horizon x metric) of the run.
 """
 
+import argparse
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -65,8 +66,13 @@ class Ran:
 
 def main() -> None:
     """Runs every case whose data is there, or those whose preset is named, and prints its tables."""
-    wanted = set(sys.argv[1:])
-    chosen = [case for case in CASES if not wanted or case.preset in wanted]
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("presets", nargs="*", help="data sets to run; all if none is named")
+    parser.add_argument("--origins", type=int, help="dates to predict from in each case, spread evenly")
+    asked = parser.parse_args()
+    chosen = [case for case in CASES if not asked.presets or case.preset in asked.presets]
+    if asked.origins:
+        chosen = [replace(case, origins=asked.origins) for case in chosen]
     ran = [done for case in chosen if (done := _run(case)) is not None]
     everything = with_holm([one for done in ran for one in done.result.comparisons])
     for done in ran:

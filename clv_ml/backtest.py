@@ -106,21 +106,16 @@ def _write(settings: Settings, **tables: pa.Table) -> None:
 
 
 def choose_origins(data: TrainingData, settings: Settings, count: int) -> list[np.datetime64]:
-    """
-    Up to ``count`` dates with at least two labelled dates before them: the newest, and back from it a horizon at a time, so
-    that no two windows share a purchase; evenly closer where history is too short for that.
-    """
+    """The dates with at least two labelled dates before them, ``count`` of them spread evenly back from the newest."""
     dates = np.unique(data.as_of)
-    able = np.array([day for day in dates if (label_ends(dates, settings) <= day).sum() >= MIN_FIT_DATES])
-    if not able.size:
+    able = [day for day in dates if (label_ends(dates, settings) <= day).sum() >= MIN_FIT_DATES]
+    if not able:
         raise HistoryError(
             "No date has two labelled dates before it, so nothing can be tested out of time. "
             "Load more history or shorten horizon_days."
         )
-    ages = (able[-1] - able).astype(int)
-    step = min(settings.vars.horizon_days, ages[0] / max(count - 1, 1))
-    places = np.unique([np.abs(ages - step * number).argmin() for number in range(count)])
-    return list(able[places])
+    places = np.unique(np.linspace(len(able) - 1, 0, min(count, len(able))).round().astype(int))
+    return [able[place] for place in places]
 
 
 def run_origin(data: TrainingData, shop: Shop, day: np.datetime64, settings: Settings) -> Origin:

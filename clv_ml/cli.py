@@ -191,7 +191,7 @@ def publish(target: Target = "duckdb", as_json: AsJson = False) -> None:
 @app.command()
 def backtest(
     origins: Annotated[
-        int, typer.Option(min=1, help="Dates to predict from: the newest, and back by a horizon each.")
+        int, typer.Option(min=1, help="Dates to predict from, spread evenly up to the newest.")
     ] = 4,
     as_of: AsOf = "",
     horizon_days: Horizon = None,

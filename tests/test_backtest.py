@@ -123,23 +123,19 @@ def test_a_window_that_ends_on_the_origin_has_ended(
     assert choose_origins(one_day_short, simulated, 9) == [one_day_short.as_of[3]]
 
 
-def test_origins_go_back_from_the_newest_by_a_horizon_or_evenly(
+def test_origins_are_spread_evenly_up_to_the_newest(
     simulated: Settings, rows_and_shop: tuple[TrainingData, Shop]
 ):
     """
-    Three years of months and a horizon of sixty days: every second month, so that windows share no day, or the month next to
-    it. Where more are asked for than that gives, they lie evenly closer, the first that can be tested among them; and more
-    than there are gives all.
+    The first and the last that can be tested are among them, in order; one is the last; more than there are gives all.
     """
     data, _ = rows_and_shop
-    months = np.arange("2022-01", "2025-01", dtype="datetime64[M]").astype("datetime64[D]")
-    long = replace(data.only(np.arange(len(data)) < months.size), as_of=months)
-    able = months[4:]  # the windows of January and February have ended by May
+    everyone = choose_origins(data, simulated, 99)
 
-    assert choose_origins(long, simulated, 1) == [able[-1]]
-    assert choose_origins(long, simulated, 3) == [able[-5], able[-3], able[-1]]
-    assert choose_origins(long, simulated, 17)[0] == able[0]
-    assert choose_origins(long, simulated, 99) == list(able)
+    assert choose_origins(data, simulated, 1) == [everyone[-1]]
+    assert choose_origins(data, simulated, 2) == [everyone[0], everyone[-1]]
+    assert everyone == sorted(everyone)
+    assert everyone[-1] == data.as_of.max()
 
 
 def test_too_short_a_history_is_refused(simulated: Settings, rows_and_shop: tuple[TrainingData, Shop]):
