@@ -35,7 +35,7 @@ from clv_ml.ingestion import IngestSummary, ingest, ingest_folder
 from clv_ml.locking import held
 from clv_ml.manifest import Manifest
 from clv_ml.model_files import load_manifest
-from clv_ml.publication import Publication
+from clv_ml.publication import Publication, require_marts
 from clv_ml.publication import publish as publish
 from clv_ml.registry_tables import write_registry_tables
 from clv_ml.retention import Removed
@@ -279,8 +279,11 @@ def check_marts(settings: Settings) -> None:
     dbt's tests of the marts. Those of severity ``warn`` stop nothing.
 
     Raises:
+        PublishError: If a mart is missing.
         BuildError: If a test of severity ``error`` fails, with its name.
     """
+    if settings.target == "duckdb":
+        require_marts(settings)
     run_dbt(settings, ["test", "--select", "marts", "--exclude", "test_type:unit"])
 
 

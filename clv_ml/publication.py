@@ -85,19 +85,28 @@ def publish(settings: Settings) -> Publication:
     return Publication(version_folder.name, folder / DATABASE, rows)
 
 
-def _write(settings: Settings, folder: Path, version: str) -> dict[str, int]:
-    """The tables with their comments, as a database and as Parquet; both carry the version in one row."""
-    tables = published_tables(settings)
+def require_marts(settings: Settings) -> None:
+    """
+    Refuses a warehouse without what is published.
+
+    Raises:
+        WarehouseError: If there is no warehouse, or another process has it.
+        PublishError: Naming each table that is missing.
+    """
     with connect(settings) as warehouse:
-        present = {
-            name
-            for (name,) in warehouse.execute("select table_name from information_schema.tables").fetchall()
-        }
-        comments = _comments(warehouse, tables)
-    if missing := [name for name in tables if name not in present]:
+        names = warehouse.execute("select table_name from information_schema.tables").fetchall()
+    if missing := [name for name in published_tables(settings) if (name,) not in names]:
         raise PublishError(
             f"{settings.warehouse} lacks {', '.join(missing)}. Build the marts (clv run, dbt run)."
         )
+
+
+def _write(settings: Settings, folder: Path, version: str) -> dict[str, int]:
+    """The tables with their comments, as a database and as Parquet; both carry the version in one row."""
+    require_marts(settings)
+    tables = published_tables(settings)
+    with connect(settings) as warehouse:
+        comments = _comments(warehouse, tables)
     rows = {}
     with duckdb.connect(folder / DATABASE, config={"storage_compatibility_version": READABLE_BY}) as copy:
         copy.execute("set TimeZone = 'UTC'")

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import duckdb
 import pytest
 import typer
 from click.testing import Result
-from shops import BY_MODEL, add_events, copied, purchase, regular_shop
+from shops import BY_MODEL, add_events, copied, execute, purchase, regular_shop
 from typer.testing import CliRunner
 
 from clv_ml import pipeline, printing, registry
@@ -171,6 +172,25 @@ def test_a_missing_file_exits_with_1_and_is_named(nowhere: Settings, tmp_path: P
     assert "gone.csv" in result.stderr.replace("\n", "")
     assert "Traceback" not in result.output
     assert result.stdout == ""
+
+
+def test_nothing_is_published_that_is_missing_or_fails_a_test(
+    nowhere: Settings, trained_copy: Settings, at: Callable[[Settings], Settings]
+):
+    """
+    Without a warehouse it is named and none is made; with a mart that fails a test, the test is named and no copy is made.
+    """
+    result = _clv("publish")
+    assert result.exit_code == 1
+    assert "There is no warehouse" in result.stderr
+    assert not nowhere.warehouse.exists()
+
+    at(trained_copy)
+    execute(trained_copy, "update data_quality set status = 'fail' where subject like 'events with%'")
+    result = _clv("publish")
+    assert result.exit_code == 1
+    assert "data_quality_nothing_fails" in " ".join(result.stderr.split())
+    assert not (trained_copy.warehouse.parent / "published").exists()
 
 
 def test_a_crafted_setting_fails_cleanly(nowhere: Settings):
