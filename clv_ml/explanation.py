@@ -47,7 +47,8 @@ class Contributions:
     ``base + values.sum(axis=1) == prediction``, up to the rounding of that sum.
 
     ``base`` and ``prediction`` have shape (n,); ``values`` and ``inputs`` (n, K), one column per name of ``drivers``.
-    ``inputs`` is what the driver was in that row: the feature's value, or NaN for a driver of several features.
+    ``inputs`` is what the driver was in that row: its value, or, where several columns are one driver, the value of the one that
+    bears its name; NaN where none does.
     """
 
     drivers: tuple[str, ...]
@@ -336,5 +337,6 @@ def _grouped(
     for index, driver in enumerate(owner):
         at = drivers.index(driver)
         values[:, at] += change[:, index]
-        seen[:, at] = inputs[:, index] if owner.count(driver) == 1 else np.nan
+        if owner.count(driver) == 1 or names[index] == driver:
+            seen[:, at] = inputs[:, index]
     return Contributions(drivers, prediction - values.sum(axis=1), values, prediction, seen)

@@ -31,7 +31,7 @@ class Explanation:
     Why a customer is worth what the model says, in the reporting currency.
 
     ``base + sum(contributions.values()) == prediction``. ``values`` has what each driver was, NaN where it is missing or of
-    several features. ``top_positive`` and ``top_negative`` hold up to three names each, strongest first. ``narrative`` speaks
+    several features none of which bears its name. ``top_positive`` and ``top_negative`` hold up to three names each, strongest first. ``narrative`` speaks
     of all drivers, that of ``customer_narratives`` of those that ``drivers_kept`` left.
     """
 

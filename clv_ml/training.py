@@ -124,7 +124,7 @@ def train(
         reporting_currency=settings.vars.reporting_currency,
         anchor_reference=reference,
         anchor_parts=_anchor_parts(fitted, reference) if recipe.anchor == ANCHOR else (),
-        feature_drivers={name: shop.drivers[name] for name in fitted.names if name in shop.drivers},
+        feature_drivers=_feature_drivers(shop, fitted.names, recipe),
         training_dates=_dates(data),
         parameters={
             **asdict(parameters),
@@ -459,6 +459,15 @@ def _without_nan(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, dict[s
     return {
         estimator: {name: value if np.isfinite(value) else None for name, value in values.items()}
         for estimator, values in metrics.items()
+    }
+
+
+def _feature_drivers(shop: Shop, features: tuple[str, ...], recipe: Recipe) -> dict[str, str]:
+    """Features that are reported under another name; under a part of the anchor only where the anchor has parts."""
+    return {
+        name: driver
+        for name in features
+        if (driver := shop.drivers.get(name)) and (recipe.anchor == ANCHOR or driver not in ANCHOR_PARTS)
     }
 
 

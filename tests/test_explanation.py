@@ -238,7 +238,7 @@ def test_missing_value_in_a_line_is_its_flag():
 
 def test_grouped_features_are_one_driver():
     """
-    A sine and its cosine are reported together; their value is no single number.
+    A sine and its cosine are reported together under a name of their own; their value is no single number.
     """
     groups = {
         "preferred_dow_sin": "preferred_dow",
@@ -254,6 +254,20 @@ def test_grouped_features_are_one_driver():
     np.testing.assert_array_equal(found.values[:, 4], plain.values[:, 5])
     assert np.isnan(found.inputs[:, 3]).all()
     np.testing.assert_array_equal(found.inputs[:, 4], anchors())
+
+
+def test_a_driver_named_after_one_of_its_columns_has_that_ones_value():
+    """
+    A ratio to an anchor is reported with what it is relative to, by its name and with its value; contributions add up.
+    """
+    first, second = FEATURES[:2]
+    plain = contributions(recipe(), rows(), anchors(), anchor_reference=20.0)
+
+    found = contributions(recipe(), rows(), anchors(), anchor_reference=20.0, groups={first: second})
+
+    assert found.drivers == (second, *FEATURES[2:], "anchor")
+    np.testing.assert_allclose(found.values[:, 0], plain.values[:, 0] + plain.values[:, 1])
+    np.testing.assert_array_equal(found.inputs[:, 0], rows()[:, 1])
 
 
 def test_top_drivers_are_by_size_and_add_up():
