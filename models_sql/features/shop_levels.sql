@@ -1,7 +1,8 @@
--- Grain: one row per as_of_date: what all customers together are expected to spend in the horizon. The level is the
--- probabilistic total, corrected by how far the same estimate was off in the window one year earlier, as far as that is
--- known and was made from a long enough history; for the rest by the season in the shop's own repeat revenue, as far as the
--- shop was steady over the year; and for what then remains by half of the last known miss.
+-- Grain: one row per as_of_date: what all customers together are expected to spend in the horizon. The level starts from a
+-- geometric mean of the probabilistic and the persistence total; each weighs the more the less it missed where the answer was
+-- known. That is corrected by how far it would have been off in the window one year earlier, as far as that is known and was
+-- made from a long enough history, and for the rest by the season in the shop's own repeat revenue, as far as the shop was
+-- steady over the year.
 {{ config(materialized="table") }}
 
 with
@@ -21,6 +22,7 @@ with
             count(*) as customer_count,
             cast(sum(steady_value) as double) as persistence_total,
             cast(sum(probabilistic_value) as double) as probabilistic_total,
+            round(ln({{ ratio("nullif(sum(steady_value), 0)", "sum(probabilistic_value)") }}), 9) as log_persistence_ratio,
             count(btyd_value) > 0 as is_fitted
         from baselines
         group by as_of_date
@@ -39,15 +41,13 @@ with
             dates.as_of_date,
             dates.label_known_at,
             expected.is_fitted,
-            happened.actual_total,
-            case
-                when happened.actual_total > 0 and expected.probabilistic_total > 0
-                then round(ln(happened.actual_total / expected.probabilistic_total), 9)
-            end as log_miss,
+            round(ln(happened.actual_total / expected.probabilistic_total), 9) as probabilistic_miss,
+            expected.log_persistence_ratio,
             cast(dates.shop_age_days as double) / (dates.shop_age_days + 90.0E0) as trust
         from dates
         inner join expected on expected.as_of_date = dates.as_of_date
         inner join happened on happened.as_of_date = dates.as_of_date
+        where happened.actual_total > 0 and expected.log_persistence_ratio is not null
     ),
 
     -- misses of the same kind of estimate whose answer was known by the date
@@ -55,67 +55,92 @@ with
         select
             dates.as_of_date,
             misses.trust,
-            misses.trust * misses.log_miss as trusted_miss,
+            misses.probabilistic_miss,
+            misses.probabilistic_miss - misses.log_persistence_ratio as persistence_miss,
             abs({{ days_between("misses.as_of_date", "dates.as_of_date") }} - 365) as days_from_a_year,
             row_number() over (
                 partition by dates.as_of_date
                 order by
                     abs({{ days_between("misses.as_of_date", "dates.as_of_date") }} - 365), misses.as_of_date desc
-            ) as nearest_a_year_first,
-            row_number() over (partition by dates.as_of_date order by misses.as_of_date desc) as newest_first
+            ) as nearest_a_year_first
         from dates
         inner join expected on expected.as_of_date = dates.as_of_date
         inner join
-            misses
-            on misses.label_known_at <= dates.as_of_date
-            and misses.is_fitted = expected.is_fitted
-            and misses.log_miss is not null
+            misses on misses.label_known_at <= dates.as_of_date and misses.is_fitted = expected.is_fitted
     ),
 
-    year_ago as (
-        select as_of_date, trust, trusted_miss
-        from known_misses
-        where nearest_a_year_first = 1 and days_from_a_year <= 16
-    ),
-
-    newest as (select as_of_date, trusted_miss from known_misses where newest_first = 1),
-
-    -- each kind of evidence takes its share of what the one before it left
-    evidence as (
-        select
-            expected.as_of_date,
-            coalesce(year_ago.trusted_miss, 0.0E0) as year_ago_correction,
-            1.0E0 - coalesce(year_ago.trust, 0.0E0) as left_by_year_ago,
-            case when seasons.log_season is not null then seasons.steadiness else 0.0E0 end as season_share,
-            coalesce(seasons.log_season, 0.0E0) as season_correction,
-            0.5E0 * coalesce(newest.trusted_miss, 0.0E0) as newest_correction
-        from expected
-        left join year_ago on year_ago.as_of_date = expected.as_of_date
-        left join seasons on seasons.as_of_date = expected.as_of_date
-        left join newest on newest.as_of_date = expected.as_of_date
-    ),
-
-    corrections as (
+    -- in billionths, so that sums are exact
+    squares as (
         select
             as_of_date,
+            count(*) as date_count,
+            sum({{ whole("probabilistic_miss * probabilistic_miss * 1000000000.0E0") }}) as probabilistic_squares,
+            sum({{ whole("persistence_miss * persistence_miss * 1000000000.0E0") }}) as persistence_squares
+        from known_misses
+        group by as_of_date
+    ),
+
+    -- beside what they did miss, both estimates are taken to miss by another 30 % or so: few dates say little
+    errors as (
+        select
+            as_of_date,
+            0.1E0 + {{ ratio("probabilistic_squares", "date_count") }} / 1000000000.0E0 as probabilistic_error,
+            0.1E0 + {{ ratio("persistence_squares", "date_count") }} / 1000000000.0E0 as persistence_error
+        from squares
+    ),
+
+    bases as (
+        select
+            expected.as_of_date,
+            expected.log_persistence_ratio,
+            case
+                when expected.log_persistence_ratio is null or errors.as_of_date is null
+                then 0.0E0
+                else round(errors.probabilistic_error / (errors.probabilistic_error + errors.persistence_error), 9)
+            end as level_persistence_weight
+        from expected
+        left join errors on errors.as_of_date = expected.as_of_date
+    ),
+
+    -- what today's weights would have missed a year ago
+    year_ago as (
+        select
+            known_misses.as_of_date,
+            known_misses.trust,
+            (1.0E0 - bases.level_persistence_weight) * known_misses.probabilistic_miss
+            + bases.level_persistence_weight * known_misses.persistence_miss as log_miss
+        from known_misses
+        inner join bases on bases.as_of_date = known_misses.as_of_date
+        where known_misses.nearest_a_year_first = 1 and known_misses.days_from_a_year <= 16
+    ),
+
+    -- each kind of evidence takes its share of what the one before it left
+    corrections as (
+        select
+            bases.as_of_date,
+            bases.level_persistence_weight,
             round(
-                greatest(
+                bases.level_persistence_weight * coalesce(bases.log_persistence_ratio, 0.0E0)
+                + greatest(
                     -1.0E0,
                     least(
                         1.0E0,
-                        year_ago_correction
-                        + left_by_year_ago
-                        * (season_share * season_correction + (1.0E0 - season_share) * newest_correction)
+                        coalesce(year_ago.trust * year_ago.log_miss, 0.0E0)
+                        + (1.0E0 - coalesce(year_ago.trust, 0.0E0))
+                        * coalesce(seasons.steadiness * seasons.log_season, 0.0E0)
                     )
                 ),
                 9
             ) as log_correction
-        from evidence
+        from bases
+        left join year_ago on year_ago.as_of_date = bases.as_of_date
+        left join seasons on seasons.as_of_date = bases.as_of_date
     ),
 
     levels as (
         select
             expected.*,
+            corrections.level_persistence_weight,
             corrections.log_correction,
             {{ money("expected.probabilistic_total * round(exp(corrections.log_correction), 9)") }} as level_value
         from expected
@@ -128,10 +153,11 @@ select
     levels.persistence_total,
     levels.probabilistic_total,
     levels.is_fitted,
+    levels.level_persistence_weight,
     levels.log_correction,
     levels.level_value,
-    misses.actual_total,
+    happened.actual_total,
     {{ build_hash(["fitted.build_hash", "cast(levels.level_value as string)"]) }} as build_hash
 from levels
 inner join fitted on fitted.as_of_date = levels.as_of_date
-left join misses on misses.as_of_date = levels.as_of_date
+left join happened on happened.as_of_date = levels.as_of_date
