@@ -22,11 +22,12 @@ from clv_ml.fitting import (
     fit_recipe,
     out_of_time,
     with_calibrated_churn,
+    with_probabilistic,
 )
 from clv_ml.metrics import Array
 from clv_ml.origins import Origin, metric_table, prediction_table, spend_band
 from clv_ml.parity import predict
-from clv_ml.selection import choose_form, mean_in_form
+from clv_ml.selection import choose_form, mean_in_form, probabilistic_share
 from clv_ml.settings import Settings
 from clv_ml.training import Shop, read_shop
 from clv_ml.training_data import TrainingData, label_ends, read_training_rows
@@ -120,8 +121,8 @@ def choose_origins(data: TrainingData, settings: Settings, count: int) -> list[n
 
 def run_origin(data: TrainingData, shop: Shop, day: np.datetime64, settings: Settings) -> Origin:
     """
-    What would have been published at the date: form, intervals and chance of churn are taken from the last date whose
-    label was final, predicted by a fit that ended before it.
+    What would have been published at the date: the probabilistic share, form, intervals and chance of churn are taken from the
+    last date whose label was final, predicted by a fit that ended before it.
     """
     ends = label_ends(data.as_of, settings)
     known = data.only(data.trainable & (ends <= day))
@@ -130,9 +131,11 @@ def run_origin(data: TrainingData, shop: Shop, day: np.datetime64, settings: Set
     earlier = known.only(label_ends(known.as_of, settings) <= last)
     earlier = earlier if len(earlier) else known.only(known.as_of < last)
     early = fit_recipe(earlier, later.customers, "lightgbm")
-    since = data.only((data.as_of >= last) & (data.as_of <= day))
     rows = data.only(data.as_of == day)
     is_small_shop = len(rows) < settings.vars.small_shop_customers
+    share = probabilistic_share(later, mean_in_form(early, "model", later), is_small_shop)
+    early = with_probabilistic(early, later.customers, share)
+    since = data.only((data.as_of >= last) & (data.as_of <= day))
     form = choose_form(later, mean_in_form(early, "model", later), since, is_small_shop).form
     held = Held(later, mean_in_form(early, form, later))
     calibration = calibrate(
@@ -145,7 +148,7 @@ def run_origin(data: TrainingData, shop: Shop, day: np.datetime64, settings: Set
     ours = predict(
         with_calibrated_churn(recipes["lightgbm"], rows.customers, season, *churn), rows.values, rows.anchor
     )
-    mean = mean_in_form(recipes["lightgbm"], form, rows)
+    mean = mean_in_form(with_probabilistic(recipes["lightgbm"], rows.customers, share), form, rows)
     low, high, confidence = intervals(calibration, mean, recency_of(rows))
     return Origin(
         as_of=str(day),

@@ -5,14 +5,15 @@ The anchor carries the shop's level, so the trees learn only how customers diffe
 divided by that date's own ratio of actual to anchor total. The mean is, in equal parts, a Tweedie fit of the ratio, and the
 anchor times how much likelier to buy the customer is than customers of such an anchor are: the chance of buying over the
 chance that goes with the anchor. The first learns from money, which few customers dominate, the second from everybody
-alike, so that it ranks those well whom sessions give away as lost. The typical value is the ratio's conditional median.
+alike, so that it ranks those well whom sessions give away as lost. Where a later date says so, the probabilistic estimate takes
+a share of the mean (``with_probabilistic``). The typical value is the ratio's conditional median.
 A row weighs as much as its anchor where money is fitted, so that errors count in money.
 
 Source: Jorgensen (1987) for Tweedie models.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import lightgbm as lgb
@@ -31,6 +32,7 @@ Array = NDArray[np.float64]
 ModelType = Literal["lightgbm", "ridge", "ensemble"]
 MODEL_TYPES: tuple[ModelType, ...] = ("lightgbm", "ridge", "ensemble")
 RELATIVE_ANCHOR = "log_anchor_to_mean"
+RELATIVE_PROBABILISTIC = "probabilistic_to_anchor"
 EARLY_STOPPING_ROUNDS = 30
 FOLDS = 3
 
@@ -173,6 +175,14 @@ class Rehearsal:
             found[mine] = tell(recipe, self.rows.only(mine))
         return found
 
+    def altered(self, alter: Callable[[Recipe, Customers], Recipe]) -> "Rehearsal":
+        """The same rows by what ``alter`` makes of each recipe and the customers that it predicts."""
+        recipes = tuple(
+            alter(recipe, self.rows.only(self.part == number).customers)
+            for number, recipe in enumerate(self.recipes)
+        )
+        return replace(self, recipes=recipes)
+
 
 def out_of_time(recipe: Recipe, rows: TrainingData) -> Rehearsal:
     """Rows of later dates than the recipe was fitted on."""
@@ -230,6 +240,26 @@ def with_calibrated_churn(
             output = Output(output.name, (Term(1.0, (factor,), anchored=False),))
         outputs.append(output)
     return Recipe(recipe.features, recipe.anchor, tuple(outputs))
+
+
+def with_probabilistic(recipe: Recipe, today: Customers, share: float) -> Recipe:
+    """
+    The recipe whose mean is, by a share from 0 to 1, the probabilistic estimate at the total of today's anchors.
+
+    Without its relation to the anchor among the features, or with a share of 0, the recipe is as it was.
+    """
+    if not share or RELATIVE_PROBABILISTIC not in recipe.features:
+        return recipe
+    mean, *others = recipe.outputs
+    count = len(recipe.features)
+    one = np.zeros(count)
+    one[recipe.features.index(RELATIVE_PROBABILISTIC)] = 1.0
+    # drivers are measured against the medians: there, an estimate that is the anchor
+    relative = Line("probabilistic", one, np.zeros(count), one, 0.0, "identity")
+    alone = _levelled((relative,), recipe.features, today, 1)
+    terms = [replace(term, weight=(1 - share) * term.weight) for term in mean.terms]
+    terms.append(replace(alone, weight=share * alone.weight))
+    return replace(recipe, outputs=(replace(mean, terms=tuple(terms)), *others))
 
 
 def busier(margin: Array, log_change: float) -> float:

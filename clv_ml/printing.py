@@ -165,6 +165,8 @@ def show_model(model: registry.ShownModel) -> None:
     if manifest is None:
         return
     say("made", f"{manifest.created_at}, {manifest.model_type}, form {manifest.parameters.get('form')}")
+    if share := manifest.parameters.get("probabilistic_share"):
+        say("mean", f"{share:.1%} the probabilistic estimate, where the form is model; the rest as fitted")
     if manifest.parameters.get("caution"):
         say("caution", manifest.parameters["caution"])
     say("predicts", f"{manifest.horizon_days} days, {manifest.reporting_currency}")

@@ -1,5 +1,6 @@
 """
-Which form of the recipe may be published: never one that loses to a simpler estimate beyond noise.
+Which form of the recipe may be published: never one that loses to a simpler estimate beyond noise; and how much of the mean
+is the probabilistic estimate's.
 
 Forms, from the richest: the trees over the anchor, the anchor alone (a blend of baselines at the shop's level), one
 baseline. In a small shop the trees must prove better, since SQL guards the order of customers in the others. They are compared on the calibration date, by mean Poisson deviance, with a bootstrap over customers. Each is
@@ -10,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 
+from clv_ml.fitting import RELATIVE_PROBABILISTIC
 from clv_ml.metrics import Array, deviance
 from clv_ml.parity import predict
 from clv_ml.recipe import Output, Recipe, Term
@@ -39,7 +42,8 @@ def choose_form(
     Args:
         rows: The calibration date's customers, n of them.
 
-        predicted: The full recipe's prediction, shape (n,), from a fit that ended before.
+        predicted: The full recipe's prediction, shape (n,), from a fit that ended before; only the probabilistic share, one
+            number and halved, was taken from these rows.
 
         since: Rows of this and later dates. A baseline that was NULL on one of them (a fit that did not converge) may be so
             again, and is no candidate.
@@ -61,6 +65,35 @@ def choose_form(
         if not any(_is_worse(losses[form], losses[name]) for name in candidates if name != form)
     )
     return Choice(form, _reason(form, losses, is_small_shop))
+
+
+def probabilistic_share(rows: TrainingData, predicted: Array, is_small_shop: bool = False) -> float:
+    """
+    How much of the mean the probabilistic estimate makes up: half the share that would have been best on the rows, by mean
+    Poisson deviance; half, because one date says little. From 0 to 0.5.
+
+    Where customers buy as the probabilistic models suppose, most of what trees find beyond them is chance, and costs the
+    ranking of those who spend much.
+
+    Args:
+        rows: The calibration date's customers, n of them.
+
+        predicted: The trees' prediction, shape (n,), from a fit that ended before.
+
+        is_small_shop: Whether trees must prove better by themselves, so that nothing is shared.
+    """
+    if is_small_shop or RELATIVE_PROBABILISTIC not in rows.names:
+        return 0.0
+    other = rows.anchor * rows.values[:, rows.names.index(RELATIVE_PROBABILISTIC)]
+    if not (rows.revenue.sum() > 0 and predicted.sum() > 0 and other.sum() > 0):
+        return 0.0
+    mine, theirs = predicted / predicted.sum(), other / other.sum()
+    best = minimize_scalar(
+        lambda share: float(levelled_deviance(rows.revenue, (1 - share) * mine + share * theirs).mean()),
+        bounds=(0.0, 1.0),
+        method="bounded",
+    )
+    return round(0.5 * float(best.x), 3)
 
 
 def levelled_deviance(actual: Array, estimate: Array) -> Array:

@@ -35,6 +35,7 @@ from clv_ml.fitting import (
     out_of_fold,
     out_of_time,
     with_calibrated_churn,
+    with_probabilistic,
 )
 from clv_ml.manifest import AnchorPartSpec, ModelDescription
 from clv_ml.metrics import Array, brier_score, evaluate_predictions, tenths
@@ -43,7 +44,7 @@ from clv_ml.onnx_export import export_onnx
 from clv_ml.parity import predict
 from clv_ml.recipe import Recipe, Trees
 from clv_ml.registry_tables import write_registry_tables
-from clv_ml.selection import Choice, choose_form, in_form, mean_in_form
+from clv_ml.selection import Choice, choose_form, in_form, mean_in_form, probabilistic_share
 from clv_ml.settings import Settings
 from clv_ml.training_data import (
     ANCHOR,
@@ -108,7 +109,9 @@ def train(
     is_small_shop = today.anchor.size < settings.vars.small_shop_customers
     measured = _measure(data, shop, model_type, parameters, settings, is_small_shop)
     fitted = data.only(data.trainable)
-    recipe = in_form(fit_recipe(fitted, today, model_type, measured.rounds, parameters), measured.choice.form)
+    full = fit_recipe(fitted, today, model_type, measured.rounds, parameters)
+    full = with_probabilistic(full, today, measured.probabilistic_share)
+    recipe = in_form(full, measured.choice.form)
     season = shop.busier_than(fitted, is_over=False)(np.datetime64(shop.as_of_date))
     recipe = with_calibrated_churn(recipe, today, season, *measured.churn)
     warning = caution(data, shop, measured, settings)
@@ -130,6 +133,7 @@ def train(
             **asdict(parameters),
             # pyrefly: ignore[bad-assignment]
             "rounds": measured.rounds,
+            "probabilistic_share": measured.probabilistic_share,
             "form": measured.choice.form,
             "caution": warning,
             "tuned_before": tuned_before,
@@ -227,9 +231,13 @@ class Shop:
 
 @dataclass(frozen=True)
 class Measured:
-    """What out-of-time predictions taught: trees per part, the form to publish, figures, and the calibration."""
+    """
+    What out-of-time predictions taught: trees per part, the probabilistic estimate's share of the mean, the form to publish,
+    figures, and the calibration.
+    """
 
     rounds: dict[str, int]
+    probabilistic_share: float
     choice: Choice
     metrics: dict[str, dict[str, float]]
     calibration: Calibration
@@ -280,11 +288,14 @@ def _measure(
         return fit_recipe(rows, today, model_type, rounds, parameters)
 
     early = out_of_fold(train, fit) if one_date_only else out_of_time(fit(train, later.customers), later)
+    share = probabilistic_share(later, early.said(_full_mean), is_small_shop)
+    early = early.altered(lambda recipe, customers: with_probabilistic(recipe, customers, share))
     before = data.only(data.trainable & np.isin(data.split, ("train", "calibrate")))
     test = data.only(data.split == "test")
-    late = fit(before, test.customers)
-    full = early.said(lambda recipe, rows: mean_in_form(recipe, "model", rows))
-    choice = choose_form(later, full, data.only(data.as_of >= later.as_of.min()), is_small_shop)
+    late = with_probabilistic(fit(before, test.customers), test.customers, share)
+    choice = choose_form(
+        later, early.said(_full_mean), data.only(data.as_of >= later.as_of.min()), is_small_shop
+    )
 
     held = [
         Held(later, early.said(lambda recipe, rows: mean_in_form(recipe, choice.form, rows))),
@@ -298,11 +309,16 @@ def _measure(
     metrics["churn"] = churn_metrics(test.purchases == 0, _chance_of_churn(late, test, season, churn))
     return Measured(
         rounds=rounds,
+        probabilistic_share=share,
         choice=choice,
         metrics=metrics,
         calibration=calibrate(held, shop.level_log_sd(np.datetime64(shop.as_of_date)), coverage, floor),
         churn=churn,
     )
+
+
+def _full_mean(recipe: Recipe, rows: TrainingData) -> Array:
+    return mean_in_form(recipe, "model", rows)
 
 
 def _require_rows(train: TrainingData, later: TrainingData) -> None:

@@ -11,6 +11,7 @@ from markdown_pages import DOCS, blocks
 from shops import copied, query
 from typer.testing import CliRunner
 
+from clv_ml import backtest as backtesting
 from clv_ml import cli, pipeline, printing
 from clv_ml.backtest import BacktestResult, backtest, choose_origins, run_origin
 from clv_ml.backtest_sheets import HEADS, markdown, sheets
@@ -18,6 +19,7 @@ from clv_ml.comparison import OURS, compare, holm, with_holm
 from clv_ml.errors import HistoryError
 from clv_ml.metrics import METRICS
 from clv_ml.origins import Origin, metric_rows, pooled, segments, spend_band
+from clv_ml.selection import Choice
 from clv_ml.settings import Settings
 from clv_ml.training import Shop, read_shop
 from clv_ml.training_data import TrainingData, read_training_rows
@@ -106,6 +108,26 @@ def test_the_newest_answer_known_at_an_origin_is_used(
 
     for name in ("lightgbm", "ridge", "ensemble", "typical", "plain_lightgbm", "lognormal_hurdle", "churn"):
         assert not np.array_equal(_said(other)[name], _said(clean)[name]), name
+
+
+def test_the_model_is_the_trees_and_the_probabilistic_share(
+    simulated: Settings, rows_and_shop: tuple[TrainingData, Shop], monkeypatch: pytest.MonkeyPatch
+):
+    """
+    With a share of 40 %, in the form that keeps the trees: 60 % of what the trees alone say, and 40 % of the probabilistic
+    estimates at the same total.
+    """
+    data, shop = rows_and_shop
+    day = choose_origins(data, simulated, ORIGINS)[-1]
+    monkeypatch.setattr(backtesting, "probabilistic_share", lambda *_: 0.4)
+    monkeypatch.setattr(backtesting, "choose_form", lambda *_: Choice("model", "as the test wants it"))
+
+    said = run_origin(data, shop, day, simulated).predicted
+
+    rows = data.only(data.as_of == day)
+    estimate = rows.anchor * rows.values[:, rows.names.index("probabilistic_to_anchor")]
+    expected = 0.6 * said["lightgbm"] + 0.4 * estimate / estimate.sum() * said["lightgbm"].sum()
+    np.testing.assert_allclose(said["model"], expected, rtol=1e-9)
 
 
 def test_a_window_that_ends_on_the_origin_has_ended(
