@@ -2,13 +2,14 @@
 How good the predictions are: ``clv backtest`` on each data set that is there, as Markdown tables. ``make bench-quality``.
 
 Online Retail II and CDNOW are read from ``../shared/data`` and left out where absent; the simulator is always there.
-Name presets to run only those; ``--origins 99`` takes every date that can be tested instead of a few. p-values are corrected over all cells (data set x horizon x metric) of the run.
+Each is tested from origins spread over its history, then from its newest ones; p-values are corrected over all cells (data set x
+horizon x metric) of either. Name presets to run only those; ``--origins 99`` takes every date that can be tested.
 """
 
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
@@ -17,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from clv_ml.backtest import BacktestResult, backtest
-from clv_ml.backtest_sheets import Sheet, comparison_sheet, markdown, sheets
-from clv_ml.comparison import with_holm
+from clv_ml.backtest_sheets import HEADS, HELD_HEADS, Sheet, comparison_sheet, markdown, sheets
+from clv_ml.comparison import Comparison, with_holm
 from clv_ml.metrics import spearman
 from clv_ml.pipeline import build_features, ingest_files, score
 from clv_ml.settings import Settings, load_settings
@@ -28,6 +29,7 @@ from clv_ml.warehouse import connect
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SIMULATED, SIMULATED_HORIZON = Shop(customers=5000), 365
+HELD = ("coverage", "coverage_top_fifth", "confidence_error")
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,14 @@ CASES = (
 
 @dataclass(frozen=True)
 class Ran:
-    """A case, what its backtest found, and on the simulator how near it came to the truth."""
+    """
+    A case, what its backtests found from origins spread over history and from the newest ones, and on the simulator how near
+    the first came to the truth.
+    """
 
     case: Case
-    result: BacktestResult
+    spread: BacktestResult
+    newest: BacktestResult
     truth: Sheet | None
 
 
@@ -68,17 +74,16 @@ def main() -> None:
     """Runs every case whose data is there, or those whose preset is named, and prints its tables."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("presets", nargs="*", help="data sets to run; all if none is named")
-    parser.add_argument("--origins", type=int, help="dates to predict from in each case, spread evenly")
+    parser.add_argument("--origins", type=int, help="dates to predict from in each case")
     asked = parser.parse_args()
     chosen = [case for case in CASES if not asked.presets or case.preset in asked.presets]
     if asked.origins:
         chosen = [replace(case, origins=asked.origins) for case in chosen]
     ran = [done for case in chosen if (done := _run(case)) is not None]
-    everything = with_holm([one for done in ran for one in done.result.comparisons])
-    for done in ran:
-        count = len(done.result.comparisons)
-        mine, everything = everything[:count], everything[count:]
-        _print(done, comparison_sheet("Against the best baseline; Holm over all cells of this run", mine))
+    print("\n## Origins spread over history")
+    _print([(done.case, done.spread, done.truth) for done in ran])
+    print("\n## The newest origins")
+    _print([(done.case, done.newest, None) for done in ran])
 
 
 def _run(case: Case) -> Ran | None:
@@ -94,8 +99,10 @@ def _run(case: Case) -> Ran | None:
         feed(settings)
         build_features(settings)
         _say(f"{case.title}: backtest")
-        result = backtest(settings, case.origins)
-        return Ran(case, result, _truth(settings) if case.preset == "simulator" else None)
+        spread = backtest(settings, case.origins)
+        truth = _truth(settings) if case.preset == "simulator" else None
+        _say(f"{case.title}: backtest of the newest origins")
+        return Ran(case, spread, backtest(settings, case.origins, newest=True), truth)
 
 
 def _settings(case: Case, place: Path) -> Settings:
@@ -185,11 +192,37 @@ def _nearness(
     return values.sum() / expected.sum(), ranking, ranking / spearman(expected, posterior), error
 
 
-def _print(ran: Ran, compared: Sheet) -> None:
-    print(f"\n### {ran.case.title}\n\nOrigins {', '.join(ran.result.origins)}.")
-    tables = [compared if sheet.title.startswith("Against") else sheet for sheet in sheets(ran.result)]
-    for sheet in [*tables, *([ran.truth] if ran.truth else [])]:
-        print(f"\n{markdown(sheet)}")
+def _print(ran: list[tuple[Case, BacktestResult, Sheet | None]]) -> None:
+    """A summary of all cases, then each with all its tables."""
+    everything = with_holm([one for _, result, _ in ran for one in result.comparisons])
+    corrected = []
+    for case, result, truth in ran:
+        count = len(result.comparisons)
+        mine, everything = everything[:count], everything[count:]
+        corrected.append((case, result, truth, mine))
+    print(f"\n{markdown(_summary([(case, result, mine) for case, result, _, mine in corrected]))}")
+    for case, result, truth, mine in corrected:
+        print(f"\n### {case.title}\n\nOrigins {', '.join(result.origins)}.")
+        compared = comparison_sheet("Against the best baseline; Holm over all cells of these origins", mine)
+        tables = [compared if sheet.title.startswith("Against") else sheet for sheet in sheets(result)]
+        for sheet in [*tables, *([truth] if truth else [])]:
+            print(f"\n{markdown(sheet)}")
+
+
+def _summary(ran: list[tuple[Case, BacktestResult, Sequence[Comparison]]]) -> Sheet:
+    """A row per case: ours / the best baseline's, by metric, and how the intervals held."""
+    rows = []
+    for case, result, compared in ran:
+        held = result.figures(None)["model"]
+        rows.append(
+            (
+                case.title,
+                *(f"{one.ours:.3f} / {one.theirs:.3f}{' LOSS' * one.is_loss}" for one in compared),
+                *(f"{held[name]:.3f}" for name in HELD),
+            )
+        )
+    heads = [HEADS[one.metric] for one in ran[0][2]] + [HELD_HEADS[name] for name in HELD] if ran else []
+    return Sheet("Ours / best baseline, mean of origins; intervals pooled", ("data set", *heads), tuple(rows))
 
 
 def _say(progress: str) -> None:

@@ -16,10 +16,12 @@ from clv_ml.errors import HistoryError
 from clv_ml.fitting import (
     MODEL_TYPES,
     Parameters,
+    choose_rounds,
     fit_churn,
     fit_hurdle,
     fit_plain,
     fit_recipe,
+    fit_recipes,
     out_of_time,
     with_calibrated_churn,
     with_probabilistic,
@@ -70,9 +72,14 @@ class BacktestResult:
         }
 
 
-def backtest(settings: Settings, origins: int = 4) -> BacktestResult:
+def backtest(settings: Settings, origins: int = 4, newest: bool = False) -> BacktestResult:
     """
-    Runs every estimator at the newest origins and writes ``backtest_metrics`` and ``backtest_predictions``.
+    Runs every estimator at past dates and writes ``backtest_metrics`` and ``backtest_predictions``.
+
+    Args:
+        origins: How many dates to predict from.
+
+        newest: Whether they are the newest, instead of spread over history.
 
     Raises:
         HistoryError: If no date has at least two labelled dates before it.
@@ -80,7 +87,8 @@ def backtest(settings: Settings, origins: int = 4) -> BacktestResult:
     with connect(settings) as connection:
         data = read_training_rows(connection, settings)
         shop = read_shop(connection)
-    ran = [run_origin(data, shop, day, settings) for day in choose_origins(data, settings, origins)]
+    days = choose_origins(data, settings, origins, newest)
+    ran = [run_origin(data, shop, day, settings) for day in days]
     result = BacktestResult(
         horizon_days=settings.vars.horizon_days,
         origins=tuple(str(origin.as_of) for origin in ran),
@@ -106,8 +114,13 @@ def _write(settings: Settings, **tables: pa.Table) -> None:
         connection.commit()
 
 
-def choose_origins(data: TrainingData, settings: Settings, count: int) -> list[np.datetime64]:
-    """The dates with at least two labelled dates before them, ``count`` of them spread evenly back from the newest."""
+def choose_origins(
+    data: TrainingData, settings: Settings, count: int, newest: bool = False
+) -> list[np.datetime64]:
+    """
+    ``count`` of the dates with at least two labelled dates before them: the newest, or spread evenly from the first to the
+    newest, as far apart as history permits.
+    """
     dates = np.unique(data.as_of)
     able = [day for day in dates if (label_ends(dates, settings) <= day).sum() >= MIN_FIT_DATES]
     if not able:
@@ -115,14 +128,16 @@ def choose_origins(data: TrainingData, settings: Settings, count: int) -> list[n
             "No date has two labelled dates before it, so nothing can be tested out of time. "
             "Load more history or shorten horizon_days."
         )
+    if newest:
+        return able[-count:]
     places = np.unique(np.linspace(len(able) - 1, 0, min(count, len(able))).round().astype(int))
     return [able[place] for place in places]
 
 
 def run_origin(data: TrainingData, shop: Shop, day: np.datetime64, settings: Settings) -> Origin:
     """
-    What would have been published at the date: the probabilistic share, form, intervals and chance of churn are taken from the
-    last date whose label was final, predicted by a fit that ended before it.
+    What would have been published at the date: the number of trees, the probabilistic share, form, intervals and chance of
+    churn are taken from the last date whose label was final, predicted by a fit that ended before it.
     """
     ends = label_ends(data.as_of, settings)
     known = data.only(data.trainable & (ends <= day))
@@ -130,7 +145,8 @@ def run_origin(data: TrainingData, shop: Shop, day: np.datetime64, settings: Set
     later = known.only(known.as_of == last)
     earlier = known.only(label_ends(known.as_of, settings) <= last)
     earlier = earlier if len(earlier) else known.only(known.as_of < last)
-    early = fit_recipe(earlier, later.customers, "lightgbm")
+    rounds = choose_rounds(earlier, later, Parameters())
+    early = fit_recipe(earlier, later.customers, "lightgbm", rounds)
     rows = data.only(data.as_of == day)
     is_small_shop = len(rows) < settings.vars.small_shop_customers
     share = probabilistic_share(later, mean_in_form(early, "model", later), is_small_shop)
@@ -142,7 +158,7 @@ def run_origin(data: TrainingData, shop: Shop, day: np.datetime64, settings: Set
         [held], shop.level_log_sd(day), settings.vars.interval_coverage, settings.vars.confidence_floor
     )
 
-    recipes = {kind: fit_recipe(known, rows.customers, kind) for kind in MODEL_TYPES}
+    recipes = fit_recipes(known, rows.customers, MODEL_TYPES, rounds)
     churn = fit_churn(out_of_time(early, later), shop.busier_than(earlier, is_over=True))
     season = shop.busier_than(known, is_over=False)(day)
     ours = predict(

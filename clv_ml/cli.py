@@ -193,6 +193,12 @@ def backtest(
     origins: Annotated[
         int, typer.Option(min=1, help="Dates to predict from, spread evenly up to the newest.")
     ] = 4,
+    newest: Annotated[
+        bool,
+        typer.Option(
+            "--newest", help="Take the newest dates, a month apart, instead of dates spread over history."
+        ),
+    ] = False,
     as_of: AsOf = "",
     horizon_days: Horizon = None,
     vars_: Vars = "",
@@ -205,7 +211,7 @@ def backtest(
             on_step("build features")
             pipeline.build_features(settings)
             on_step("backtest")
-            result = run_backtest(settings, origins)
+            result = run_backtest(settings, origins, newest)
         shown = {
             "horizon_days": result.horizon_days,
             "origins": result.origins,

@@ -12,7 +12,7 @@ A row weighs as much as its anchor where money is fitted, so that errors count i
 Source: Jorgensen (1987) for Tweedie models.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -118,8 +118,19 @@ def fit_recipe(
     rounds: Mapping[str, int] | None = None,
     parameters: Parameters | None = None,
 ) -> Recipe:
+    """The recipe of one model type; ``fit_recipes`` says of what."""
+    return fit_recipes(data, today, (model_type,), rounds, parameters)[model_type]
+
+
+def fit_recipes(
+    data: TrainingData,
+    today: Customers,
+    model_types: Iterable[ModelType],
+    rounds: Mapping[str, int] | None = None,
+    parameters: Parameters | None = None,
+) -> dict[ModelType, Recipe]:
     """
-    The recipe fitted on all rows given.
+    The recipe of each model type, all from the same trees, fitted on all rows given.
 
     Args:
         data: Trainable rows only.
@@ -142,19 +153,19 @@ def fit_recipe(
         "ridge": ((line,),),
         "ensemble": (*boosted, (line,)),
     }
-    mean = means[model_type]
-    leaving = Trees("chance", trees["chance"].booster, "sigmoid", slope=-1.0)
-    return Recipe(
-        features=data.names,
-        anchor=ANCHOR,
-        outputs=(
-            Output(
-                "clv_predicted", tuple(_levelled(factors, data.names, today, len(mean)) for factors in mean)
-            ),
-            Output("clv_typical", (Term(1.0, (trees["typical"],), anchored=True),)),
-            Output("churn_probability", (Term(1.0, (leaving,), anchored=False),)),
+    others = (
+        Output("clv_typical", (Term(1.0, (trees["typical"],), anchored=True),)),
+        Output(
+            "churn_probability",
+            (Term(1.0, (Trees("chance", trees["chance"].booster, "sigmoid", slope=-1.0),), anchored=False),),
         ),
     )
+
+    def recipe(factors: tuple[tuple[Trees | Line, ...], ...]) -> Recipe:
+        terms = tuple(_levelled(term, data.names, today, len(factors)) for term in factors)
+        return Recipe(data.names, ANCHOR, (Output("clv_predicted", terms), *others))
+
+    return {model_type: recipe(means[model_type]) for model_type in model_types}
 
 
 @dataclass(frozen=True)
@@ -318,7 +329,8 @@ def fit_hurdle(data: TrainingData, parameters: Parameters) -> Callable[[Training
 
 def choose_rounds(fit: TrainingData, later: TrainingData, parameters: Parameters) -> dict[str, int]:
     """
-    Trees per part, by early stopping on a later date and on customers that the fold did not learn from.
+    Trees per part: half way from ``default_rounds`` to where early stopping ends on a later date and on customers that the
+    fold did not learn from; half, because one date says little.
 
     Args:
         fit: Trainable rows of the train dates.
@@ -335,7 +347,7 @@ def choose_rounds(fit: TrainingData, later: TrainingData, parameters: Parameters
             _best_round(part, fit.only(fit_fold != fold), later.only(later_fold == fold), parameters)
             for fold in range(FOLDS)
         ]
-        rounds[name] = max(10, round(float(np.mean(best))))
+        rounds[name] = round((parameters.default_rounds + float(np.mean(best))) / 2)
     return rounds
 
 

@@ -187,7 +187,7 @@ def _trials(loss_of: Callable[[Mapping[str, Number]], float], count: int) -> lis
 def _suggested(trial: Any) -> dict[str, Number]:
     """
     The space: a few times less and more than the defaults. The number of trees is not in it, nor the rate that trades with
-    it: each training stops early by itself.
+    it: each training moves it by itself (``choose_rounds``).
     """
     return {
         "leaves": trial.suggest_int("leaves", 3, 31, log=True),

@@ -129,3 +129,22 @@ def simulated_copy(simulated: Settings, bench: Path) -> Settings:
 def trained_copy(trained: Settings, bench: Path) -> Settings:
     """The trained shop, for the test alone."""
     return copied(trained, bench)
+
+
+@pytest.fixture
+def spy(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], list[tuple]]:
+    """Records the arguments and the result of every call of a function of a module."""
+
+    def watch(module: Any, name: str) -> list[tuple]:
+        calls: list[tuple] = []
+        original = getattr(module, name)
+
+        def recorded(*arguments: Any, **options: Any) -> Any:
+            result = original(*arguments, **options)
+            calls.append((arguments, result))
+            return result
+
+        monkeypatch.setattr(module, name, recorded)
+        return calls
+
+    return watch

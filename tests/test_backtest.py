@@ -1,8 +1,10 @@
 """The backtest: strictly out of time, figures that add up, and comparisons that hold what they promise."""
 
 import json
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -17,6 +19,7 @@ from clv_ml.backtest import BacktestResult, backtest, choose_origins, run_origin
 from clv_ml.backtest_sheets import HEADS, markdown, sheets
 from clv_ml.comparison import OURS, compare, holm, with_holm
 from clv_ml.errors import HistoryError
+from clv_ml.fitting import PARTS
 from clv_ml.metrics import METRICS
 from clv_ml.origins import Origin, metric_rows, pooled, segments, spend_band
 from clv_ml.selection import Choice
@@ -158,6 +161,44 @@ def test_origins_are_spread_evenly_up_to_the_newest(
     assert choose_origins(data, simulated, 2) == [everyone[0], everyone[-1]]
     assert everyone == sorted(everyone)
     assert everyone[-1] == data.as_of.max()
+
+
+def test_an_origin_grows_as_many_trees_as_training_would(
+    simulated: Settings,
+    rows_and_shop: tuple[TrainingData, Shop],
+    monkeypatch: pytest.MonkeyPatch,
+    spy: Callable[[Any, str], list[tuple]],
+):
+    """
+    Both fits of an origin grow what `choose_rounds` says of dates whose windows had ended by then.
+    """
+    data, shop = rows_and_shop
+    day = choose_origins(data, simulated, ORIGINS)[-1]
+    told = dict(zip(PARTS, (11, 12, 13), strict=True))
+    asked: list[TrainingData] = []
+    monkeypatch.setattr(
+        backtesting, "choose_rounds", lambda fit, later, _: (asked.extend((fit, later)), told)[1]
+    )
+    fits, finals = spy(backtesting, "fit_recipe"), spy(backtesting, "fit_recipes")
+
+    run_origin(data, shop, day, simulated)
+
+    assert [arguments[-1] for arguments, _ in fits + finals] == [told, told]
+    fit, later = asked
+    assert fit.as_of.max() + HORIZON <= later.as_of.min()
+    assert later.as_of.max() + HORIZON <= day
+
+
+def test_the_newest_origins_follow_each_other(simulated: Settings, rows_and_shop: tuple[TrainingData, Shop]):
+    """
+    Asked for the newest, the last of all that can be tested are taken; more than there are gives all.
+    """
+    data, _ = rows_and_shop
+    everyone = choose_origins(data, simulated, 99)
+
+    assert len(everyone) > 2
+    assert choose_origins(data, simulated, 2, newest=True) == everyone[-2:]
+    assert choose_origins(data, simulated, 99, newest=True) == everyone
 
 
 def test_too_short_a_history_is_refused(simulated: Settings, rows_and_shop: tuple[TrainingData, Shop]):

@@ -7,12 +7,16 @@ import pytest
 from made_rows import DAY, made_rows
 from scipy.special import expit, logit
 
+from clv_ml import fitting
 from clv_ml.fitting import (
+    MODEL_TYPES,
     PARTS,
     Parameters,
     busier,
+    choose_rounds,
     fit_churn,
     fit_recipe,
+    fit_recipes,
     out_of_fold,
     out_of_time,
     ratio,
@@ -40,6 +44,36 @@ def test_the_cap_knows_each_date_by_itself():
     )
     capped = PARTS["spend"].target(rows, rows.revenue / rows.anchor, Parameters(ratio_cap=8.0))
     assert capped * rows.anchor == pytest.approx([16.0, 24.0, 1600.0, 2400.0])
+
+
+def test_the_number_of_trees_goes_half_way_to_early_stopping(monkeypatch: pytest.MonkeyPatch):
+    """
+    Three folds that stop after 10, 20 and 60 trees, 30 in the mean, and a default of 150: 90. With too few customers for
+    folds the default stays.
+    """
+    rows = made_rows(np.arange(1.0, 7.0))
+    stops = iter([10, 20, 60] * len(PARTS))
+    monkeypatch.setattr(fitting, "_best_round", lambda *_: next(stops))
+
+    assert choose_rounds(rows, rows, Parameters(default_rounds=150)) == dict.fromkeys(PARTS, 90)
+    few = rows.only(np.arange(6) < 2)
+    assert choose_rounds(few, few, Parameters(default_rounds=150)) == dict.fromkeys(PARTS, 150)
+
+
+def test_model_types_share_their_trees():
+    """
+    Fitted together, each model type predicts what it does fitted alone, from one set of boosters.
+    """
+    rows = made_rows(np.random.default_rng(3).gamma(1.0, 30.0, 300))
+    together = fit_recipes(rows, rows.customers, MODEL_TYPES)
+
+    for model_type, recipe in together.items():
+        alone = fit_recipe(rows, rows.customers, model_type)
+        for name, said in predict(alone, rows.values, rows.anchor).items():
+            assert predict(recipe, rows.values, rows.anchor)[name] == pytest.approx(said, rel=1e-12)
+    boosters = {id(recipe.outputs[1].terms[0].factors[0].booster) for recipe in together.values()}
+    assert set(together) == set(MODEL_TYPES)
+    assert len(boosters) == 1
 
 
 def test_ratios_have_each_dates_total_taken_out():

@@ -37,25 +37,6 @@ def by_type(
     return settings, {kind: train(settings, kind) for kind in MODEL_TYPES}
 
 
-@pytest.fixture
-def spy(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], list[tuple]]:
-    """Records the arguments and the result of every call of a function of a module."""
-
-    def watch(module: Any, name: str) -> list[tuple]:
-        calls: list[tuple] = []
-        original = getattr(module, name)
-
-        def recorded(*arguments: Any, **options: Any) -> Any:
-            result = original(*arguments, **options)
-            calls.append((arguments, result))
-            return result
-
-        monkeypatch.setattr(module, name, recorded)
-        return calls
-
-    return watch
-
-
 def _manifest(settings: Settings, version: str) -> Manifest:
     return load_manifest(settings.models / version)[0]
 
