@@ -29,10 +29,12 @@ from clv_ml.fitting import (
 from clv_ml.metrics import Array
 from clv_ml.origins import Origin, metric_table, prediction_table, spend_band
 from clv_ml.parity import predict
+from clv_ml.recipe import Recipe
 from clv_ml.selection import choose_form, mean_in_form, probabilistic_share
 from clv_ml.settings import Settings
 from clv_ml.training import Shop, read_shop
 from clv_ml.training_data import TrainingData, label_ends, read_training_rows
+from clv_ml.typical import fit_spread, typical_value
 from clv_ml.warehouse import connect
 
 MIN_FIT_DATES = 2
@@ -136,8 +138,8 @@ def choose_origins(
 
 def run_origin(data: TrainingData, shop: Shop, day: np.datetime64, settings: Settings) -> Origin:
     """
-    What would have been published at the date: the number of trees, the probabilistic share, form, intervals and chance of
-    churn are taken from the last date whose label was final, predicted by a fit that ended before it.
+    What would have been published at the date: the number of trees, the probabilistic share, form, intervals, chance of
+    churn and spread of spending are taken from the last date whose label was final, predicted by a fit that ended before it.
     """
     ends = label_ends(data.as_of, settings)
     known = data.only(data.trainable & (ends <= day))
@@ -161,10 +163,10 @@ def run_origin(data: TrainingData, shop: Shop, day: np.datetime64, settings: Set
     recipes = fit_recipes(known, rows.customers, MODEL_TYPES, rounds)
     churn = fit_churn(out_of_time(early, later), shop.busier_than(earlier, is_over=True))
     season = shop.busier_than(known, is_over=False)(day)
-    ours = predict(
-        with_calibrated_churn(recipes["lightgbm"], rows.customers, season, *churn), rows.values, rows.anchor
-    )
+    leaving = _leaving(recipes["lightgbm"], rows, season, churn)
     mean = mean_in_form(with_probabilistic(recipes["lightgbm"], rows.customers, share), form, rows)
+    known_season = shop.busier_than(earlier, is_over=True)(last)
+    spread = fit_spread(later.revenue, held.predicted, 1 - _leaving(early, later, known_season, churn))
     low, high, confidence = intervals(calibration, mean, recency_of(rows))
     return Origin(
         as_of=str(day),
@@ -175,7 +177,7 @@ def run_origin(data: TrainingData, shop: Shop, day: np.datetime64, settings: Set
         left=rows.purchases == 0,
         predicted={
             "model": mean,
-            "typical": ours["clv_typical"],
+            "typical": typical_value(mean, 1 - leaving, spread),
             **{
                 kind: predict(recipe, rows.values, rows.anchor)["clv_predicted"]
                 for kind, recipe in recipes.items()
@@ -186,8 +188,14 @@ def run_origin(data: TrainingData, shop: Shop, day: np.datetime64, settings: Set
         high=high,
         confidence=confidence,
         confidence_floor=calibration.confidence_floor,
-        churn=ours["churn_probability"],
+        churn=leaving,
     )
+
+
+def _leaving(recipe: Recipe, rows: TrainingData, season: float, churn: tuple[float, float]) -> Array:
+    """The calibrated chance of churn of one date's rows. Shape (n,)."""
+    calibrated = with_calibrated_churn(recipe, rows.customers, season, *churn)
+    return predict(calibrated, rows.values, rows.anchor)["churn_probability"]
 
 
 def _baselines(known: TrainingData, rows: TrainingData) -> dict[str, Array]:

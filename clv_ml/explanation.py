@@ -32,11 +32,13 @@ from clv_ml.columns import Batch, feature_matrix
 from clv_ml.errors import ModelError
 from clv_ml.model_files import LoadedModel
 from clv_ml.onnx_session import evaluate
-from clv_ml.parity import link, predict
+from clv_ml.parity import factor_of, predict
 from clv_ml.recipe import Line, Output, Recipe, Term, Trees
 from clv_ml.tree_shap import ExplainedForest, explain_forest, shap_values
 
 POSITIVE = ("exp", "sigmoid", "one_over_sigmoid")
+STEP = 1e-6
+"""Of a margin: below it, a slope is taken at the base."""
 ANCHOR_DRIVER, FLOOR_DRIVER = "anchor", "anchor_floor"
 Floats = NDArray[np.float64]
 
@@ -239,7 +241,7 @@ def _term(
     """The term without its weight."""
     drivers = shares.shape[1]
     parts = [(factor, _margin_part(factor, features, drivers, margins)) for factor in term.factors]
-    positive = [_log_factor(factor.link, part) for factor, part in parts if factor.link in POSITIVE]
+    positive = [_log_factor(factor, part) for factor, part in parts if factor.link in POSITIVE]
     phi = np.column_stack([np.zeros_like(features), np.zeros_like(shares)])
     own_anchor, own_reference = (anchor, reference) if term.anchored else (None, 1.0)
     if term.anchored:
@@ -247,7 +249,7 @@ def _term(
     product = _multiplied(positive, phi, own_anchor, own_reference or 1.0)
     for factor, part in parts:
         if factor.link not in POSITIVE:
-            product = _joined(product, _linked(factor.link, part))
+            product = _joined(product, _linked(factor, part))
     return product
 
 
@@ -269,30 +271,32 @@ def _margin_part(
     return _Part(expected + change.sum(axis=1), expected, change)
 
 
-def _log_factor(name: str, margin: _Part) -> _Part:
-    """ln(link(margin)) from margins: for exp the margin itself."""
-    if name == "exp":
-        return margin
+def _log_factor(factor: Trees | Line, margin: _Part) -> _Part:
+    """ln(link(margin)) times the power, from margins: for exp the margin itself."""
+    power = 1.0 if isinstance(factor, Line) else factor.power
+    if factor.link == "exp":
+        return _Part(margin.now * power, margin.base * power, margin.change * power)
     now, base = -np.logaddexp(0.0, -margin.now), -np.logaddexp(0.0, -margin.base)
     middle = (margin.now + margin.base) / 2
     slope_in_middle = np.exp(-np.logaddexp(0.0, middle))
     slope = _slope(now - base, margin.now - margin.base, slope_in_middle)
-    sign = -1.0 if name == "one_over_sigmoid" else 1.0
+    sign = -power if factor.link == "one_over_sigmoid" else power
     return _Part(sign * now, sign * base, margin.change * (sign * slope)[:, None])
 
 
-def _linked(name: str, margin: _Part) -> _Part:
-    """A relu or identity factor from margins."""
-    if name == "identity":
+def _linked(factor: Trees | Line, margin: _Part) -> _Part:
+    """A factor that may be zero or negative, from margins."""
+    if factor.link == "identity":
         return margin
-    now, base = link(margin.now, "relu"), link(margin.base, "relu")
-    slope = _slope(now - base, margin.now - margin.base, (margin.base > 0).astype(np.float64))
+    now, base = factor_of(factor, margin.now), factor_of(factor, margin.base)
+    limit = (factor_of(factor, margin.base + STEP) - factor_of(factor, margin.base - STEP)) / (2 * STEP)
+    slope = _slope(now - base, margin.now - margin.base, limit)
     return _Part(now, base, margin.change * slope[:, None])
 
 
 def _slope(rise: Floats, run: Floats, limit: Floats) -> Floats:
     """rise / run, and its limit where the run is too small to divide by."""
-    small = np.abs(run) < 1e-6
+    small = np.abs(run) < STEP
     return np.where(small, limit, rise / np.where(small, 1.0, run))
 
 

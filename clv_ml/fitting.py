@@ -6,7 +6,7 @@ divided by that date's own ratio of actual to anchor total. The mean is, in equa
 anchor times how much likelier to buy the customer is than customers of such an anchor are: the chance of buying over the
 chance that goes with the anchor. The first learns from money, which few customers dominate, the second from everybody
 alike, so that it ranks those well whom sessions give away as lost. Where a later date says so, the probabilistic estimate takes
-a share of the mean (``with_probabilistic``). The typical value is the ratio's conditional median.
+a share of the mean (``with_probabilistic``). The typical value follows from the mean and the chance (``clv_ml.typical``).
 A row weighs as much as its anchor where money is fitted, so that errors count in money.
 
 Source: Jorgensen (1987) for Tweedie models.
@@ -106,7 +106,6 @@ PARTS = {
     for part in (
         Part("spend", "tweedie", "exp", _capped, _by_anchor),
         Part("chance", "binary", "sigmoid", lambda d, _, __: (d.purchases > 0).astype(float), _ones),
-        Part("typical", "l1", "relu", lambda _, ratios, __: ratios, _by_anchor),
     )
 }
 
@@ -153,17 +152,12 @@ def fit_recipes(
         "ridge": ((line,),),
         "ensemble": (*boosted, (line,)),
     }
-    others = (
-        Output("clv_typical", (Term(1.0, (trees["typical"],), anchored=True),)),
-        Output(
-            "churn_probability",
-            (Term(1.0, (Trees("chance", trees["chance"].booster, "sigmoid", slope=-1.0),), anchored=False),),
-        ),
-    )
+    leaving = Trees("chance", trees["chance"].booster, "sigmoid", slope=-1.0)
+    churn = Output("churn_probability", (Term(1.0, (leaving,), anchored=False),))
 
     def recipe(factors: tuple[tuple[Trees | Line, ...], ...]) -> Recipe:
         terms = tuple(_levelled(term, data.names, today, len(factors)) for term in factors)
-        return Recipe(data.names, ANCHOR, (Output("clv_predicted", terms), *others))
+        return Recipe(data.names, ANCHOR, (Output("clv_predicted", terms), churn))
 
     return {model_type: recipe(means[model_type]) for model_type in model_types}
 

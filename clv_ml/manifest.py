@@ -40,6 +40,7 @@ class TreesSpec(_Strict):
     link: Link
     slope: float
     intercept: float
+    power: float = 1.0
 
 
 class LineSpec(_Strict):
@@ -248,7 +249,8 @@ def _term_spec(term: Term) -> TermSpec:
 def _factor_spec(factor: Trees | Line) -> TreesSpec | LineSpec:
     intercept = float(factor.intercept)
     if isinstance(factor, Trees):
-        return TreesSpec(name=factor.name, link=factor.link, slope=float(factor.slope), intercept=intercept)
+        slope, power = float(factor.slope), float(factor.power)
+        return TreesSpec(name=factor.name, link=factor.link, slope=slope, intercept=intercept, power=power)
     vectors = {
         key: tuple(np.asarray(getattr(factor, key), dtype=np.float64).tolist())
         for key in ("coefficients", "missing_coefficients", "medians")
@@ -271,7 +273,7 @@ def _term(spec: TermSpec, boosters: Mapping[str, lgb.Booster]) -> Term:
 
 def _factor(spec: TreesSpec | LineSpec, boosters: Mapping[str, lgb.Booster]) -> Trees | Line:
     if isinstance(spec, TreesSpec):
-        return Trees(spec.name, boosters[spec.name], spec.link, spec.slope, spec.intercept)
+        return Trees(spec.name, boosters[spec.name], spec.link, spec.slope, spec.intercept, spec.power)
     vectors = (np.array(spec.coefficients), np.array(spec.missing_coefficients), np.array(spec.medians))
     return Line(spec.name, *vectors, intercept=spec.intercept, link=spec.link)
 

@@ -27,7 +27,7 @@ FEATURES, ANCHOR = "features", "anchor"
 ONNX_OPSET, ML_OPSET, IR_VERSION = 21, 5, 10
 OPERATORS = {
     ("ai.onnx.ml", "TreeEnsemble"),
-    *(("", op) for op in ("Squeeze", "Identity", "Mul", "Add", "Neg", "Exp", "Reciprocal", "Relu")),
+    *(("", op) for op in ("Squeeze", "Identity", "Mul", "Add", "Neg", "Exp", "Reciprocal", "Relu", "Pow")),
     *(("", op) for op in ("IsNaN", "Where", "Cast", "MatMul")),
 }
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -128,7 +128,7 @@ def _vectors(line: Line) -> tuple[NDArray[np.float64], ...]:
 
 def _numbers(factor: Trees | Line) -> list[float]:
     if isinstance(factor, Trees):
-        return [factor.slope, factor.intercept]
+        return [factor.slope, factor.intercept, factor.power]
     return [factor.intercept, *np.concatenate(_vectors(factor)).tolist()]
 
 
@@ -207,6 +207,9 @@ class _Graph:
         product = ""
         for index, factor in enumerate(term.factors):
             value = self.link(self.margin(factor, f"{path}/{index}"), factor.link, f"{path}/{index}")
+            if isinstance(factor, Trees) and factor.power != 1:
+                power = self.scalar(f"{path}/{index}/exponent", factor.power)
+                value = self.node("Pow", [value, power], f"{path}/{index}/power")
             product = self.node("Mul", [product, value], f"{path}/product{index}") if index else value
         if term.anchored:
             product = self.node("Mul", [product, ANCHOR], f"{path}/anchored") if product else ANCHOR
@@ -230,9 +233,18 @@ class _Graph:
             odds = self.node("Exp", [self.node("Neg", [margin], f"{path}/neg")], f"{path}/odds")
             inverse = self.node("Add", [odds, self.scalar("one", 1.0)], f"{path}/plus")
             return self.node("Reciprocal", [inverse], f"{path}/p") if link == "sigmoid" else inverse
+        if link == "excess":
+            beyond = self.node("Relu", [margin], f"{path}/relu")
+            odds = self.node("Exp", [self.node("Neg", [beyond], f"{path}/neg")], f"{path}/odds")
+            one = self.scalar("one", 1.0)
+            above = self.node("Add", [one, self.node("Neg", [odds], f"{path}/minus_odds")], f"{path}/above")
+            chance = self.node("Reciprocal", [self.node("Add", [odds, one], f"{path}/plus")], f"{path}/p")
+            return self.node("Mul", [above, chance], f"{path}/excess")
         if link == "identity":
             return margin
-        raise ExportError(f"Link {link!r} is unknown. Use exp, sigmoid, one_over_sigmoid, relu or identity.")
+        raise ExportError(
+            f"Link {link!r} is unknown. Use exp, sigmoid, one_over_sigmoid, excess, relu or identity."
+        )
 
     def line(self, line: Line) -> str:
         missing = self.node("IsNaN", [FEATURES], "missing")

@@ -66,7 +66,7 @@ def predict(recipe: Recipe, features: Floats, anchor: Floats | None = None) -> d
         for index, term in enumerate(output.terms):
             product = np.ones(len(features))
             for factor in term.factors:
-                product = product * link(margin(factor, features, scores), factor.link)
+                product = product * factor_of(factor, margin(factor, features, scores))
             if term.anchored and anchor is not None:
                 product = product * anchor
             total = total + product * term.weight if index else product * term.weight
@@ -89,8 +89,14 @@ def margin(factor: Trees | Line, features: Floats, scores: dict[str, Floats] | N
     return scores[factor.name] * factor.slope + factor.intercept
 
 
+def factor_of(factor: Trees | Line, margin: Floats) -> Floats:
+    """What a term is multiplied by, from the factor's margin: link(margin) to its power. Shape (n,)."""
+    value = link(margin, factor.link)
+    return value if isinstance(factor, Line) or factor.power == 1 else value**factor.power
+
+
 def link(margin: Floats, name: str) -> Floats:
-    """Margin to factor, both of shape (n,)."""
+    """Margin through its link, both of shape (n,)."""
     with np.errstate(over="ignore"):
         if name == "exp":
             return np.exp(margin)
@@ -98,6 +104,9 @@ def link(margin: Floats, name: str) -> Floats:
             return 1.0 / (1.0 + np.exp(-margin))
         if name == "one_over_sigmoid":
             return 1.0 + np.exp(-margin)
+        if name == "excess":
+            odds = np.exp(-np.maximum(margin, 0.0))
+            return (1.0 - odds) * (1.0 / (1.0 + odds))
     return np.maximum(margin, 0.0) if name == "relu" else margin
 
 

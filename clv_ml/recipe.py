@@ -1,7 +1,7 @@
 """
 What a fitted model is: outputs made of sums of products of trees and lines.
 
-An *output* is a sum of *terms*; a term is ``weight x anchor x product of link(score)`` over its *factors*; a factor's
+An *output* is a sum of *terms*; a term is ``weight x anchor x product of link(score) ** power`` over its *factors*; a factor's
 score comes from a LightGBM booster or from a line with medians and missing flags. A mean as "half Tweedie, half chance
 of buying over the usual chance" is two terms, the first with one factor, the second with two. The same grammar is
 exported to ONNX, evaluated there, and explained driver by driver, so that no recipe needs code of its own.
@@ -14,18 +14,20 @@ import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
-Link = Literal["exp", "sigmoid", "one_over_sigmoid", "relu", "identity"]
+Link = Literal["exp", "sigmoid", "one_over_sigmoid", "excess", "relu", "identity"]
+"""``excess`` is by how much a chance beats its opposite, max(0, 2 sigmoid - 1); the others are what they are called."""
 
 
 @dataclass(frozen=True)
 class Trees:
-    """A LightGBM booster. Its raw score s enters as link(slope x s + intercept)."""
+    """A LightGBM booster. Its raw score s enters as link(slope x s + intercept) to a power."""
 
     name: str
     booster: lgb.Booster
     link: Link
     slope: float = 1.0
     intercept: float = 0.0
+    power: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -103,15 +103,12 @@ def levelled_deviance(actual: Array, estimate: Array) -> Array:
 
 
 def in_form(recipe: Recipe, form: str) -> Recipe:
-    """The recipe reduced to a form. A baseline takes the anchor's place and has no typical value of its own."""
+    """The recipe reduced to a form. A baseline takes the anchor's place."""
     if form == "model":
         return recipe
     mean = Output("clv_predicted", (Term(1.0, (), anchored=True),))
-    others = recipe.outputs[1:]
-    if form == "blend":
-        return Recipe(recipe.features, recipe.anchor, (mean, *others))
-    kept = tuple(output for output in others if not any(term.anchored for term in output.terms))
-    return Recipe(recipe.features, BASELINES[form], (mean, *kept))
+    anchor = recipe.anchor if form == "blend" else BASELINES[form]
+    return Recipe(recipe.features, anchor, (mean, *recipe.outputs[1:]))
 
 
 def mean_in_form(recipe: Recipe, form: str, rows: TrainingData) -> Array:

@@ -55,6 +55,7 @@ from clv_ml.training_data import (
     read_training_rows,
 )
 from clv_ml.tuned import read_tuning
+from clv_ml.typical import fit_spread, typical_value, with_typical
 from clv_ml.warehouse import connect
 
 MIN_TRAINING_ROWS = 20
@@ -113,7 +114,7 @@ def train(
     full = with_probabilistic(full, today, measured.probabilistic_share)
     recipe = in_form(full, measured.choice.form)
     season = shop.busier_than(fitted, is_over=False)(np.datetime64(shop.as_of_date))
-    recipe = with_calibrated_churn(recipe, today, season, *measured.churn)
+    recipe = with_typical(with_calibrated_churn(recipe, today, season, *measured.churn), measured.spread)
     warning = caution(data, shop, measured, settings)
     anchor = fitted.anchor if recipe.anchor == ANCHOR else fitted.baselines[measured.choice.form]
     known = np.isfinite(anchor)  # a baseline has no value before its first fit
@@ -134,6 +135,7 @@ def train(
             # pyrefly: ignore[bad-assignment]
             "rounds": measured.rounds,
             "probabilistic_share": measured.probabilistic_share,
+            "spread": measured.spread,
             "form": measured.choice.form,
             "caution": warning,
             "tuned_before": tuned_before,
@@ -201,9 +203,12 @@ class Shop:
     windows: Mapping[np.datetime64, Window]
 
     def level_log_sd(self, known_by: np.datetime64) -> float:
-        """How far the level was off where the answer was known by then; three misses of 15 % are assumed beforehand."""
+        """
+        How far the level was off where the answer was known by then, by a factor of e at most; three misses of 15 % are assumed
+        beforehand.
+        """
         squares = [
-            (window.pace - window.expected_pace) ** 2
+            min(1.0, (window.pace - window.expected_pace) ** 2)
             for window in self.windows.values()
             if window.pace is not None and window.known_at <= known_by
         ]
@@ -233,7 +238,7 @@ class Shop:
 class Measured:
     """
     What out-of-time predictions taught: trees per part, the probabilistic estimate's share of the mean, the form to publish,
-    figures, and the calibration.
+    figures, the calibration, and the spread of spending.
     """
 
     rounds: dict[str, int]
@@ -242,6 +247,7 @@ class Measured:
     metrics: dict[str, dict[str, float]]
     calibration: Calibration
     churn: tuple[float, float]
+    spread: float
 
 
 def read_shop(connection: duckdb.DuckDBPyConnection) -> Shop:
@@ -303,10 +309,15 @@ def _measure(
     ]
     floor, coverage = settings.vars.confidence_floor, settings.vars.interval_coverage
     known = calibrate(held[:1], shop.level_log_sd(test.as_of.min()), coverage, floor)
-    churn = fit_churn(early, shop.busier_than(train, is_over=True))
-    season = shop.busier_than(before, is_over=False)
-    metrics = _test_metrics(test, held[1].predicted, late, known)
-    metrics["churn"] = churn_metrics(test.purchases == 0, _chance_of_churn(late, test, season, churn))
+    past, season = shop.busier_than(train, is_over=True), shop.busier_than(before, is_over=False)
+    churn = fit_churn(early, past)
+    left = early.said(lambda recipe, rows: _chance_of_churn(recipe, rows, past, churn))
+    spread = fit_spread(later.revenue, held[0].predicted, 1 - left)
+    leaving = _chance_of_churn(late, test, season, churn)
+    metrics = _test_metrics(
+        test, held[1].predicted, typical_value(held[1].predicted, 1 - leaving, spread), known
+    )
+    metrics["churn"] = churn_metrics(test.purchases == 0, leaving)
     return Measured(
         rounds=rounds,
         probabilistic_share=share,
@@ -314,6 +325,7 @@ def _measure(
         metrics=metrics,
         calibration=calibrate(held, shop.level_log_sd(np.datetime64(shop.as_of_date)), coverage, floor),
         churn=churn,
+        spread=spread,
     )
 
 
@@ -342,11 +354,10 @@ def _chance_of_churn(
 
 
 def _test_metrics(
-    test: TrainingData, predicted: Array, late: Recipe, known: Calibration
+    test: TrainingData, predicted: Array, typical: Array, known: Calibration
 ) -> dict[str, dict[str, float]]:
     """Every estimator on the test dates, and how the intervals and the confidence held there."""
-    said = predict(late, test.values, test.anchor)
-    estimators = {"model": predicted, "typical": said["clv_typical"]} | {
+    estimators = {"model": predicted, "typical": typical} | {
         name: values for name, values in test.baselines.items() if np.isfinite(values).all()
     }
     metrics = {name: dict(evaluate_predictions(test.revenue, values)) for name, values in estimators.items()}

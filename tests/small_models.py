@@ -56,7 +56,7 @@ def anchors(count: int = 300, seed: int = 1) -> NDArray[np.float64]:
 
 def recipe() -> Recipe:
     """
-    Every part of the grammar: two-term anchored mean, anchored relu, a line as a chance, identity without anchor.
+    Every part of the grammar: two-term anchored mean, anchored relu, a line as a chance, a power of what is beyond one half, identity without anchor.
     """
     table = rows()
     spend = booster(table, target(table), objective="tweedie")
@@ -80,6 +80,20 @@ def recipe() -> Recipe:
         Output("clv_predicted", mean),
         Output("clv_typical", (Term(1.0, (Trees("typical", typical, "relu"),), anchored=True),)),
         Output("churn_probability", (Term(1.0, (line,), anchored=False),)),
+        Output(
+            "clv_median",
+            (
+                Term(
+                    0.8,
+                    (
+                        Trees("spend", spend, "exp"),
+                        Trees("buys", buys, "one_over_sigmoid", 1.1, 0.3),
+                        Trees("buys", buys, "excess", 1.1, 0.3, power=0.4),
+                    ),
+                    anchored=True,
+                ),
+            ),
+        ),
         Output("clv_plain", (Term(2.0, (Trees("typical", typical, "identity", 3.0, 1.0),), anchored=False),)),
     )
     return Recipe(FEATURES, "clv_anchor", outputs)

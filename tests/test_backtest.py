@@ -174,7 +174,7 @@ def test_an_origin_grows_as_many_trees_as_training_would(
     """
     data, shop = rows_and_shop
     day = choose_origins(data, simulated, ORIGINS)[-1]
-    told = dict(zip(PARTS, (11, 12, 13), strict=True))
+    told = dict(zip(PARTS, (11, 12), strict=True))
     asked: list[TrainingData] = []
     monkeypatch.setattr(
         backtesting, "choose_rounds", lambda fit, later, _: (asked.extend((fit, later)), told)[1]

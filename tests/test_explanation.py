@@ -182,7 +182,9 @@ def test_anchor_that_is_not_positive_carries_the_change(anchor: float):
     np.testing.assert_allclose(found.base, [20.0])
 
 
-@pytest.mark.parametrize("output", ["clv_predicted", "clv_typical", "churn_probability", "clv_plain"])
+@pytest.mark.parametrize(
+    "output", ["clv_predicted", "clv_typical", "churn_probability", "clv_median", "clv_plain"]
+)
 def test_every_output_adds_up_over_a_constant_base(output: str):
     """
     Base plus drivers is the prediction, and the base is the same for all rows: no residual hides in it.

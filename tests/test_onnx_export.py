@@ -27,6 +27,7 @@ def test_graph_is_valid_onnx_with_named_double_inputs_and_outputs():
         "clv_predicted",
         "clv_typical",
         "churn_probability",
+        "clv_median",
         "clv_plain",
     ]
     assert {v.type.tensor_type.elem_type for v in [*graph.input, *graph.output]} == {onnx.TensorProto.DOUBLE}

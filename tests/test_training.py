@@ -72,7 +72,7 @@ def test_the_measured_model_saw_nothing_after_the_test_began(
     the champion is fitted on every labelled date afterwards.
     """
     fits, choices = spy(training, "fit_recipe"), spy(training, "choose_rounds")
-    shares, tested = spy(training, "probabilistic_share"), spy(training, "_test_metrics")
+    shares, means = spy(training, "probabilistic_share"), spy(training, "mean_in_form")
 
     result = train(simulated_copy)
 
@@ -89,8 +89,9 @@ def test_the_measured_model_saw_nothing_after_the_test_began(
         assert data.as_of.max() + horizon <= test_begins
     assert final.as_of.max() >= test_begins
     assert len(final) == result.rows_fitted
-    (_, share), (arguments, _) = shares[0], tested[0]
-    assert [term.factors[0].name for term in arguments[2].outputs[0].terms][2:] == ["probabilistic"] * (
+    (_, share), (arguments, _) = shares[0], means[-1]
+    assert arguments[2].split[0] == "test"
+    assert [term.factors[0].name for term in arguments[0].outputs[0].terms][2:] == ["probabilistic"] * (
         share > 0
     )
 

@@ -69,13 +69,13 @@ with
             misses on misses.label_known_at <= dates.as_of_date and misses.is_fitted = expected.is_fitted
     ),
 
-    -- in billionths, so that sums are exact
+    -- in billionths, so that sums are exact; a miss counts at most as 1, for a shop of a few weeks may be off by any factor
     squares as (
         select
             as_of_date,
             count(*) as date_count,
-            sum({{ whole("probabilistic_miss * probabilistic_miss * 1000000000.0E0") }}) as probabilistic_squares,
-            sum({{ whole("persistence_miss * persistence_miss * 1000000000.0E0") }}) as persistence_squares
+            sum({{ whole("least(1.0E0, probabilistic_miss * probabilistic_miss) * 1000000000.0E0") }}) as probabilistic_squares,
+            sum({{ whole("least(1.0E0, persistence_miss * persistence_miss) * 1000000000.0E0") }}) as persistence_squares
         from known_misses
         group by as_of_date
     ),
