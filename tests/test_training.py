@@ -21,7 +21,7 @@ from clv_ml.model_files import load_manifest, load_model
 from clv_ml.parity import predict
 from clv_ml.selection import Choice
 from clv_ml.settings import Settings
-from clv_ml.training import TrainingResult, train
+from clv_ml.training import Shop, TrainingResult, Window, train
 from clv_ml.training_data import TrainingData, read_scoring_rows, read_training_rows
 from clv_ml.warehouse import connect
 
@@ -400,3 +400,19 @@ def test_only_trainable_rows_are_fitted(simulated_copy: Settings, spy: Callable[
     assert all(arguments[0].trainable.all() for arguments, _ in fits)
     assert measured[0][0][0].size == everyone
     assert asdict(result)["version"] == result.version
+
+
+def test_the_levels_sd_counts_known_misses_by_a_factor_of_e_at_most():
+    """
+    Misses of ln 0.5, 2.8 (counted as 1) and one known too late, beside three of 0.15 that are assumed: by hand.
+    """
+    day = np.datetime64("2024-01-01")
+    misses = [(0, 10, -np.log(2), 0.0), (30, 40, 2.8, 0.0), (60, 99, 0.5, 0.1), (90, 120, None, 0.2)]
+    windows = {
+        day + begun: Window(day + begun, day + known, True, expected, pace)
+        for begun, known, pace, expected in misses
+    }
+    shop = Shop(date(2024, 4, 1), 400, "hash", {}, {}, windows)
+
+    wanted = np.sqrt((np.log(2) ** 2 + 1 + 3 * 0.15**2) / 5)
+    assert shop.level_log_sd(day + 60) == pytest.approx(wanted)
