@@ -290,8 +290,13 @@ def _linked(factor: Trees | Line, margin: _Part) -> _Part:
         return margin
     now, base = factor_of(factor, margin.now), factor_of(factor, margin.base)
     limit = (factor_of(factor, margin.base + STEP) - factor_of(factor, margin.base - STEP)) / (2 * STEP)
-    slope = _slope(now - base, margin.now - margin.base, limit)
-    return _Part(now, base, margin.change * slope[:, None])
+    run = margin.now - margin.base
+    slope = _slope(now - base, run, limit)
+    # Beside a kink the slope at the base is not the change's own: what it leaves goes by the size of contributions.
+    sizes = np.abs(margin.change)
+    all_sizes = sizes.sum(axis=1)
+    left = (now - base - slope * run) / np.where(all_sizes > 0, all_sizes, 1.0)
+    return _Part(now, base, margin.change * slope[:, None] + sizes * left[:, None])
 
 
 def _slope(rise: Floats, run: Floats, limit: Floats) -> Floats:

@@ -223,8 +223,22 @@ def test_any_product_adds_up_over_its_own_base(links, anchored, weight, numbers,
     found = contributions(made, table, anchors_ if anchored else None, anchor_reference=20.0)
 
     at_base = predict(made, np.zeros((1, 2)), np.array([20.0]))["clv_predicted"]
-    size = np.abs(found.values).max() + np.abs(at_base[0]) + 1e-6
-    np.testing.assert_allclose(found.base, at_base, atol=1e-9 * size)
+    size = max(1.0, np.abs(found.values).max(), np.abs(at_base[0]))
+    np.testing.assert_allclose(found.base, at_base, rtol=0, atol=1e-9 * size)
+
+
+@pytest.mark.parametrize("margin_change", [-5e-7, -1e-12, 0.0, 1e-12, 5e-7])
+def test_beside_the_kink_of_relu_drivers_still_add_up(margin_change: float):
+    """
+    Too small a change to divide by, and a slope at the base that is neither side's: half of it, or twice, is wrong.
+    """
+    made = _one_term((_line("line", "relu", [1.0, 1.0], 0.0),), anchored=True)
+
+    found = contributions(made, np.array([[1.0, margin_change - 1.0]]), np.array([1e6]), anchor_reference=1e6)
+
+    prediction = 1e6 * max(0.0, margin_change)
+    np.testing.assert_allclose(found.values.sum(), prediction, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(found.base, 0.0, rtol=0, atol=1e-9)
 
 
 def test_missing_value_in_a_line_is_its_flag():
