@@ -20,7 +20,7 @@ from clv_ml.btyd import CHUNK_ROWS, log_left_integral
 Array = NDArray[np.float64]
 Likelihood = Callable[..., tuple[Array, list[Array]]]
 
-LOWEST, HIGHEST = 1e-3, 1e4  # of every parameter; a fit that ends there has found no optimum
+LOWEST, HIGHEST = 1e-3, 1e4  # of every parameter; a fit that ends there may be used where the likelihood is flat
 FLAT = 1e-4  # largest derivative, per customer and logarithm of a parameter, at an optimum
 MAX_GROUPS = 20_000
 PILOT_GROUPS = 2_000  # where the search looks for a start
@@ -272,7 +272,7 @@ def _fit(
         return FittedModel(name, unknown, float("nan"), False, f"fewer than {FEWEST_CUSTOMERS} customers", n)
     if counts.size > PILOT_GROUPS:
         values, _, gradient = _search(starts, likelihood, *_sampled(rows, counts, PILOT_GROUPS))
-        if not _fault(0.0, gradient, values, names):
+        if not _fault(0.0, gradient, values, names) and not _at_bound(values).any():
             starts = [tuple(values)]
     values, cost, gradient = _search(starts, likelihood, rows, counts)
     fault = _fault(cost, gradient, values, names)
@@ -307,15 +307,21 @@ def _search(
 
 
 def _fault(cost: float, gradient: Array, values: Array, names: Sequence[str]) -> str:
-    """Why the end of a search is no optimum; empty if it is one."""
+    """
+    Why the end of a search is no optimum; empty if it is one, or its limit: where customers differ less than chance, or nobody
+    leaves, parameters grow or vanish without end, the likelihood stays as it is, and so do the expectations.
+    """
     if not (np.isfinite(cost) and np.isfinite(gradient).all() and np.isfinite(values).all()):
         return "the likelihood is not finite"
-    at_bound = (values < LOWEST * 1.01) | (values > HIGHEST / 1.01)
-    if at_bound.any():
-        return f"no optimum: {names[int(at_bound.argmax())]} ran to a bound"
+    if _at_bound(values)[0] and values[0] < 1:
+        return f"no optimum: {names[0]} ran to its lower bound"
     if np.abs(gradient).max() > FLAT:
         return f"no optimum: the derivative by {names[int(np.abs(gradient).argmax())]} is {np.abs(gradient).max():.1e}"
     return ""
+
+
+def _at_bound(values: Array) -> NDArray[np.bool_]:
+    return (values < LOWEST * 1.01) | (values > HIGHEST / 1.01)
 
 
 def _bgnbd_likelihood(

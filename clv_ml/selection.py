@@ -46,12 +46,14 @@ def choose_form(
             number and halved, was taken from these rows.
 
         since: Rows of this and later dates. A baseline that was NULL on one of them (a fit that did not converge) may be so
-            again, and is no candidate.
+            again, and is no candidate; nor is any where BTYD was on some of them only, for then the anchor is of another kind by
+            now, and what it lost says nothing.
 
         is_small_shop: Whether too few customers buy there for trees to be trusted until they prove better.
     """
     estimates: dict[str, Array] = {"model": predicted, "blend": rows.anchor}
-    for name in CANDIDATE_BASELINES:
+    is_fitted = np.isfinite(since.baselines["btyd"])
+    for name in CANDIDATE_BASELINES if is_fitted.all() or not is_fitted.any() else ():
         if np.isfinite(since.baselines[name]).all():
             estimates[name] = rows.baselines[name]
     losses = {name: levelled_deviance(rows.revenue, estimate) for name, estimate in estimates.items()}

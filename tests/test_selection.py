@@ -122,6 +122,20 @@ def test_a_baseline_without_a_value_on_a_later_date_is_no_candidate(rng: np.rand
     assert choose_form(rows, _blurred(rng, truth), later).form in ("model", "blend")
 
 
+def test_what_an_anchor_of_another_kind_lost_says_nothing(rng: np.random.Generator):
+    """
+    Empirical Bayes was the truth while the anchor had no BTYD estimate to stand on; it has one by now.
+    """
+    truth = rng.lognormal(3, 1, CUSTOMERS)
+    spend, blurred = _spend(rng, truth), _blurred(rng, truth)
+    fitted_by_now = np.where(np.arange(CUSTOMERS) < CUSTOMERS / 2, np.nan, truth)
+    rows = made_rows(spend, blurred, baselines={"empirical_bayes": truth})
+    since = made_rows(spend, blurred, baselines={"empirical_bayes": truth, "btyd": fitted_by_now})
+
+    assert choose_form(rows, _blurred(rng, truth), rows).form == "empirical_bayes"
+    assert choose_form(rows, _blurred(rng, truth), since).form in ("model", "blend")
+
+
 def test_the_shop_s_total_is_not_the_form_s_fault(rng: np.random.Generator):
     """
     A model that ranks and shares rightly but is three times too high is still the better form.

@@ -1,8 +1,8 @@
 -- Grain: one row per as_of_date: what all customers together are expected to spend in the horizon. The level starts from a
--- geometric mean of the probabilistic and the persistence total; each weighs the more the less it missed where the answer was
--- known. That is corrected by how far it would have been off in the window one year earlier, as far as that is known and was
--- made from a long enough history, and for the rest by the season in the shop's own repeat revenue, as far as the shop was
--- steady over the year.
+-- geometric mean of the probabilistic and the persistence total; each weighs the more the less it usually missed where the
+-- answer was known. That is corrected by how far it would have been off in the window one year earlier, as far as that is
+-- known and was made from a long enough history, and for the rest by the season in the shop's own repeat revenue, as far as
+-- the shop was steady over the year.
 {{ config(materialized="table") }}
 
 with
@@ -69,24 +69,32 @@ with
             misses on misses.label_known_at <= dates.as_of_date and misses.is_fitted = expected.is_fitted
     ),
 
-    -- in billionths, so that sums are exact; a miss counts at most as 1, for a shop of a few weeks may be off by any factor
-    squares as (
+    -- in billionths, so that sums are exact; sizes, not squares: one date of a shop of a few weeks may be off by any factor
+    sizes as (
         select
             as_of_date,
             count(*) as date_count,
-            sum({{ whole("least(1.0E0, probabilistic_miss * probabilistic_miss) * 1000000000.0E0") }}) as probabilistic_squares,
-            sum({{ whole("least(1.0E0, persistence_miss * persistence_miss) * 1000000000.0E0") }}) as persistence_squares
+            sum({{ whole("abs(probabilistic_miss) * 1000000000.0E0") }}) as probabilistic_sizes,
+            sum({{ whole("abs(persistence_miss) * 1000000000.0E0") }}) as persistence_sizes
         from known_misses
         group by as_of_date
+    ),
+
+    usual_misses as (
+        select
+            as_of_date,
+            {{ ratio("probabilistic_sizes", "date_count") }} / 1000000000.0E0 as probabilistic_miss,
+            {{ ratio("persistence_sizes", "date_count") }} / 1000000000.0E0 as persistence_miss
+        from sizes
     ),
 
     -- beside what they did miss, both estimates are taken to miss by another 30 % or so: few dates say little
     errors as (
         select
             as_of_date,
-            0.1E0 + {{ ratio("probabilistic_squares", "date_count") }} / 1000000000.0E0 as probabilistic_error,
-            0.1E0 + {{ ratio("persistence_squares", "date_count") }} / 1000000000.0E0 as persistence_error
-        from squares
+            0.1E0 + probabilistic_miss * probabilistic_miss as probabilistic_error,
+            0.1E0 + persistence_miss * persistence_miss as persistence_error
+        from usual_misses
     ),
 
     bases as (
