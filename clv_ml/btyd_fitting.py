@@ -20,7 +20,10 @@ from clv_ml.btyd import CHUNK_ROWS, log_left_integral
 Array = NDArray[np.float64]
 Likelihood = Callable[..., tuple[Array, list[Array]]]
 
-LOWEST, HIGHEST = 1e-3, 1e4  # of every parameter; a fit that ends there may be used where the likelihood is flat
+LOWEST, HIGHEST = (
+    1e-3,
+    1e4,
+)  # of every parameter; a fit that ends there may be used where the likelihood is flat
 FLAT = 1e-4  # largest derivative, per customer and logarithm of a parameter, at an optimum
 MAX_GROUPS = 20_000
 PILOT_GROUPS = 2_000  # where the search looks for a start

@@ -306,9 +306,14 @@ def _summary(
             "feed the file again, or set reporting_currency to the feed's: --vars '{reporting_currency: USD}', say.",
         )
     if rows_in and not kept:
+        commas = (
+            " A decimal comma is no number here: see docs/how-to/own-data.md."
+            if "invalid_amount" in reasons
+            else ""
+        )
         warnings += (
             f"No row of {path} was kept, most often because of {next(iter(reasons))}. Look at raw_text in raw.quarantine, and "
-            "check the preset. A decimal comma is no number here: see docs/how-to/own-data.md.",
+            f"check the preset.{commas}",
         )
     if late := _late(connection, preset.table):
         warnings += (

@@ -208,6 +208,8 @@ def run(
 
     Raises:
         WarehouseBusyError: If another run holds the warehouse.
+
+        InputError: If nobody had bought anything by the date. What was published before stays.
     """
     with held(settings):
         return _run(settings, preset, path, data_dir, model_type, _Clock(on_step))
@@ -262,6 +264,8 @@ def _run(
             raise
         warnings.append("The model could not score; clv_estimate is the simple formula (fallback_to_simple).")
         scoring = engine.score(changed(settings, use_ml_clv=False))
+    if not scoring.customers:
+        raise InputError(_nobody(settings, ingested))
     on_step("check")
     engine.check_marts(settings)
     on_step("publish")
@@ -272,6 +276,15 @@ def _run(
     return RunResult(
         ingested, training, scoring, publication, on_step.seconds, tuple(warnings), removed=removed
     )
+
+
+def _nobody(settings: Settings, ingested: tuple[IngestSummary, ...]) -> str:
+    """Why there is nobody to score, and what to do."""
+    day = settings.vars.as_of_date
+    what = f"Nobody had bought anything before {day}" if day else "No purchase is known"
+    remedy = "Choose a later --as-of, or load older orders." if day else "Load orders first."
+    warnings = (warning for summary in ingested for warning in summary.warnings)
+    return " ".join([f"{what}, so nobody was scored and nothing was published. {remedy}", *warnings])
 
 
 def check_marts(settings: Settings) -> None:

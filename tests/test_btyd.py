@@ -337,7 +337,7 @@ def test_data_without_an_optimum_do_not_converge(fit):
 
 
 @pytest.mark.parametrize(
-    "fit, expected",
+    ("fit", "expected"),
     [(fit_bgnbd, bgnbd_expected_purchases), (fit_paretonbd, paretonbd_expected_purchases)],
 )
 def test_customers_who_all_are_alike_are_fitted_at_the_limit(fit, expected):

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -236,6 +237,39 @@ def test_a_model_for_another_question_is_due_for_replacement(trained: Settings):
     assert pipeline.training_is_due(with_vars(trained, horizon_days=45))
     assert pipeline.training_is_due(with_vars(trained, reporting_currency="USD"))
     assert not pipeline.training_is_due(with_vars(trained, horizon_days=45, model_version="v1"))
+
+
+def test_a_date_before_the_first_purchase_is_refused_and_the_publication_stays(open_shop: OpenShop):
+    """
+    A mistyped year publishes no empty shop; the next run with the right one is as it was.
+    """
+    settings = open_shop(regular_shop(customers=3, days=100))
+    before = pipeline.run(settings)
+
+    with pytest.raises(InputError, match=r"Nobody had bought anything before 2014-04-01.*later --as-of"):
+        pipeline.run(with_vars(settings, as_of_date="2014-04-01"))
+
+    with duckdb.connect(str(before.publication.path), read_only=True) as published:
+        assert published.sql("select count(*) from customer_clv").fetchall() == [(3,)]
+    assert pipeline.run(settings).scoring == before.scoring
+
+
+def test_a_first_feed_refused_whole_publishes_nothing_and_says_why(open_shop: OpenShop, tmp_path: Path):
+    """
+    Euros in a shop that reports pounds: the error has the reason and the remedy, and the rows are in quarantine.
+    """
+    settings = open_shop()
+    feed = tmp_path / "orders.csv"
+    feed.write_text("order_id,customer_id,ordered_at,amount,currency\n1,a,2024-01-01,9.50,EUR\n")
+
+    with pytest.raises(
+        InputError, match=r"No purchase is known.*currency without a rate.*reporting_currency"
+    ) as refused:
+        pipeline.run(settings, "orders", feed)
+
+    assert "decimal comma" not in str(refused.value)
+    assert one(settings, "select count(*) from raw.quarantine") == 1
+    assert not list(settings.warehouse.parent.rglob("*.parquet"))
 
 
 def test_run_without_a_model_is_asked_for(simulated_copy: Settings):

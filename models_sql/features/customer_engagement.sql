@@ -63,7 +63,8 @@ select
     cast(counted.page_views as bigint) as total_page_views,
     cast(counted.sessions_30d as bigint) as session_count_30d,
     cast(counted.sessions_90d as bigint) as session_count_90d,
-    {{ days_between("counted.last_session_on", "counted.as_of_date") }} as days_since_last_session,
+    -- a day counts as whole once it is over, so that a visit and the purchase made in it are equally long ago
+    {{ days_between("counted.last_session_on", "counted.as_of_date") }} - 1 as days_since_last_session,
     {{ ratio("counted.carts - counted.bought_carts", "counted.carts") }} as cart_abandonment_rate,
     {{ ratio("coalesce(purchases.total_items, 0)", "counted.sessions") }} as items_per_session,
     {{ ratio("purchases.total_revenue", "counted.sessions") }} as revenue_per_session,
