@@ -20,10 +20,7 @@ from clv_ml.btyd import CHUNK_ROWS, log_left_integral
 Array = NDArray[np.float64]
 Likelihood = Callable[..., tuple[Array, list[Array]]]
 
-LOWEST, HIGHEST = (
-    1e-3,
-    1e4,
-)  # of every parameter; a fit that ends there may be used where the likelihood is flat
+LOWEST, HIGHEST = 1e-3, 1e4  # of every parameter; an end there is a limit where the likelihood is flat
 FLAT = 1e-4  # largest derivative, per customer and logarithm of a parameter, at an optimum
 MAX_GROUPS = 20_000
 PILOT_GROUPS = 2_000  # where the search looks for a start
@@ -316,7 +313,7 @@ def _fault(cost: float, gradient: Array, values: Array, names: Sequence[str]) ->
     """
     if not (np.isfinite(cost) and np.isfinite(gradient).all() and np.isfinite(values).all()):
         return "the likelihood is not finite"
-    if _at_bound(values)[0] and values[0] < 1:
+    if values[0] < LOWEST * 1.01:
         return f"no optimum: {names[0]} ran to its lower bound"
     if np.abs(gradient).max() > FLAT:
         return f"no optimum: the derivative by {names[int(np.abs(gradient).argmax())]} is {np.abs(gradient).max():.1e}"
