@@ -1,16 +1,16 @@
 """
 Intervals and confidence, measured on a later window than the model was fitted on.
 
-Customers are grouped by what was predicted (ten groups) and by recency (three). In each group the ratios of actual to
-predicted, with the date's own error of the total taken out, are spread by the uncertainty of the next total; the
-shortest interval that holds the nominal share of them is the group's. So a season that throws the whole shop off its
-total widens the intervals instead of breaking them.
+Customers are grouped by what was predicted (ten groups, one of them cut at the confidence floor) and by recency (three).
+In each group the ratios of actual to predicted, with the date's own error of the total taken out, are spread by the
+uncertainty of the next total; the shortest interval that holds the nominal share of them is the group's. So a season that
+throws the whole shop off its total widens the intervals instead of breaking them.
 
 Sources: split conformal prediction (Lei et al. 2018) within groups (Vovk's Mondrian form); shortest intervals as in
 Hyndman (1996).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
@@ -130,8 +130,8 @@ def calibrate(
     predicted, ratios, recency = predicted[told], ratios[told], recency[told]
     spread = max(level_log_sd, FEWEST_LEVEL_SD)
     bins = []
-    for low, below in _edges(predicted, PREDICTION_GROUPS):
-        alike = (predicted >= low) & (predicted < below)
+    for (low, below), alike in _groups_by_prediction(predicted, confidence_floor):
+        on_its_side = np.clip(predicted, low, np.nextafter(below, low))
         parts = (
             _edges(recency[alike], RECENCY_GROUPS)
             if alike.sum() >= FEWEST_IN_GROUP * RECENCY_GROUPS
@@ -139,12 +139,29 @@ def calibrate(
         )
         for recent, recent_below in parts:
             rows = alike & (recency >= recent) & (recency < recent_below)
-            figures = _measure(ratios[rows], predicted[rows], spread, coverage, confidence_floor)
+            figures = _measure(ratios[rows], on_its_side[rows], spread, coverage, confidence_floor)
             bins.append(Bin(low, below, recent, recent_below, int(rows.sum()), *figures))
     return Calibration(tuple(bins), float(spread), coverage, confidence_floor)
 
 
 ALL = (-np.inf, np.inf)
+
+
+def _groups_by_prediction(
+    predicted: Array, floor: float
+) -> Iterator[tuple[tuple[float, float], NDArray[np.bool_]]]:
+    """
+    Edges of each group and the rows that it is measured on, a mask of shape (n,).
+
+    The group that the confidence floor lies in is cut there: below it a prediction of nearly nothing comes true where nothing
+    is spent, above it hardly ever. A side with too few customers of its own is measured on the whole group.
+    """
+    for low, below in _edges(predicted, PREDICTION_GROUPS):
+        group = (predicted >= low) & (predicted < below)
+        sides = [(low, floor), (floor, below)] if low < floor < below else [(low, below)]
+        for side in sides:
+            alike = group & (predicted >= side[0]) & (predicted < side[1])
+            yield side, alike if len(sides) == 1 or alike.sum() >= FEWEST_IN_GROUP else group
 
 
 def recency_of(rows: TrainingData) -> Array:

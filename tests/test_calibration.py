@@ -208,7 +208,7 @@ def test_bins_tile_all_predictions_and_recencies(measured: Calibration):
             & (recency < one.recency_below_days)
         )
 
-    assert len(measured.bins) == 30
+    assert len(measured.bins) == 33  # the group that the confidence floor cuts has two sides
     assert (found == 1).all()
     assert sum(one.customers for one in measured.bins) == CUSTOMERS
 
@@ -219,8 +219,33 @@ def test_a_small_shop_is_not_cut_into_tiny_groups():
     """
     bins = calibrate([_customers(1, customers=500)], CERTAIN, 0.8, FLOOR).bins
 
-    assert len(bins) == 10
+    assert len(bins) == 11
     assert min(one.customers for one in bins) >= 40
+
+
+@pytest.mark.parametrize("mean", [FLOOR / 2, FLOOR, FLOOR * 2])
+def test_confidence_holds_on_both_sides_of_the_floor(mean: float):
+    """
+    Of customers predicted about the same, nineteen in twenty spend nothing: true of those predicted less than the floor, and
+    of nobody predicted more, since the others spend 20 times the prediction. The next customers straddle the floor, wherever
+    those lay that the bins were measured on.
+    """
+
+    def shop(seed: int, mean: float) -> Held:
+        rng = np.random.default_rng(seed)
+        predicted = mean * rng.uniform(0.95, 1.05, CUSTOMERS)
+        return Held(made_rows(20 * predicted * (rng.random(CUSTOMERS) < 0.05)), predicted)
+
+    calibration = calibrate([shop(1, mean)], CERTAIN, 0.8, FLOOR)
+    later = shop(2, FLOOR)
+    below = later.predicted < FLOOR
+
+    _, _, confidence = intervals(calibration, later.predicted, recency_of(later.rows))
+    true = came_true(later.rows.revenue, later.predicted, FLOOR)
+
+    for side in (below, ~below):
+        assert confidence[side].mean() == pytest.approx(true[side].mean(), abs=0.02)
+    assert true[below].mean() > 0.9 and not true[~below].any()
 
 
 def test_equal_predictions_share_a_bin():
