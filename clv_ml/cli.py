@@ -149,6 +149,7 @@ def score(
                 verbs.build_features(settings)
                 on_step("score")
                 result = verbs.score(settings)
+            pipeline.require_customers(settings, result)
             print_result(result, as_json, lambda: printing.show_scoring(settings, result))
 
 

@@ -14,9 +14,10 @@ R are relu and identity factors, which may be zero or negative. Relative to a ba
 Trees' margin contributions are exact SHAP values, a line's are measured against its medians. An anchor that is not
 positive has no logarithm; it then carries the whole change of M, which is the limit as it goes to zero.
 
-Where the anchor a = level x (q1 + q2 + ... + rest) is known by its parts, ln(a / reference) is ln(level / its reference)
-plus ln of the sum over its reference; the latter is shared by (q - its reference) / logarithmic mean of the two sums,
-which adds up exactly. ``rest`` is what the named parts leave of the anchor: the floor.
+Where the anchor a = f1 x f2 ... x (q1 + q2 + ... + rest) is known by its parts, ln(a / reference) is the sum of ln(f / its
+reference) plus ln of the sum over its reference; the latter is shared by (q - its reference) / logarithmic mean of the two
+sums, which adds up exactly. ``rest`` is what the named parts leave of the anchor: the floor where parts are added, else one more
+factor, expected purchases, where the others are the value of an order and the chance of still being a customer.
 """
 
 from collections.abc import Mapping
@@ -39,7 +40,7 @@ from clv_ml.tree_shap import ExplainedForest, explain_forest, shap_values
 POSITIVE = ("exp", "sigmoid", "one_over_sigmoid")
 STEP = 1e-6
 """Of a margin: below it, a slope is taken at the base."""
-ANCHOR_DRIVER, FLOOR_DRIVER = "anchor", "anchor_floor"
+ANCHOR_DRIVER, FLOOR_DRIVER, PURCHASES_DRIVER = "anchor", "anchor_floor", "expected_purchases"
 Floats = NDArray[np.float64]
 
 
@@ -77,14 +78,16 @@ class TopDrivers:
 @dataclass(frozen=True)
 class AnchorParts:
     """
-    What the anchor is made of: the shop's level per customer, and parts in the anchor's unit.
+    What the anchor is made of: first so many factors, the shop's level per customer say, then addends in the anchor's unit.
 
-    ``names`` has the level's name, then the parts'; ``values`` has shape (n, 1 + parts), ``reference`` (1 + parts,).
+    ``names`` has the factors' names, then the addends'; ``values`` has shape (n, names), ``reference`` (names,). A factor that
+    is missing or not positive is taken for its reference.
     """
 
     names: tuple[str, ...]
     values: Floats
     reference: Floats
+    factors: int = 1
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,8 @@ def contributions(
 
         anchor_reference: The anchor to compare with; the manifest's where a loaded model is given.
 
-        anchor_parts: Gives the anchor a driver per part, and ``anchor_floor`` for the rest of it.
+        anchor_parts: Gives the anchor a driver per part, and one for the rest of it: ``anchor_floor`` where parts are added,
+            else ``expected_purchases``.
 
         groups: Feature to driver name, for features that tell only together (a sine and its cosine). The driver of an
             anchor without parts is ``anchor`` unless renamed here under that name.
@@ -163,7 +167,8 @@ def explain(model: LoadedModel, batch: Batch) -> Contributions:
     if manifest.anchor_parts:
         names = tuple(part.name for part in manifest.anchor_parts)
         reference = np.array([part.reference for part in manifest.anchor_parts])
-        parts = AnchorParts(names, feature_matrix(batch, names, manifest.version), reference)
+        values = feature_matrix(batch, names, manifest.version)
+        parts = AnchorParts(names, values, reference, manifest.anchor_factors)
     return contributions(model, features, anchor, anchor_parts=parts, groups=groups)
 
 
@@ -212,22 +217,26 @@ def _anchor_drivers(
     if parts is None:
         logs = np.log(np.where(positive, anchor, np.e * reference) / reference)
         return (ANCHOR_DRIVER,), anchor[:, None], logs[:, None]
-    level, level_reference = parts.values[:, 0], parts.reference[0]
-    level_log = np.where(positive, np.log(level / level_reference), 0.0)
-    level, level_reference = (
-        np.where(positive, level, 1.0),
-        np.where(positive, level_reference, 1.0),
-    )
-    distance = parts.values[:, 1:] / level[:, None] - parts.reference[1:] / level_reference[:, None]
+    factors, factor_reference = parts.values[:, : parts.factors], parts.reference[: parts.factors]
+    factors = np.where(factors > 0, factors, factor_reference)
+    factor_logs = np.where(positive[:, None], np.log(factors / factor_reference), 0.0)
+    addends, addend_reference = parts.values[:, parts.factors :], parts.reference[parts.factors :]
+    level = np.where(positive, factors.prod(axis=1), 1.0)
+    level_reference = np.where(positive, factor_reference.prod(), 1.0)
+    distance = addends / level[:, None] - addend_reference / level_reference[:, None]
     now, base = anchor / level, reference / level_reference
     rest = now - base - distance.sum(axis=1)
     mean = np.where(
         positive, _logarithmic_mean(base, np.log(np.where(positive, now, base) / base)), now - base
     )
     shares = np.column_stack([distance, rest]) / mean[:, None]
-    floor = anchor - parts.values[:, 1:].sum(axis=1)
-    names = (*parts.names, FLOOR_DRIVER)
-    return names, np.column_stack([parts.values, floor]), np.column_stack([level_log, shares])
+    name, left = (
+        (FLOOR_DRIVER, anchor - addends.sum(axis=1))
+        if addends.shape[1]
+        else (PURCHASES_DRIVER, anchor / level)
+    )
+    inputs = np.column_stack([parts.values, left])
+    return (*parts.names, name), inputs, np.column_stack([factor_logs, shares])
 
 
 def _term(

@@ -301,9 +301,13 @@ def _summary(
         )
     warnings = feed.warnings
     if "no_fx_rate" in reasons:
+        ((currency,),) = connection.execute(
+            "select currency from checked where reason = 'no_fx_rate' group by all order by count(*) desc, 1 limit 1"
+        ).fetchall()
         warnings += (
-            f"{reasons['no_fx_rate']} rows of {path} are in a currency without a rate. Load rates (preset fx_rates) and "
-            "feed the file again, or set reporting_currency to the feed's: --vars '{reporting_currency: USD}', say.",
+            f"{reasons['no_fx_rate']} rows of {path} are in a currency without a rate, most of them in {currency}. Load rates "
+            "(preset fx_rates) and feed the file again, or, if the shop counts in it, "
+            f"--vars '{{reporting_currency: {currency}}}'.",
         )
     if rows_in and not kept:
         commas = (

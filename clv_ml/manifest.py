@@ -83,7 +83,7 @@ class FeatureSpec(_Strict):
 
 
 class AnchorPartSpec(_Strict):
-    """A column that the anchor is made of, and the value that it is compared with, in the reporting currency."""
+    """A column that the anchor is made of, and the value that it is compared with, in the column's unit."""
 
     name: Text
     reference: Annotated[float, Field(ge=0)]
@@ -112,7 +112,8 @@ class ModelDescription(_Strict):
 
     ``training_dates`` maps a part (train, calibrate, test) to its as-of dates. ``anchor_reference`` is the anchor that
     drivers are measured against, in the reporting currency: the geometric mean over training rows, say. ``anchor_parts``
-    says what the anchor is made of: the mean customer's value first, which it is proportional to, then its parts.
+    says what the anchor is made of: first ``anchor_factors`` columns that it is proportional to (the mean customer's value, say),
+    then what is added up.
     ``feature_drivers`` names the driver of features that are reported together; any other is reported by its own name.
     """
 
@@ -124,6 +125,7 @@ class ModelDescription(_Strict):
     reporting_currency: Text
     anchor_reference: Annotated[float, Field(gt=0)] | None = None
     anchor_parts: tuple[AnchorPartSpec, ...] = ()
+    anchor_factors: Annotated[int, Field(ge=0)] = 1
     feature_drivers: dict[str, Text] = {}
     training_dates: dict[str, tuple[Day, ...]] = {}
     parameters: dict[str, JsonValue] = {}

@@ -264,8 +264,7 @@ def _run(
             raise
         warnings.append("The model could not score; clv_estimate is the simple formula (fallback_to_simple).")
         scoring = engine.score(changed(settings, use_ml_clv=False))
-    if not scoring.customers:
-        raise InputError(_nobody(settings, ingested))
+    require_customers(settings, scoring, ingested)
     on_step("check")
     engine.check_marts(settings)
     on_step("publish")
@@ -278,13 +277,24 @@ def _run(
     )
 
 
-def _nobody(settings: Settings, ingested: tuple[IngestSummary, ...]) -> str:
-    """Why there is nobody to score, and what to do."""
+def require_customers(
+    settings: Settings, scoring: ScoringResult, ingested: tuple[IngestSummary, ...] = ()
+) -> None:
+    """
+    Refuses scores of an empty shop.
+
+    Raises:
+        InputError: If nobody was scored; says why, with the warnings of what was ingested, and what to do.
+    """
+    if scoring.customers:
+        return
     day = settings.vars.as_of_date
     what = f"Nobody had bought anything before {day}" if day else "No purchase is known"
     remedy = "Choose a later --as-of, or load older orders." if day else "Load orders first."
     warnings = (warning for summary in ingested for warning in summary.warnings)
-    return " ".join([f"{what}, so nobody was scored and nothing was published. {remedy}", *warnings])
+    raise InputError(
+        " ".join([f"{what}, so nobody was scored and nothing was published. {remedy}", *warnings])
+    )
 
 
 def check_marts(settings: Settings) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from typing import Any
@@ -60,8 +60,8 @@ def show_run(settings: Settings, result: pipeline.RunResult) -> None:
         show_ingested(result.ingested)
     if result.training:
         _show_fit(result.training)
-    for warning in result.warnings:
-        err.print(f"[yellow]Warning:[/yellow] {warning}")
+    told = {warning for summary in result.ingested for warning in summary.warnings}
+    _warn(warning for warning in result.warnings if warning not in told)
     show_scoring(settings, result.scoring)
     out.print(f"Published: {result.publication.path}", soft_wrap=True)
     if result.removed.models:
@@ -89,9 +89,12 @@ def show_ingested(summaries: tuple) -> None:
             why,
         )
     out.print(table)
-    for summary in summaries:
-        for warning in summary.warnings:
-            err.print(f"[yellow]Warning:[/yellow] {warning}")
+    _warn(warning for summary in summaries for warning in summary.warnings)
+
+
+def _warn(warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        err.print("[yellow]Warning:[/yellow]", Text(warning))
 
 
 def _warn_of_shop(caution: str | None) -> None:
@@ -255,6 +258,8 @@ def show_explanation(found: CustomerExplanation) -> None:
         say(f"Chance of no purchase: {found.churn_probability:.0%}")
     say(f"Model: {found.clv_model_version}, which starts from {found.currency} {amount_text(found.base)}")
     for title, drivers in (("Raised by", found.positive), ("Held back by", found.negative)):
+        if not drivers:
+            continue
         table = Table(title, found.currency, title_justify="left")
         table.columns[1].justify = "right"
         for driver in drivers[:5]:

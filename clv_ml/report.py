@@ -160,9 +160,9 @@ def write_report(settings: Settings, path: Path | None = None) -> ReportResult:
         InputError: If the folder to write into is absent.
     """
     path = path or report_path(settings)
+    facts = read_facts(settings)
     if not path.parent.is_dir():
         raise InputError(f"There is no folder {path.parent}. Create it first.")
-    facts = read_facts(settings)
     content = render(facts).encode()
     replace_file(path, content)
     return ReportResult(path, len(content), notices(facts))

@@ -48,7 +48,7 @@ from clv_ml.selection import Choice, choose_form, in_form, mean_in_form, probabi
 from clv_ml.settings import Settings
 from clv_ml.training_data import (
     ANCHOR,
-    ANCHOR_PARTS,
+    ANCHORS,
     Customers,
     TrainingData,
     read_scoring_rows,
@@ -127,7 +127,8 @@ def train(
         horizon_days=settings.vars.horizon_days,
         reporting_currency=settings.vars.reporting_currency,
         anchor_reference=reference,
-        anchor_parts=_anchor_parts(fitted, reference) if recipe.anchor == ANCHOR else (),
+        anchor_parts=_anchor_parts(fitted.only(known), recipe.anchor or ANCHOR, anchor[known], reference),
+        anchor_factors=len(ANCHORS[recipe.anchor or ANCHOR].factors),
         feature_drivers=_feature_drivers(shop, fitted.names, recipe),
         training_dates=_dates(data),
         parameters={
@@ -494,18 +495,30 @@ def _feature_drivers(shop: Shop, features: tuple[str, ...], recipe: Recipe) -> d
     return {
         name: driver
         for name in features
-        if (driver := shop.drivers.get(name)) and (recipe.anchor == ANCHOR or driver not in ANCHOR_PARTS)
+        if (driver := shop.drivers.get(name))
+        and (recipe.anchor == ANCHOR or driver not in ANCHORS[ANCHOR].columns)
     }
 
 
-def _anchor_parts(data: TrainingData, reference: float) -> tuple[AnchorPartSpec, ...]:
-    """What each part is compared with: the mean level, and the mean parts of an anchor of the size of its reference."""
-    means = data.anchor_parts.mean(axis=0)
-    means[1:] *= reference / data.anchor.mean()
-    return tuple(
-        AnchorPartSpec(name=name, reference=float(mean))
-        for name, mean in zip(ANCHOR_PARTS, means, strict=True)
-    )
+def _anchor_parts(
+    data: TrainingData, column: str, anchor: Array, reference: float
+) -> tuple[AnchorPartSpec, ...]:
+    """
+    What each part of the anchor is compared with: of factors the geometric mean, as of the anchor itself, and what is added in
+    an anchor of the size of its reference.
+    """
+    made_of = ANCHORS[column]
+    factors = {name: _geometric_mean(data.anchor_parts[name]) for name in made_of.factors}
+    addends = {
+        name: float(data.anchor_parts[name].mean() * reference / anchor.mean()) for name in made_of.addends
+    }
+    return tuple(AnchorPartSpec(name=name, reference=mean) for name, mean in (factors | addends).items())
+
+
+def _geometric_mean(values: Array) -> float:
+    """Of those above 0; 1 where there is none."""
+    positive = values[values > 0]
+    return float(np.exp(np.log(positive).mean())) if positive.size else 1.0
 
 
 def _version(description: ModelDescription, recipe: Recipe, as_of: date) -> str:

@@ -11,7 +11,6 @@ from clv_ml.errors import TrainingError, WarehouseError
 from clv_ml.settings import Settings
 
 ANCHOR = "anchor_value"
-ANCHOR_PARTS = ("anchor_level", "anchor_persistence", "anchor_probabilistic")
 BASELINES = {
     "simple": "simple_value",
     "persistence": "persistence_value",
@@ -20,13 +19,37 @@ BASELINES = {
     "paretonbd": "paretonbd_value",
     "btyd": "btyd_value",
 }
+
+
+@dataclass(frozen=True)
+class MadeOf:
+    """Columns that an anchor is made of: factors x (the sum of what is added + a rest). Without addends the rest is a factor."""
+
+    factors: tuple[str, ...]
+    addends: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All of them, factors first."""
+        return self.factors + self.addends
+
+
+_BTYD = MadeOf(("expected_order_value", "alive_probability"))
+ANCHORS = {
+    ANCHOR: MadeOf(("anchor_level",), ("anchor_persistence", "anchor_probabilistic")),
+    BASELINES["empirical_bayes"]: MadeOf(("expected_order_value",)),
+    **dict.fromkeys((BASELINES["bgnbd"], BASELINES["paretonbd"], BASELINES["btyd"]), _BTYD),
+}
+"""Columns that a recipe may multiply, and what each is made of."""
+ANCHOR_PARTS = tuple(dict.fromkeys(part for anchor in ANCHORS.values() for part in anchor.columns))
 # Numbers of training_rows that are no feature: answers, and the estimates that features are relative to.
 NOT_FEATURES = {
     "label_revenue",
     "label_purchases",
     "simple_clv_estimate",
     ANCHOR,
-    *ANCHOR_PARTS,
+    *ANCHORS[ANCHOR].columns,
+    "expected_order_value",
     "probabilistic_value",
     "steady_value",
     *BASELINES.values(),
@@ -49,15 +72,14 @@ class TrainingData:
     """
     n customer-dates with k features, sorted by date and customer.
 
-    ``values`` has shape (n, k), NULL as NaN, ``anchor_parts`` a column per name of ``ANCHOR_PARTS``; all other arrays have
-    shape (n,). Money is in the reporting currency.
+    ``values`` has shape (n, k), NULL as NaN; all other arrays, those of ``anchor_parts`` (by the names of ``ANCHOR_PARTS``) and
+    ``baselines`` too, have shape (n,). Money is in the reporting currency.
     """
 
     names: tuple[str, ...]
     types: tuple[str, ...]
     values: Array
     anchor: Array
-    anchor_parts: Array
     revenue: Array
     purchases: Array
     trainable: NDArray[np.bool_]
@@ -65,6 +87,7 @@ class TrainingData:
     as_of: NDArray[np.datetime64]
     split: NDArray[np.str_]
     behavior: NDArray[np.str_]
+    anchor_parts: dict[str, Array]
     baselines: dict[str, Array]
 
     def __len__(self) -> int:
@@ -77,7 +100,11 @@ class TrainingData:
             for field in fields(self)
             if isinstance(getattr(self, field.name), np.ndarray)
         }
-        return replace(self, **arrays, baselines={name: b[rows] for name, b in self.baselines.items()})
+        parts, baselines = (
+            {name: values[rows] for name, values in table.items()}
+            for table in (self.anchor_parts, self.baselines)
+        )
+        return replace(self, **arrays, anchor_parts=parts, baselines=baselines)
 
     @property
     def customers(self) -> Customers:
@@ -123,7 +150,6 @@ def read_training_rows(connection: duckdb.DuckDBPyConnection, settings: Settings
         types=tuple(features.values()),
         values=np.column_stack([np.asarray(values[name], dtype=np.float64) for name in features]),
         anchor=values[ANCHOR],
-        anchor_parts=np.column_stack([values[name] for name in ANCHOR_PARTS]),
         revenue=values["label_revenue"],
         purchases=values["label_purchases"],
         trainable=table["is_trainable"].to_numpy(zero_copy_only=False).astype(bool),
@@ -131,6 +157,7 @@ def read_training_rows(connection: duckdb.DuckDBPyConnection, settings: Settings
         as_of=table["as_of_date"].to_numpy(zero_copy_only=False).astype("datetime64[D]"),
         split=np.asarray(table["split"].to_pylist(), dtype=str),
         behavior=np.asarray(table["behavior_type"].to_pylist(), dtype=str),
+        anchor_parts={name: values[name] for name in ANCHOR_PARTS},
         baselines={name: values[column] for name, column in BASELINES.items()},
     )
 

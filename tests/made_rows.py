@@ -20,7 +20,7 @@ def made_rows(revenue: np.ndarray, anchor: np.ndarray | None = None, **changes: 
         "types": ("integer",),
         "values": recency[:, None],
         "anchor": np.ones(count) if anchor is None else anchor,
-        "anchor_parts": np.zeros((count, len(ANCHOR_PARTS))),
+        "anchor_parts": {name: np.zeros(count) for name in ANCHOR_PARTS},
         "revenue": revenue,
         "purchases": (revenue > 0).astype(float),
         "trainable": np.ones(count, dtype=bool),

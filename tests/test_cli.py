@@ -257,6 +257,25 @@ def test_own_orders_go_from_csv_to_scores(at, empty_shop: Settings, tmp_path: Pa
     assert first["training"]["version"] != second["training"]["version"]
 
 
+def test_what_is_wrong_with_a_feed_is_said_once(at, empty_shop: Settings, tmp_path: Path, bench: Path):
+    """
+    Foreign money is named with its currency, one warning and no more; scoring a date before all purchases is an error.
+    """
+    at(copied(empty_shop, bench))
+    file = tmp_path / "orders.csv"
+    file.write_text(
+        "order_id,customer_id,ordered_at,amount,currency\n1,a,2024-01-01,9.50,EUR\n2,b,2024-01-02,9.50,GBP\n",
+        encoding="utf-8",
+    )
+
+    ran, scored = _clv("run", file, "--preset", "orders"), _clv("score", "--as-of", "2014-04-01")
+
+    assert ran.exit_code == 0, ran.output
+    assert " ".join(ran.output.split()).count("without a rate, most of them in EUR") == 1
+    assert scored.exit_code == 1
+    assert "Nobody had bought anything before 2014-04-01" in " ".join(scored.output.split())
+
+
 def test_train_score_and_models_print_one_object_each(at, trained_copy: Settings):
     """
     ``--json`` of every command is JSON and nothing else, and says what the text says.

@@ -431,14 +431,35 @@ def test_parts_of_an_anchor_share_its_logarithm():
     assert found.base[0] == pytest.approx(20.0)
 
 
+def test_factors_of_an_anchor_are_told_apart():
+    """
+    By hand: 3 purchases x a chance of 0.5 x orders of 40 make 60; against 1 x 0.25 x 80 = 20 each factor has its logarithm's
+    share of 60 - 20, (60 - 20) / ln 3. A customer whose chance is not known is compared without it.
+    """
+    made = _one_term((), anchored=True)
+    values = np.array([[40.0, 0.5], [40.0, np.nan]])
+    parts = AnchorParts(("order", "chance"), values, np.array([80.0, 0.25]), factors=2)
+
+    found = contributions(
+        made, np.zeros((2, 2)), np.array([60.0, 60.0]), anchor_reference=20.0, anchor_parts=parts
+    )
+
+    assert found.drivers == ("a", "b", "order", "chance", "expected_purchases")
+    logs = np.log([[1, 1, 40 / 80, 0.5 / 0.25, 3 / 1], [1, 1, 40 / 80, 1, 6 / 1]])
+    np.testing.assert_allclose(found.values, logs * 40 / log(3), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(found.inputs[:, 2:], [[40.0, 0.5, 3.0], [40.0, np.nan, 6.0]])
+    np.testing.assert_allclose(found.base, 20.0)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     anchor=st.one_of(st.floats(-100, 0), st.floats(0.01, 1e5), st.just(20.0)),
     level=st.floats(0.01, 1e4),
     shares=st.tuples(st.floats(0, 1), st.floats(0, 1)),
     link=st.sampled_from(["exp", "sigmoid", "one_over_sigmoid", "relu", "identity"]),
+    factors=st.sampled_from([0, 1, 3]),
 )
-def test_parts_of_any_anchor_add_up(anchor, level, shares, link):
+def test_parts_of_any_anchor_add_up(anchor, level, shares, link, factors):
     """
     What the anchor has as one driver is what its parts have together; all other drivers are as they were.
     """
@@ -446,9 +467,8 @@ def test_parts_of_any_anchor_add_up(anchor, level, shares, link):
     table, anchors_ = np.array([[1.0, 2.0]]), np.array([anchor])
 
     whole = contributions(made, table, anchors_, anchor_reference=20.0)
-    found = contributions(
-        made, table, anchors_, anchor_reference=20.0, anchor_parts=_parts(anchors_, level, shares)
-    )
+    parts = replace(_parts(anchors_, level, shares), factors=factors)
+    found = contributions(made, table, anchors_, anchor_reference=20.0, anchor_parts=parts)
 
     size = np.abs(found.values).max() + 1e-3
     np.testing.assert_allclose(found.values[:, :2], whole.values[:, :2], rtol=1e-9, atol=1e-9)

@@ -21,13 +21,14 @@ from shops import (
     with_vars,
 )
 
-from clv_ml import Predictor, pipeline, registry, strongest_drivers
+from clv_ml import Predictor, pipeline, registry, strongest_drivers, training
 from clv_ml.columns import feature_matrix
 from clv_ml.dbt_runner import run_dbt
 from clv_ml.errors import BuildError, SettingsError
 from clv_ml.model_files import load_model
 from clv_ml.narrative import OTHERS
 from clv_ml.parity import predict
+from clv_ml.selection import Choice
 from clv_ml.settings import Settings
 from clv_ml.strongest_drivers import explain_batches
 from clv_ml.training import train
@@ -255,6 +256,29 @@ def test_anchor_and_behaviour_are_named_drivers(trained: Settings):
         assert {"anchor_level", "anchor_persistence", "anchor_probabilistic", "anchor_floor"} <= names
     assert "behavior_type" in names
     assert not {"is_new", "is_regular", "anchor_value"} & names
+
+
+def test_a_published_baseline_has_three_drivers(trained_copy: Settings, monkeypatch: pytest.MonkeyPatch):
+    """
+    Where BTYD is published, its factors are the drivers: their values multiply to the prediction, and with the base their
+    contributions make it up.
+    """
+    monkeypatch.setattr(training, "choose_form", lambda *_: Choice("btyd", "for this test"))
+    train(trained_copy)
+    build(trained_copy)
+
+    rows = query(
+        trained_copy,
+        "select clv_predicted, driver_base + driver_1_contribution + driver_2_contribution + driver_3_contribution, "
+        "driver_1_value * driver_2_value * driver_3_value, driver_rest, "
+        "list_sort([driver_1_name, driver_2_name, driver_3_name]) from customer_clv where clv_predicted > 0",
+    )
+
+    assert len(rows) > 100
+    for predicted, added, product, rest, names in rows:
+        assert names == ["alive_probability", "expected_order_value", "expected_purchases"]
+        assert (added, rest) == pytest.approx((predicted, 0.0), abs=1e-6)
+        assert product == pytest.approx(predicted, rel=1e-9)
 
 
 def test_scoring_twice_gives_the_same_rows(trained_copy: Settings):

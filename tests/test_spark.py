@@ -248,7 +248,6 @@ def test_a_shop_trains_on_spark_and_passes_every_test(
 @pytest.mark.parametrize(
     ("name", "events", "customers"),
     [
-        ("nobody", [], 0),
         ("one", [purchase("ann", 3, 10)], 1),
         ("refunds", [refund("ann", 3, -10), refund("bob", 3, -5)], 2),
         ("visits", [visit("ann", 3), visit("bob", 4)], 2),
@@ -257,7 +256,7 @@ def test_a_shop_trains_on_spark_and_passes_every_test(
 def test_a_shop_with_hardly_anything_is_scored(
     empty_shop: Settings, tmp_path: Path, schema: str, name: str, events: list[Event], customers: int
 ) -> None:
-    """No events, a single purchase, refunds alone, visits alone: a number for everybody, and a warning."""
+    """A single purchase, refunds alone, visits alone: a number for everybody, and a warning."""
     settings = with_vars(copied(empty_shop, tmp_path / "shop"), raw_schema=f"raw_{name}")
     write_events(tmp_path, events)
 
@@ -267,6 +266,16 @@ def test_a_shop_with_hardly_anything_is_scored(
     assert result.scoring.model_version is None
     assert any("No model was trained" in warning for warning in result.warnings)
     assert result.publication.rows["customer_clv"] == customers
+
+
+@pytest.mark.spark_full
+def test_a_shop_without_events_is_refused(empty_shop: Settings, tmp_path: Path, schema: str) -> None:
+    """As on DuckDB: an empty shop is not published."""
+    settings = with_vars(copied(empty_shop, tmp_path / "shop"), raw_schema="raw_nobody")
+    write_events(tmp_path, [])
+
+    with pytest.raises(InputError, match="nobody was scored"):
+        clv_ml.pipeline.run(settings.model_copy(update={"target": "spark"}), data_dir=tmp_path)
 
 
 @pytest.mark.spark_full

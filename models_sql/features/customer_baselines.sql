@@ -207,6 +207,7 @@ select
         0
     ) as steady_value,
     cast(expected.alive_probability as double) as alive_probability,
+    {{ money("expected.gammagamma_order_value") }} as expected_order_value,
     expected.fitted_hash as build_hash
 from averaged as expected
 inner join simple on simple.customer_id = expected.customer_id and simple.as_of_date = expected.as_of_date
