@@ -1,13 +1,15 @@
 """
 Charts of the report as inline SVG: text stays text, colours are Okabe and Ito's, which colour-blind people tell apart, and
-shapes say the same as colours. Each takes rows as a query returns them.
+shapes say the same as colours. Each takes rows as a query returns them. And the waterfall of one customer, as a file.
 """
 
 import re
+import textwrap
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from io import StringIO
+from io import BytesIO, StringIO
 from typing import Any
 
 import matplotlib
@@ -15,7 +17,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from clv_ml.narrative import amount_text
+from clv_ml.narrative import amount_text, signed_amount
 
 BLUE, ORANGE, VERMILLION, GREY = "#0072B2", "#E69F00", "#D55E00", "#808080"
 SCALE = "cividis"
@@ -287,6 +289,36 @@ def segments_chart(rows: Rows, segmentation: str, currency: str) -> Chart:
         axes.set_xlabel(f"total, {currency}")
         axes.grid(axis="y", visible=False)
     return chart
+
+
+def waterfall(title: str, base: float, steps: Sequence[tuple[str, float]], kind: str) -> bytes:
+    """
+    From the base at the bottom to the prediction on top, by steps of words and money, the first the uppermost. Returns a picture
+    of the kind matplotlib knows by that name.
+    """
+    upwards = list(reversed(steps))
+    ends = base + np.cumsum([amount for _, amount in upwards])
+    bars = [("starts from", 0.0, base, GREY, amount_text(base))]
+    for (words, amount), end in zip(upwards, ends, strict=True):
+        bars.append((words, end - amount, end, BLUE if amount >= 0 else VERMILLION, signed_amount(amount)))
+    bars.append(("prediction", 0.0, ends[-1], GREY, amount_text(ends[-1])))
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        # a script that the font lacks is drawn as boxes, which the picture shows by itself
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure = Figure(figsize=(9, 1.2 + 0.42 * len(bars)), layout="constrained")
+        axes = figure.subplots()
+        for place, (_, start, end, colour, label) in enumerate(bars):
+            axes.barh(place, end - start, left=start, color=colour)
+            # a line to where the next step begins
+            axes.vlines(end, place, min(place + 1, len(bars) - 1), color=GREY, linewidth=0.8)
+            axes.annotate(label, (max(start, end), place), (5, 0), textcoords="offset points", va="center")
+        axes.set_yticks(range(len(bars)), [textwrap.fill(words, 48) for words, *_ in bars])
+        axes.margins(x=0.12)
+        axes.grid(axis="y", visible=False)
+        figure.suptitle(textwrap.fill(title, 90))
+        written = BytesIO()
+        figure.savefig(written, format=kind, dpi=120)
+    return written.getvalue()
 
 
 def _swarm(x: np.ndarray) -> np.ndarray:

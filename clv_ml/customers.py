@@ -1,12 +1,11 @@
 """One customer of the warehouse: what they are expected to be worth, how sure that is, and why, in words and as a picture."""
 
-import warnings
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from io import BytesIO
 from pathlib import Path
 
+from clv_ml.charts import waterfall
 from clv_ml.errors import InputError, SettingsError
 from clv_ml.narrative import OTHERS, read_language
 from clv_ml.queries import ask
@@ -15,7 +14,6 @@ from clv_ml.settings import Settings
 from clv_ml.warehouse import connect
 
 PICTURES = (".png", ".svg", ".pdf")
-SHOWN_IN_PICTURE = 12
 
 
 @dataclass(frozen=True)
@@ -108,36 +106,8 @@ def plot_customer(explanation: CustomerExplanation, path: Path) -> None:
         raise InputError(f"No model scored {explanation.customer_id!r}, so there are no drivers to draw.")
     if not path.parent.is_dir():
         raise InputError(f"There is no folder {path.parent}. Create it first.")
-    replace_file(path, _waterfall(explanation, path.suffix.lower()[1:]))
-
-
-def _waterfall(explanation: CustomerExplanation, kind: str) -> bytes:
-    # slow to import, and needed by nothing else of `clv explain`
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import numpy as np
-    import shap
-    from matplotlib import pyplot
-
-    # a script that the font lacks is drawn as boxes, which the picture shows by itself
-    warnings.filterwarnings("ignore", "Glyph .* missing from font")
-
-    drawn = shap.Explanation(
-        np.array([driver.contribution for driver in explanation.drivers]),
-        base_values=explanation.base,
-        feature_names=[_literal(driver.phrase) for driver in explanation.drivers],
-    )
-    shap.plots.waterfall(drawn, max_display=SHOWN_IN_PICTURE, show=False)
-    figure = pyplot.gcf()
+    # what is no driver of its own comes last, however much it is together
+    named = sorted(explanation.drivers, key=lambda driver: driver.name == OTHERS)
     title = f"Customer {explanation.customer_id}: what moved the prediction, {explanation.currency}"
-    figure.suptitle(_literal(title), y=1.02)
-    picture = BytesIO()
-    figure.savefig(picture, format=kind, bbox_inches="tight", dpi=120)
-    pyplot.close(figure)
-    return picture.getvalue()
-
-
-def _literal(text: str) -> str:
-    """Text that matplotlib does not read as a formula, whatever a customer number holds."""
-    return text.replace("$", r"\$")
+    steps = [(driver.phrase, driver.contribution) for driver in named]
+    replace_file(path, waterfall(title, explanation.base or 0.0, steps, path.suffix.lower()[1:]))

@@ -1,6 +1,7 @@
 """Narratives: the templates say what they should, SQL and Python write the same, and `clv explain` shows one customer."""
 
 import json
+import re
 from pathlib import Path
 
 import duckdb
@@ -208,7 +209,8 @@ def test_follows_merges_and_survives_any_number(
 
 def test_draws_a_waterfall_or_says_why_not(trained: Settings, tmp_path: Path):
     """
-    A PNG; another ending, a folder that is not there and a customer without drivers are refused, and nothing is written.
+    A PNG, or an SVG with the base, every driver's amount and the prediction as text; another ending, a folder that is not there
+    and a customer without drivers are refused, and nothing is written.
     """
     customer = one(
         trained, "select customer_id from customer_clv where clv_predicted is not null order by 1 limit 1"
@@ -219,6 +221,7 @@ def test_draws_a_waterfall_or_says_why_not(trained: Settings, tmp_path: Path):
     )
 
     plot_customer(buyer, tmp_path / "w.png")
+    plot_customer(buyer, tmp_path / "w.svg")
     with pytest.raises(SettingsError, match=r"must end in .png"):
         plot_customer(buyer, tmp_path / "w.exe")
     with pytest.raises(InputError, match="There is no folder"):
@@ -227,7 +230,14 @@ def test_draws_a_waterfall_or_says_why_not(trained: Settings, tmp_path: Path):
         plot_customer(stranger, tmp_path / "v.png")
 
     assert (tmp_path / "w.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-    assert [path.name for path in tmp_path.iterdir()] == ["w.png"]
+    texts = re.findall(r"<text[^>]*>([^<]*)</text>", (tmp_path / "w.svg").read_text(encoding="utf-8"))
+    assert buyer.base is not None
+    prediction = buyer.base + sum(driver.contribution for driver in buyer.drivers)
+    assert {"starts from", amount_text(buyer.base), "prediction", amount_text(prediction)} <= set(texts)
+    assert sorted(text for text in texts if text[0] in "+-") == sorted(
+        signed_amount(driver.contribution) for driver in buyer.drivers
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["w.png", "w.svg"]
 
 
 def test_a_warehouse_without_scores_says_what_to_build(empty_shop: Settings, tmp_path: Path):
