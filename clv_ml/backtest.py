@@ -22,6 +22,7 @@ from clv_ml.fitting import (
     fit_plain,
     fit_recipe,
     fit_recipes,
+    out_of_fold,
     out_of_time,
     with_calibrated_churn,
     with_probabilistic,
@@ -33,7 +34,7 @@ from clv_ml.recipe import Recipe
 from clv_ml.selection import choose_form, mean_in_form, probabilistic_share
 from clv_ml.settings import Settings
 from clv_ml.training import Shop, read_shop
-from clv_ml.training_data import TrainingData, label_ends, read_training_rows
+from clv_ml.training_data import Customers, TrainingData, label_ends, read_training_rows
 from clv_ml.typical import fit_spread, typical_value
 from clv_ml.warehouse import connect
 
@@ -154,7 +155,14 @@ def run_origin(data: TrainingData, shop: Shop, day: np.datetime64, settings: Set
     share = probabilistic_share(later, mean_in_form(early, "model", later), is_small_shop)
     early = with_probabilistic(early, later.customers, share)
     since = data.only((data.as_of >= last) & (data.as_of <= day))
-    form = choose_form(later, mean_in_form(early, "model", later), since, is_small_shop).form
+
+    def again() -> Array:
+        def fit(rows: TrainingData, today: Customers) -> Recipe:
+            return with_probabilistic(fit_recipe(rows, today, "lightgbm", rounds), today, share)
+
+        return out_of_fold(later, fit, known).said(lambda recipe, rows: mean_in_form(recipe, "model", rows))
+
+    form = choose_form(later, mean_in_form(early, "model", later), since, is_small_shop, again).form
     held = Held(later, mean_in_form(early, form, later))
     calibration = calibrate(
         [held], shop.level_log_sd(day), settings.vars.interval_coverage, settings.vars.confidence_floor

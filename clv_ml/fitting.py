@@ -194,17 +194,26 @@ def out_of_time(recipe: Recipe, rows: TrainingData) -> Rehearsal:
     return Rehearsal(rows, np.zeros(len(rows), dtype=np.int64), (recipe,))
 
 
-def out_of_fold(rows: TrainingData, fit: Callable[[TrainingData, Customers], Recipe]) -> Rehearsal:
+def out_of_fold(
+    rows: TrainingData,
+    fit: Callable[[TrainingData, Customers], Recipe],
+    known: TrainingData | None = None,
+) -> Rehearsal:
     """
-    Each customer predicted by what ``fit`` learns from the others, where history has no later date to predict.
+    Each customer predicted by what ``fit`` learns from the others, on the rows or on all that are ``known``, where there is
+    no later date to predict, or too little before it.
 
     Source: cross-fitting as in Barber et al. (2021), "Predictive inference with the jackknife+" (CV+).
     """
-    fold_of = _folds(rows.customer)
+    known = rows if known is None else known
+    known_fold = _folds(known.customer)
+    # who is not among the known was learned from by no fold
+    fold_of = dict(zip(known.customer, known_fold, strict=True))
+    part = np.array([fold_of.get(customer, 0) for customer in rows.customer], dtype=np.int64)
     recipes = tuple(
-        fit(rows.only(fold_of != fold), rows.only(fold_of == fold).customers) for fold in range(FOLDS)
+        fit(known.only(known_fold != fold), rows.only(part == fold).customers) for fold in range(FOLDS)
     )
-    return Rehearsal(rows, fold_of, recipes)
+    return Rehearsal(rows, part, recipes)
 
 
 def fit_churn(rehearsal: Rehearsal, log_change: Callable[[np.datetime64], float]) -> tuple[float, float]:

@@ -5,9 +5,13 @@ is the probabilistic estimate's.
 Forms, from the richest: the trees over the anchor, the anchor alone (a blend of baselines at the shop's level), one
 baseline. In a small shop the trees must prove better, since SQL guards the order of customers in the others. They are compared on the calibration date, by mean Poisson deviance, with a bootstrap over customers. Each is
 first brought to that date's actual total: the level is forecast apart from the form, and one date says little of it.
+
+The fit that predicts the calibration date is older than what is published, by a horizon: of a young shop it has hardly seen
+anything. Trees that lose are therefore asked again, each customer predicted by a fit on the others that knows that date; only
+those that lose there too are given up.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +38,11 @@ class Choice:
 
 
 def choose_form(
-    rows: TrainingData, predicted: Array, since: TrainingData, is_small_shop: bool = False
+    rows: TrainingData,
+    predicted: Array,
+    since: TrainingData,
+    is_small_shop: bool = False,
+    again: Callable[[], Array] | None = None,
 ) -> Choice:
     """
     The richest form that no simpler one beats beyond noise. In a small shop trees are none of them unless they beat the blend.
@@ -50,7 +58,23 @@ def choose_form(
             now, and what it lost says nothing.
 
         is_small_shop: Whether too few customers buy there for trees to be trusted until they prove better.
+
+        again: The full recipe's prediction once more, shape (n,), each customer by a fit on the others that knows this date;
+            asked for where the trees lose in a shop that is not small.
     """
+    choice = _choose(rows, predicted, since, is_small_shop)
+    if choice.form == "model" or is_small_shop or again is None:
+        return choice
+    second = _choose(rows, again(), since, is_small_shop)
+    if second.form != "model":
+        return choice
+    return Choice(
+        "model",
+        f"{second.reason}, each customer by a fit on the others; an older fit lost: {choice.reason.removeprefix('trained: ')}",
+    )
+
+
+def _choose(rows: TrainingData, predicted: Array, since: TrainingData, is_small_shop: bool) -> Choice:
     estimates: dict[str, Array] = {"model": predicted, "blend": rows.anchor}
     is_fitted = np.isfinite(since.baselines["btyd"])
     for name in CANDIDATE_BASELINES if is_fitted.all() or not is_fitted.any() else ():

@@ -299,9 +299,18 @@ def _measure(
     early = early.altered(lambda recipe, customers: with_probabilistic(recipe, customers, share))
     before = data.only(data.trainable & np.isin(data.split, ("train", "calibrate")))
     test = data.only(data.split == "test")
-    late = with_probabilistic(fit(before, test.customers), test.customers, share)
+
+    def shared(rows: TrainingData, today: Customers) -> Recipe:
+        return with_probabilistic(fit(rows, today), today, share)
+
+    late = shared(before, test.customers)
+
+    def again() -> Array:
+        return out_of_fold(later, shared, before).said(_full_mean)
+
+    since = data.only(data.as_of >= later.as_of.min())
     choice = choose_form(
-        later, early.said(_full_mean), data.only(data.as_of >= later.as_of.min()), is_small_shop
+        later, early.said(_full_mean), since, is_small_shop, None if one_date_only else again
     )
 
     held = [

@@ -23,7 +23,8 @@ from clv_ml.fitting import (
     with_probabilistic,
 )
 from clv_ml.parity import link, margin, predict
-from clv_ml.recipe import Output
+from clv_ml.recipe import Output, Recipe
+from clv_ml.training_data import Customers, TrainingData
 
 
 def test_the_cap_cuts_windfalls_and_no_ordinary_order():
@@ -193,6 +194,32 @@ def test_a_share_of_the_mean_is_the_probabilistic_estimate_at_the_anchors_total(
     without = made_rows(rows.revenue, anchor, recency=rows.values[:, 0])
     plain = fit_recipe(without, without.customers, "lightgbm")
     assert with_probabilistic(plain, without.customers, 0.25) is plain
+
+
+def test_out_of_fold_nobody_is_predicted_by_what_was_learned_from_them():
+    """
+    Ninety customers on two known dates, ten of them and five strangers on the date to predict: each by a fit on other people, and
+    with all of the others' rows.
+    """
+    names = np.array([f"c{number:02}" for number in range(90)])
+    known = made_rows(np.ones(180), customer=np.tile(names, 2), recency=np.arange(180.0))
+    rows = made_rows(np.ones(15), customer=np.append(names[:10], [f"s{number}" for number in range(5)]))
+    learned, predicted = [], []
+
+    def fit(others: TrainingData, today: Customers) -> Recipe:
+        learned.append(others.customer)
+        predicted.append(today)
+        return Recipe(known.names, None, ())
+
+    rehearsal = out_of_fold(rows, fit, known)
+
+    assert rehearsal.rows is rows
+    for number, (others, today) in enumerate(zip(learned, predicted, strict=True)):
+        mine = rows.customer[rehearsal.part == number]
+        assert len(today.anchor) == mine.size
+        assert not set(mine) & set(others)
+        assert (np.unique(others, return_counts=True)[1] == 2).all()
+    assert sum(others.size for others in learned) == 2 * 180
 
 
 def test_every_recipe_of_a_rehearsal_is_altered_for_the_customers_that_it_predicts():

@@ -1,5 +1,7 @@
 """Which form is published: the richest that nothing simpler beats beyond noise."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from made_rows import made_rows
@@ -68,6 +70,33 @@ def test_in_a_small_shop_trees_must_prove_better(rng: np.random.Generator):
     assert "in so small a shop trees must prove better" in small.reason
     blurred = made_rows(rows.revenue, _blurred(rng, truth))
     assert choose_form(blurred, truth, blurred, is_small_shop=True).form == "model"
+
+
+def test_trees_that_lost_for_want_of_history_are_asked_again(rng: np.random.Generator):
+    """
+    An older fit blurs the truth and loses to the anchor: published where the fit that knows the date is right, not where it loses
+    too; in a small shop, and where the older fit won, nobody asks.
+    """
+    truth = rng.lognormal(3, 1, CUSTOMERS)
+    rows = made_rows(_spend(rng, truth), _blurred(rng, truth, 0.5))
+    blurred, asked = _blurred(rng, truth), []
+
+    def again(said: np.ndarray) -> Callable[[], np.ndarray]:
+        return lambda: (asked.append(said), said)[1]
+
+    better = choose_form(rows, blurred, rows, again=again(truth))
+    worse = choose_form(rows, blurred, rows, again=again(blurred))
+
+    assert better.form == "model"
+    assert (
+        "a fit on the others" in better.reason
+        and "an older fit lost: the blend of baselines" in better.reason
+    )
+    assert worse == choose_form(rows, blurred, rows)
+    assert len(asked) == 2
+    assert choose_form(rows, blurred, rows, is_small_shop=True, again=again(truth)).form == "blend"
+    assert choose_form(rows, truth, rows, again=again(blurred)).form == "model"
+    assert len(asked) == 2
 
 
 def test_a_baseline_is_published_where_everything_richer_loses_to_it(rng: np.random.Generator):
