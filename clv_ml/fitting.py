@@ -2,12 +2,13 @@
 Fits the recipe: anchor x multiplier, with trees that learn actual / anchor.
 
 The anchor carries the shop's level, so the trees learn only how customers differ: each training date's answers are
-divided by that date's own ratio of actual to anchor total. The mean is, in equal parts, a Tweedie fit of the ratio, and the
-anchor times how much likelier to buy the customer is than customers of such an anchor are: the chance of buying over the
-chance that goes with the anchor. The first learns from money, which few customers dominate, the second from everybody
-alike, so that it ranks those well whom sessions give away as lost. Where a later date says so, the probabilistic estimate takes
-a share of the mean (``with_probabilistic``). The typical value follows from the mean and the chance (``clv_ml.typical``).
-A row weighs as much as its anchor where money is fitted, so that errors count in money.
+divided by that date's own ratio of actual to anchor total. A fifth of the mean is a Tweedie fit of the ratio; the rest is a
+hurdle around the anchor: how much likelier to buy the customer is than customers of such an anchor are (the chance of buying
+over the chance that goes with the anchor), times how much more they spend if they do. The first learns from money, which few
+customers dominate, and a row weighs as much as its anchor; the second learns from everybody alike, the chance from who came
+and the amount from logarithms, so that it ranks those well whom sessions give away as lost. Where a later date says so, the
+probabilistic estimate takes a share of the mean (``with_probabilistic``). The typical value follows from the mean and the
+chance (``clv_ml.typical``).
 
 Source: Jorgensen (1987) for Tweedie models.
 """
@@ -24,17 +25,27 @@ from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GroupKFold
 
-from clv_ml.parity import predict
+from clv_ml.parity import factor_of, predict
+from clv_ml.parity import margin as margin_of
 from clv_ml.recipe import Line, Link, Output, Recipe, Term, Trees
 from clv_ml.training_data import ANCHOR, Customers, TrainingData
 
 Array = NDArray[np.float64]
+Factors = tuple[Trees | Line, ...]
 ModelType = Literal["lightgbm", "ridge", "ensemble"]
 MODEL_TYPES: tuple[ModelType, ...] = ("lightgbm", "ridge", "ensemble")
 RELATIVE_ANCHOR = "log_anchor_to_mean"
 RELATIVE_PROBABILISTIC = "probabilistic_to_anchor"
 EARLY_STOPPING_ROUNDS = 30
 FOLDS = 3
+TWEEDIE_SHARE = 0.2
+"""Of the mean of trees; the hurdle has the rest."""
+AMOUNT_POWER = 0.5
+"""How much of what the trees say of a buyer's amount is believed: one customer's next orders are few and say little."""
+CHANCE_STRETCH = 1.25
+"""Of the margin of buying around the usual one: trees grown in small steps stop short of how sure they could be."""
+LINE_SHARE = 1 / 3
+"""Of the ensemble's mean."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +70,8 @@ class Part:
     """
     One booster: what it learns.
 
-    ``target`` takes training rows, their ratios and the parameters, ``weight`` the rows; both return shape (n,).
+    ``target`` takes training rows, their ratios and the parameters, ``weight`` the rows; both return shape (n,). A row whose
+    target is NaN is not learned from.
     """
 
     name: str
@@ -101,11 +113,28 @@ def _ones(data: TrainingData) -> Array:
     return np.ones(len(data))
 
 
+def _bought(data: TrainingData, _: Array, __: Parameters) -> Array:
+    return (data.purchases > 0).astype(float)
+
+
+def _log_amount(data: TrainingData, ratios: Array, _: Parameters) -> Array:
+    """
+    Of who spent, the logarithm of that over what is usual of a buyer with such an anchor; NaN of the others.
+
+    Usual is the anchor over the chance of buying that goes with it. Logarithms, because one windfall must not teach.
+    """
+    usual = _usual_chance(data)
+    spent = ratios > 0
+    logs = np.log(np.where(spent, ratios, 1.0) / factor_of(usual, margin_of(usual, data.values)))
+    return np.where(spent, logs, np.nan)
+
+
 PARTS = {
     part.name: part
     for part in (
         Part("spend", "tweedie", "exp", _capped, _by_anchor),
-        Part("chance", "binary", "sigmoid", lambda d, _, __: (d.purchases > 0).astype(float), _ones),
+        Part("chance", "binary", "sigmoid", _bought, _ones),
+        Part("amount", "regression", "exp", _log_amount, _ones),
     )
 }
 
@@ -145,18 +174,25 @@ def fit_recipes(
         name: Trees(name, _grow(part, data, parameters, rounds[name]), part.link)
         for name, part in PARTS.items()
     }
+    chance = replace(
+        trees["chance"], slope=CHANCE_STRETCH, intercept=(1 - CHANCE_STRETCH) * _mean_margin(data)
+    )
+    hurdle = (chance, _usual_chance(data), replace(trees["amount"], slope=AMOUNT_POWER))
+    boosted = ((TWEEDIE_SHARE, (trees["spend"],)), (1 - TWEEDIE_SHARE, hurdle))
     line = _fit_line(data, parameters)
-    boosted = ((trees["spend"],), (trees["chance"], _usual_chance(data)))
-    means: dict[ModelType, tuple[tuple[Trees | Line, ...], ...]] = {
+    means: dict[ModelType, tuple[tuple[float, Factors], ...]] = {
         "lightgbm": boosted,
-        "ridge": ((line,),),
-        "ensemble": (*boosted, (line,)),
+        "ridge": ((1.0, (line,)),),
+        "ensemble": (
+            *(((1 - LINE_SHARE) * share, made_of) for share, made_of in boosted),
+            (LINE_SHARE, (line,)),
+        ),
     }
-    leaving = Trees("chance", trees["chance"].booster, "sigmoid", slope=-1.0)
+    leaving = replace(trees["chance"], slope=-1.0)
     churn = Output("churn_probability", (Term(1.0, (leaving,), anchored=False),))
 
-    def recipe(factors: tuple[tuple[Trees | Line, ...], ...]) -> Recipe:
-        terms = tuple(_levelled(term, data.names, today, len(factors)) for term in factors)
+    def recipe(mean: tuple[tuple[float, Factors], ...]) -> Recipe:
+        terms = tuple(_levelled(factors, data.names, today, share) for share, factors in mean)
         return Recipe(data.names, ANCHOR, (Output("clv_predicted", terms), churn))
 
     return {model_type: recipe(means[model_type]) for model_type in model_types}
@@ -270,9 +306,8 @@ def with_probabilistic(recipe: Recipe, today: Customers, share: float) -> Recipe
     one[recipe.features.index(RELATIVE_PROBABILISTIC)] = 1.0
     # drivers are measured against the medians: there, an estimate that is the anchor
     relative = Line("probabilistic", one, np.zeros(count), one, 0.0, "identity")
-    alone = _levelled((relative,), recipe.features, today, 1)
     terms = [replace(term, weight=(1 - share) * term.weight) for term in mean.terms]
-    terms.append(replace(alone, weight=share * alone.weight))
+    terms.append(_levelled((relative,), recipe.features, today, share))
     return replace(recipe, outputs=(replace(mean, terms=tuple(terms)), *others))
 
 
@@ -368,7 +403,7 @@ def _best_round(part: Part, fit: TrainingData, held_out: TrainingData, parameter
     if learning is None or checking is None:
         return 0
     booster = lgb.train(
-        _lightgbm_parameters(part.objective, parameters, len(fit)),
+        _lightgbm_parameters(part.objective, parameters, _rows(learning)),
         learning,
         num_boost_round=parameters.max_rounds,
         valid_sets=[checking],
@@ -382,7 +417,7 @@ def _grow(part: Part, data: TrainingData, parameters: Parameters, rounds: int) -
     if dataset is None:
         # a shop where nobody bought again has nothing to learn; the anchor alone then carries the mean
         dataset = lgb.Dataset(data.values, np.ones(len(data)), feature_name=list(data.names))
-    rules = _lightgbm_parameters(part.objective, parameters, len(data))
+    rules = _lightgbm_parameters(part.objective, parameters, _rows(dataset))
     return lgb.train(rules, dataset, num_boost_round=rounds)
 
 
@@ -393,16 +428,22 @@ def _dataset(
     if not len(data):
         return None
     target = part.target(data, ratio(data), parameters)
-    if part.objective == "tweedie" and not target.any():
+    taught = np.isfinite(target)
+    if not taught.any() or (part.objective == "tweedie" and not target.any()):
         return None
     return lgb.Dataset(
-        data.values,
-        target,
-        weight=part.weight(data),
+        data.values[taught],
+        target[taught],
+        weight=part.weight(data)[taught],
         reference=reference,
         feature_name=list(data.names),
         params={"verbosity": -1},
     )
+
+
+def _rows(dataset: lgb.Dataset) -> int:
+    """How many rows are learned from."""
+    return np.asarray(dataset.get_label(), dtype=float).size
 
 
 def _lightgbm_parameters(objective: str, parameters: Parameters, rows: int) -> dict[str, Any]:
@@ -456,7 +497,7 @@ def _fit_line(data: TrainingData, parameters: Parameters) -> Line:
 def _usual_chance(data: TrainingData) -> Line:
     """One over the chance of buying that goes with the anchor: a logistic curve of its logarithm relative to the mean."""
     bought, count = data.purchases > 0, len(data.names)
-    coefficients, intercept = np.zeros(count), float(logit(np.clip(bought.mean(), 0.01, 0.99)))
+    coefficients, intercept = np.zeros(count), _mean_margin(data)
     if RELATIVE_ANCHOR in data.names and 0 < bought.mean() < 1:
         place = data.names.index(RELATIVE_ANCHOR)
         curve = LogisticRegression(C=1e6).fit(data.values[:, [place]], bought)
@@ -464,11 +505,14 @@ def _usual_chance(data: TrainingData) -> Line:
     return Line("usual_chance", coefficients, np.zeros(count), np.zeros(count), intercept, "one_over_sigmoid")
 
 
-def _levelled(
-    factors: tuple[Trees | Line, ...], names: tuple[str, ...], today: Customers, terms: int
-) -> Term:
-    """The anchored term, weighted so that it alone keeps today's anchor total, divided by the number of terms."""
+def _mean_margin(data: TrainingData) -> float:
+    """The margin of the share that bought."""
+    return float(logit(np.clip((data.purchases > 0).mean(), 0.01, 0.99)))
+
+
+def _levelled(factors: Factors, names: tuple[str, ...], today: Customers, share: float) -> Term:
+    """The anchored term, weighted so that it makes up that share of today's anchor total."""
     unit = Term(1.0, factors, anchored=True)
     recipe = Recipe(names, ANCHOR, (Output("mean", (unit,)),))
     total = predict(recipe, today.values, today.anchor)["mean"].sum()
-    return Term(float(today.anchor.sum() / total / terms) if total > 0 else 0.0, factors, anchored=True)
+    return Term(float(share * today.anchor.sum() / total) if total > 0 else 0.0, factors, anchored=True)
