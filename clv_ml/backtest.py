@@ -10,32 +10,26 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from clv_ml.calibration import Held, calibrate, intervals, recency_of
+from clv_ml.calibration import calibrate, intervals, recency_of
 from clv_ml.comparison import Comparison, compare
 from clv_ml.errors import HistoryError
 from clv_ml.fitting import (
     MODEL_TYPES,
     Parameters,
-    choose_rounds,
-    fit_churn,
     fit_hurdle,
     fit_plain,
-    fit_recipe,
     fit_recipes,
-    out_of_fold,
-    out_of_time,
-    with_calibrated_churn,
     with_probabilistic,
 )
+from clv_ml.lessons import chance_of_churn, learn
 from clv_ml.metrics import Array
 from clv_ml.origins import Origin, metric_table, prediction_table, spend_band
 from clv_ml.parity import predict
-from clv_ml.recipe import Recipe
-from clv_ml.selection import choose_form, mean_in_form, probabilistic_share
+from clv_ml.selection import mean_in_form
 from clv_ml.settings import Settings
-from clv_ml.training import Shop, read_shop
-from clv_ml.training_data import Customers, TrainingData, label_ends, read_training_rows
-from clv_ml.typical import fit_spread, typical_value
+from clv_ml.shop import Shop, read_shop
+from clv_ml.training_data import TrainingData, label_ends, read_training_rows
+from clv_ml.typical import typical_value
 from clv_ml.warehouse import connect
 
 MIN_FIT_DATES = 2
@@ -124,8 +118,8 @@ def choose_origins(
     ``count`` of the dates with at least two labelled dates before them: the newest, or spread evenly from the first to the
     newest, as far apart as history permits.
     """
-    dates = np.unique(data.as_of)
-    able = [day for day in dates if (label_ends(dates, settings) <= day).sum() >= MIN_FIT_DATES]
+    taught = label_ends(np.unique(data.as_of[data.trainable]), settings)
+    able = [day for day in np.unique(data.as_of) if (taught <= day).sum() >= MIN_FIT_DATES]
     if not able:
         raise HistoryError(
             "No date has two labelled dates before it, so nothing can be tested out of time. "
@@ -139,53 +133,43 @@ def choose_origins(
 
 def run_origin(data: TrainingData, shop: Shop, day: np.datetime64, settings: Settings) -> Origin:
     """
-    What would have been published at the date: the number of trees, the probabilistic share, form, intervals, chance of
-    churn and spread of spending are taken from the last date whose label was final, predicted by a fit that ended before it.
+    What would have been published at the date: what ``learn`` makes of the newest date whose label was final, with default
+    parameters, and trees that then learn from all that was known.
+
+    Raises:
+        TrainingError: If too few rows were known.
     """
     ends = label_ends(data.as_of, settings)
     known = data.only(data.trainable & (ends <= day))
     last = known.as_of.max()
-    later = known.only(known.as_of == last)
-    earlier = known.only(label_ends(known.as_of, settings) <= last)
-    earlier = earlier if len(earlier) else known.only(known.as_of < last)
-    rounds = choose_rounds(earlier, later, Parameters())
-    early = fit_recipe(earlier, later.customers, "lightgbm", rounds)
+    ended = known.only(label_ends(known.as_of, settings) <= last)
+    train = ended if len(ended) else known.only(known.as_of < last)
     rows = data.only(data.as_of == day)
     is_small_shop = len(rows) < settings.vars.small_shop_customers
-    share = probabilistic_share(later, mean_in_form(early, "model", later), is_small_shop)
-    early = with_probabilistic(early, later.customers, share)
-    since = data.only((data.as_of >= last) & (data.as_of <= day))
+    seen = data.only(data.as_of <= day)
+    lessons = learn(train, data.only(data.as_of == last), known, seen, shop, is_small_shop)
 
-    def again() -> Array:
-        def fit(rows: TrainingData, today: Customers) -> Recipe:
-            return with_probabilistic(fit_recipe(rows, today, "lightgbm", rounds), today, share)
-
-        return out_of_fold(later, fit, known).said(lambda recipe, rows: mean_in_form(recipe, "model", rows))
-
-    form = choose_form(later, mean_in_form(early, "model", later), since, is_small_shop, again).form
-    held = Held(later, mean_in_form(early, form, later))
+    recipes = fit_recipes(known, rows.customers, MODEL_TYPES, lessons.rounds)
+    shared = with_probabilistic(recipes["lightgbm"], rows.customers, lessons.probabilistic_share)
+    mean = mean_in_form(shared, lessons.choice.form, rows)
+    leaving = chance_of_churn(shared, rows, shop.busier_than(known, is_over=False), lessons.churn)
     calibration = calibrate(
-        [held], shop.level_log_sd(day), settings.vars.interval_coverage, settings.vars.confidence_floor
+        [lessons.held],
+        shop.level_log_sd(day),
+        settings.vars.interval_coverage,
+        settings.vars.confidence_floor,
     )
-
-    recipes = fit_recipes(known, rows.customers, MODEL_TYPES, rounds)
-    churn = fit_churn(out_of_time(early, later), shop.busier_than(earlier, is_over=True))
-    season = shop.busier_than(known, is_over=False)(day)
-    leaving = _leaving(recipes["lightgbm"], rows, season, churn)
-    mean = mean_in_form(with_probabilistic(recipes["lightgbm"], rows.customers, share), form, rows)
-    known_season = shop.busier_than(earlier, is_over=True)(last)
-    spread = fit_spread(later.revenue, held.predicted, 1 - _leaving(early, later, known_season, churn))
     low, high, confidence = intervals(calibration, mean, recency_of(rows))
     return Origin(
         as_of=str(day),
-        form=form,
+        form=lessons.choice.form,
         customer=rows.customer,
         groups={"behavior_type": rows.behavior, "spend_band": spend_band(rows.anchor)},
         actual=rows.revenue,
         left=rows.purchases == 0,
         predicted={
             "model": mean,
-            "typical": typical_value(mean, 1 - leaving, spread),
+            "typical": typical_value(mean, 1 - leaving, lessons.spread),
             **{
                 kind: predict(recipe, rows.values, rows.anchor)["clv_predicted"]
                 for kind, recipe in recipes.items()
@@ -198,12 +182,6 @@ def run_origin(data: TrainingData, shop: Shop, day: np.datetime64, settings: Set
         confidence_floor=calibration.confidence_floor,
         churn=leaving,
     )
-
-
-def _leaving(recipe: Recipe, rows: TrainingData, season: float, churn: tuple[float, float]) -> Array:
-    """The calibrated chance of churn of one date's rows. Shape (n,)."""
-    calibrated = with_calibrated_churn(recipe, rows.customers, season, *churn)
-    return predict(calibrated, rows.values, rows.anchor)["churn_probability"]
 
 
 def _baselines(known: TrainingData, rows: TrainingData) -> dict[str, Array]:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from clv_ml.metrics import brier_score
 from clv_ml.training_data import TrainingData
 
 Array = NDArray[np.float64]
@@ -156,7 +157,8 @@ def _groups_by_prediction(
     The group that the confidence floor lies in is cut there: below it a prediction of nearly nothing comes true where nothing
     is spent, above it hardly ever. A side with too few customers of its own is measured on the whole group.
     """
-    for low, below in _edges(predicted, PREDICTION_GROUPS):
+    groups = int(np.clip(predicted.size // FEWEST_IN_GROUP, 1, PREDICTION_GROUPS))
+    for low, below in _edges(predicted, groups):
         group = (predicted >= low) & (predicted < below)
         sides = [(low, floor), (floor, below)] if low < floor < below else [(low, below)]
         for side in sides:
@@ -203,12 +205,36 @@ def calibration_error(confidence: Array, happened: NDArray[np.bool_], groups: in
     return float(sum(gaps) / max(confidence.size, 1))
 
 
+def interval_figures(
+    actual: Array, predicted: Array, bounds: tuple[Array, Array], confidence: Array, floor: float
+) -> dict[str, float]:
+    """How intervals and confidence held: shares of customers, and the mean width over the mean actual."""
+    low, high = bounds
+    inside = (actual >= low) & (actual <= high)
+    top = predicted >= np.quantile(predicted, 0.8)
+    return {
+        "coverage": float(inside.mean()),
+        "coverage_top_fifth": float(inside[top].mean()),
+        "mean_width_to_mean": float((high - low).mean() / max(actual.mean(), 1e-9)),
+        "confidence_error": calibration_error(confidence, came_true(actual, predicted, floor)),
+    }
+
+
+def churn_metrics(left: NDArray[np.bool_], chance: Array) -> dict[str, float]:
+    """Brier score of the chance of churn, that of the mean for everybody, and the calibration error in ten groups."""
+    happened = left.astype(float)
+    return {
+        "brier": brier_score(happened, chance),
+        "brier_of_constant": brier_score(happened, np.full(left.size, happened.mean())),
+        "calibration_error": calibration_error(chance, left),
+    }
+
+
 def _ratios(one: Held) -> Array:
     """Actual over predicted, with each date's error of the total taken out."""
-    total, expected = one.rows.revenue.sum(), one.predicted.sum()
-    level = total / expected if total > 0 and expected > 0 else 1.0
-    told = one.predicted > 0
-    return np.divide(one.rows.revenue, one.predicted * level, out=np.ones(len(told)), where=told)
+    level = one.rows.level(one.predicted)
+    expected = one.predicted * np.where(level > 0, level, 1.0)
+    return np.divide(one.rows.revenue, expected, out=np.ones(len(expected)), where=expected > 0)
 
 
 def _edges(values: Array, groups: int) -> list[tuple[float, float]]:

@@ -62,20 +62,6 @@ class Contributions:
 
 
 @dataclass(frozen=True)
-class TopDrivers:
-    """
-    The k strongest drivers of each row, strongest first; ``base + contributions.sum(axis=1) + rest == prediction``.
-
-    ``names`` (None beyond the last driver), ``values`` and ``contributions`` have shape (n, k), ``rest`` (n,).
-    """
-
-    names: NDArray[np.object_]
-    values: Floats
-    contributions: Floats
-    rest: Floats
-
-
-@dataclass(frozen=True)
 class AnchorParts:
     """
     What the anchor is made of: first so many factors, the shop's level per customer say, then addends in the anchor's unit.
@@ -181,21 +167,6 @@ def tree_contributions(booster: lgb.Booster, features: Floats) -> Floats:
 def _explained(booster: lgb.Booster) -> ExplainedForest:
     """A fitted booster's tables, made once."""
     return explain_forest(read_forest(booster_text(booster), "explained"))
-
-
-def top_drivers(contribs: Contributions, k: int = 3) -> TopDrivers:
-    """The k drivers with the largest |contribution| per row; of equals, the one that comes first in feature order."""
-    order = np.argsort(-np.abs(contribs.values), axis=1, kind="stable")[:, :k]
-    chosen = np.take_along_axis(contribs.values, order, axis=1)
-    names = np.array(contribs.drivers, dtype=object)[order]
-    values = np.take_along_axis(contribs.inputs, order, axis=1)
-    rest = contribs.prediction - contribs.base - chosen.sum(axis=1)
-    if (short := k - order.shape[1]) > 0:
-        # pyrefly: ignore[no-matching-overload]
-        names = np.pad(names, ((0, 0), (0, short)), constant_values=None)
-        values = np.pad(values, ((0, 0), (0, short)), constant_values=np.nan)
-        chosen = np.pad(chosen, ((0, 0), (0, short)))
-    return TopDrivers(names, values, chosen, rest)
 
 
 def _output(recipe: Recipe, name: str) -> Output:

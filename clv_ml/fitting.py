@@ -44,6 +44,7 @@ AMOUNT_POWER = 0.5
 """How much of what the trees say of a buyer's amount is believed: one customer's next orders are few and say little."""
 CHANCE_STRETCH = 1.25
 """Of the margin of buying around the usual one: trees grown in small steps stop short of how sure they could be."""
+STEEPEST_CHURN = 3.0
 LINE_SHARE = 1 / 3
 """Of the ensemble's mean."""
 
@@ -87,11 +88,8 @@ def ratio(data: TrainingData) -> Array:
 
     A date on which nobody spent anything has ratios of 0.
     """
-    spent = np.maximum(data.revenue, 0.0)
-    _, date = np.unique(data.as_of, return_inverse=True)
-    total, expected = np.bincount(date, data.revenue), np.bincount(date, data.anchor)
-    level = np.where(total > 0, total / expected, 1.0)[date]
-    return spent / (data.anchor * level)
+    level = data.level(data.anchor)
+    return np.maximum(data.revenue, 0.0) / (data.anchor * np.where(level > 0, level, 1.0))
 
 
 def _capped(data: TrainingData, ratios: Array, parameters: Parameters) -> Array:
@@ -262,6 +260,10 @@ def fit_churn(rehearsal: Rehearsal, log_change: Callable[[np.datetime64], float]
         log_change: How much busier the shop was in a date's window than in those that the recipes were fitted on, as a
             logarithm; what that explains is taken out before calibrating.
 
+    Returns:
+        A slope from 0 (the margins say nothing of these rows, or the opposite) to ``STEEPEST_CHURN`` (few rows may be told apart
+        without a fault, which is chance), and the intercept.
+
     Source: Platt (1999).
     """
     rows = rehearsal.rows
@@ -273,7 +275,11 @@ def fit_churn(rehearsal: Rehearsal, log_change: Callable[[np.datetime64], float]
         alike = rows.as_of == day
         margin[alike] += busier(margin[alike], log_change(day))
     model = LogisticRegression(C=1e6).fit(margin[:, None], left)
-    return float(model.coef_[0, 0]), float(model.intercept_[0])
+    slope, intercept = float(model.coef_[0, 0]), float(model.intercept_[0])
+    if 0 <= slope <= STEEPEST_CHURN:
+        return slope, intercept
+    slope = float(np.clip(slope, 0.0, STEEPEST_CHURN))
+    return slope, _shift(slope * margin, float(left.mean()))
 
 
 def with_calibrated_churn(
@@ -318,10 +324,14 @@ def busier(margin: Array, log_change: float) -> float:
     Purchases of a Poisson process with mean m are none with chance exp(-m), so a chance q becomes q ** exp(log_change); the
     margins, shape (n,), move together until they have the mean of those.
     """
-    wanted = float(np.mean(expit(margin) ** np.exp(log_change)))
+    return _shift(margin, float(np.mean(expit(margin) ** np.exp(log_change))))
+
+
+def _shift(margin: Array, wanted: float) -> float:
+    """What to add to margins, shape (n,), so that the mean of their chances is the one wanted; 0 where that is no chance."""
     if not 0 < wanted < 1:
         return 0.0
-    found = root_scalar(lambda moved: float(np.mean(expit(margin + moved))) - wanted, bracket=(-50.0, 50.0))
+    found = root_scalar(lambda moved: float(np.mean(expit(margin + moved))) - wanted, bracket=(-100.0, 100.0))
     return float(found.root)
 
 
@@ -333,6 +343,8 @@ def _churn_margin(recipe: Recipe, customers: Customers) -> Array:
 def fit_plain(data: TrainingData, parameters: Parameters) -> Callable[[TrainingData], Array]:
     """LightGBM without an anchor: Tweedie on revenue itself, the usual first attempt. Returns its prediction."""
     spent = np.maximum(data.revenue, 0.0)
+    if not spent.any():
+        return lambda rows: np.zeros(len(rows))
     booster = lgb.train(
         _lightgbm_parameters("tweedie", parameters, len(data)),
         lgb.Dataset(data.values, spent, params={"verbosity": -1}),
@@ -400,8 +412,10 @@ def _folds(customers: NDArray[np.str_]) -> NDArray[np.int64]:
 def _best_round(part: Part, fit: TrainingData, held_out: TrainingData, parameters: Parameters) -> int:
     learning = _dataset(part, fit, parameters)
     checking = _dataset(part, held_out, parameters, reference=learning)
-    if learning is None or checking is None:
+    if learning is None:
         return 0
+    if checking is None:
+        return parameters.default_rounds
     booster = lgb.train(
         _lightgbm_parameters(part.objective, parameters, _rows(learning)),
         learning,

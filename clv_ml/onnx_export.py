@@ -57,8 +57,7 @@ def features_without_missing(recipe: Recipe) -> tuple[str, ...]:
     """
     Features in which some tree saw no missing value in training, and so reads one as 0, in feature order.
 
-    A NULL in such a column is scored like a 0. That is LightGBM's answer and the export keeps it; a caller that would
-    rather know counts those rows (`clv_ml.scoring.missing_read_as_zero`).
+    A NULL in such a column is scored like a 0. That is LightGBM's answer and the export keeps it; the manifest lists them.
     """
     as_zero: set[int] = set()
     for forest in forests(recipe).values():

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from clv_ml.calibration import churn_metrics, interval_figures
 from clv_ml.metrics import METRICS, Array, tenths
-from clv_ml.training import churn_metrics, interval_figures
 
 METRIC_ROW = pa.schema(
     [

@@ -19,6 +19,7 @@ import duckdb
 
 from clv_ml import registry
 from clv_ml.btyd_fitting import fit_missing_dates
+from clv_ml.calibration import Calibration
 from clv_ml.dbt_runner import run_dbt
 from clv_ml.erasure import Erasure, forget
 from clv_ml.errors import (
@@ -321,7 +322,10 @@ def changed(settings: Settings, **values: bool) -> Settings:
 
 
 def training_is_due(settings: Settings) -> bool:
-    """Whether no model is in use, or the one that is was made for other features, another horizon or currency."""
+    """
+    Whether no model is in use, or the one that is was made for other features, another horizon or currency, or its intervals and
+    confidence measured for another coverage or floor.
+    """
     if settings.vars.model_version != "champion":
         return False
     manifest = champion_manifest(settings)
@@ -329,9 +333,21 @@ def training_is_due(settings: Settings) -> bool:
         return True
     with connect(settings) as connection:
         hashes = connection.sql("select feature_hash from as_of_dates where is_scoring_date").fetchall()
-    made_for = (manifest.horizon_days, manifest.reporting_currency, manifest.feature_hash)
-    today = (settings.vars.horizon_days, settings.vars.reporting_currency, hashes[0][0] if hashes else None)
-    return made_for != today
+    measured = Calibration.from_json(manifest.calibration)
+    wanted = settings.vars
+    made_for = (
+        manifest.horizon_days,
+        manifest.reporting_currency,
+        measured.coverage,
+        measured.confidence_floor,
+    )
+    today = (
+        wanted.horizon_days,
+        wanted.reporting_currency,
+        wanted.interval_coverage,
+        wanted.confidence_floor,
+    )
+    return made_for != today or manifest.feature_hash != (hashes[0][0] if hashes else None)
 
 
 def champion_manifest(settings: Settings) -> Manifest | None:

@@ -70,8 +70,11 @@ class Predictor:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that a row must have: features, where NULL is allowed, the anchor, and, to explain, its parts."""
-        return self._model.manifest.explained_columns
+        """
+        The columns that a row must have: features, where NULL is allowed, the anchor, to explain, its parts, and for the interval
+        the recency.
+        """
+        return tuple(dict.fromkeys((*self._model.manifest.explained_columns, RECENCY)))
 
     def save(self, models: Path | str) -> Path:
         """

@@ -2,8 +2,8 @@
 What a fitted model is: outputs made of sums of products of trees and lines.
 
 An *output* is a sum of *terms*; a term is ``weight x anchor x product of link(score) ** power`` over its *factors*; a factor's
-score comes from a LightGBM booster or from a line with medians and missing flags. A mean as "half Tweedie, half chance
-of buying over the usual chance" is two terms, the first with one factor, the second with two. The same grammar is
+score comes from a LightGBM booster or from a line with medians and missing flags. A mean as "a fifth Tweedie, the rest chance
+of buying over the usual chance times amount" is two terms, the first with one factor, the second with three. The same grammar is
 exported to ONNX, evaluated there, and explained driver by driver, so that no recipe needs code of its own.
 """
 

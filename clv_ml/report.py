@@ -19,6 +19,7 @@ import jinja2
 import numpy as np
 
 from clv_ml import charts
+from clv_ml.calibration import Calibration
 from clv_ml.charts import Chart
 from clv_ml.errors import InputError, WarehouseError
 from clv_ml.narrative import amount_text
@@ -26,7 +27,7 @@ from clv_ml.pipeline import champion_manifest
 from clv_ml.queries import ask
 from clv_ml.safe_files import replace_file
 from clv_ml.settings import Settings, report_path
-from clv_ml.training import shop_faults
+from clv_ml.shop import shop_faults
 from clv_ml.warehouse import connect
 
 FOLDER = Path(__file__).parent / "report_page"
@@ -179,7 +180,9 @@ def read_facts(settings: Settings) -> Facts:
         found=found,
         currency=model.get("reporting_currency") or settings.vars.reporting_currency,
         horizon_days=model.get("horizon_days") or settings.vars.horizon_days,
-        coverage=settings.vars.interval_coverage,
+        coverage=Calibration.from_json(manifest.calibration).coverage
+        if manifest
+        else settings.vars.interval_coverage,
         dates=manifest.training_dates if manifest else {},
         caution=str(caution) if caution else None,
     )

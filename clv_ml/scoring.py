@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from clv_ml.columns import Batch, feature_matrix, select_columns, to_doubles
+from clv_ml.columns import Batch, select_columns, to_doubles
 from clv_ml.model_files import LoadedModel
 from clv_ml.onnx_session import padded_rows, run_padded
 
@@ -56,17 +56,6 @@ def score(model: LoadedModel, batch: Batch, threads: int = 1) -> pa.StructArray:
         for job in jobs:
             run(job)
     return _as_struct(model, results, batch)
-
-
-def missing_read_as_zero(model: LoadedModel, batch: Batch) -> dict[str, int]:
-    """
-    Rows per feature whose missing value the model reads as 0, because training saw none there.
-
-    LightGBM decides so, and the score keeps it; a run that counts any should warn. Empty where there are none.
-    """
-    names = tuple(feature.name for feature in model.manifest.features if feature.missing_as_zero)
-    counts = np.isnan(feature_matrix(batch, names, model.manifest.version)).sum(axis=0)
-    return {name: int(count) for name, count in zip(names, counts, strict=True) if count}
 
 
 def _chunks(parts: list[pa.RecordBatch]) -> Iterator[tuple[int, pa.RecordBatch]]:

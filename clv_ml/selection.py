@@ -3,8 +3,9 @@ Which form of the recipe may be published: never one that loses to a simpler est
 is the probabilistic estimate's.
 
 Forms, from the richest: the trees over the anchor, the anchor alone (a blend of baselines at the shop's level), one
-baseline. In a small shop the trees must prove better, since SQL guards the order of customers in the others. They are compared on the calibration date, by mean Poisson deviance, with a bootstrap over customers. Each is
-first brought to that date's actual total: the level is forecast apart from the form, and one date says little of it.
+baseline. In a small shop the trees must prove better, since SQL guards the order of customers in the others. They are
+compared on the calibration dates, by mean Poisson deviance, with a bootstrap over customers. Each is first brought to each
+date's actual total: the level is forecast apart from the form, and few dates say little of it.
 
 The fit that predicts the calibration date is older than what is published, by a horizon: of a young shop it has hardly seen
 anything. Trees that lose are therefore asked again, each customer predicted by a fit on the others that knows that date; only
@@ -15,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from clv_ml.fitting import RELATIVE_PROBABILISTIC
@@ -24,7 +26,7 @@ from clv_ml.recipe import Output, Recipe, Term
 from clv_ml.training_data import ANCHOR, BASELINES, TrainingData
 
 CANDIDATE_BASELINES = ("btyd", "bgnbd", "paretonbd", "empirical_bayes")
-"""Baselines that are positive for everybody, so that a multiplicative interval and drivers are defined."""
+"""Baselines that are never negative, so that a multiplicative interval and drivers are defined."""
 REPLICATES = 500
 SEED = 5
 
@@ -80,15 +82,17 @@ def _choose(rows: TrainingData, predicted: Array, since: TrainingData, is_small_
     for name in CANDIDATE_BASELINES if is_fitted.all() or not is_fitted.any() else ():
         if np.isfinite(since.baselines[name]).all():
             estimates[name] = rows.baselines[name]
-    losses = {name: levelled_deviance(rows.revenue, estimate) for name, estimate in estimates.items()}
+    losses = {name: levelled_deviance(rows, estimate) for name, estimate in estimates.items()}
+
+    def is_worse(form: str, other: str) -> bool:
+        return _is_worse(losses[form] - losses[other], rows.customer)
+
     candidates = list(losses)
-    if is_small_shop and not _is_worse(losses["blend"], losses["model"]):
+    if is_small_shop and not is_worse("blend", "model"):
         candidates.remove("model")
     # the form with the least mean loss is worse than none, so there is one
     form = next(
-        form
-        for form in candidates
-        if not any(_is_worse(losses[form], losses[name]) for name in candidates if name != form)
+        form for form in candidates if not any(is_worse(form, name) for name in candidates if name != form)
     )
     return Choice(form, _reason(form, losses, is_small_shop))
 
@@ -113,19 +117,18 @@ def probabilistic_share(rows: TrainingData, predicted: Array, is_small_shop: boo
     other = rows.anchor * rows.values[:, rows.names.index(RELATIVE_PROBABILISTIC)]
     if not (rows.revenue.sum() > 0 and predicted.sum() > 0 and other.sum() > 0):
         return 0.0
-    mine, theirs = predicted / predicted.sum(), other / other.sum()
+    mine, theirs = predicted * rows.level(predicted), other * rows.level(other)
     best = minimize_scalar(
-        lambda share: float(levelled_deviance(rows.revenue, (1 - share) * mine + share * theirs).mean()),
+        lambda share: float(levelled_deviance(rows, (1 - share) * mine + share * theirs).mean()),
         bounds=(0.0, 1.0),
         method="bounded",
     )
     return round(0.5 * float(best.x), 3)
 
 
-def levelled_deviance(actual: Array, estimate: Array) -> Array:
-    """Deviance of each row once the estimate is brought to the actual total. Shape (n,)."""
-    total = max(float(actual.sum()), 0.0)
-    return deviance(actual, estimate * (total / max(float(estimate.sum()), 1e-9)))
+def levelled_deviance(rows: TrainingData, estimate: Array) -> Array:
+    """Deviance of each row once the estimate is brought to the actual total of each date. Shape (n,)."""
+    return deviance(rows.revenue, estimate * rows.level(estimate))
 
 
 def in_form(recipe: Recipe, form: str) -> Recipe:
@@ -144,9 +147,10 @@ def mean_in_form(recipe: Recipe, form: str, rows: TrainingData) -> Array:
     return predict(shaped, rows.values, anchor)["clv_predicted"]
 
 
-def _is_worse(mine: Array, theirs: Array) -> bool:
-    """Whether the mean loss is higher in at least 97.5 % of draws of customers."""
-    difference = mine - theirs
+def _is_worse(excess: Array, customer: NDArray[np.str_]) -> bool:
+    """Whether the loss is higher, ``excess`` above 0 in sum, in at least 97.5 % of draws of customers, each with all their rows."""
+    _, whose = np.unique(customer, return_inverse=True)
+    difference = np.bincount(whose, excess)
     draws = np.random.default_rng(SEED).multinomial(
         difference.size, np.full(difference.size, 1 / difference.size), size=REPLICATES
     )

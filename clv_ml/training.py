@@ -7,58 +7,46 @@ of trees, refitted on every labelled date. The manifest holds the figures of the
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 
 import duckdb
 import numpy as np
-from numpy.typing import NDArray
 
 from clv_ml import registry
 from clv_ml.calibration import (
     Calibration,
     Held,
     calibrate,
-    calibration_error,
     came_true,
+    churn_metrics,
+    interval_figures,
     intervals,
     recency_of,
 )
-from clv_ml.errors import HistoryError, TrainingError
-from clv_ml.fitting import (
-    ModelType,
-    Parameters,
-    choose_rounds,
-    fit_churn,
-    fit_recipe,
-    out_of_fold,
-    out_of_time,
-    with_calibrated_churn,
-    with_probabilistic,
-)
+from clv_ml.errors import HistoryError
+from clv_ml.fitting import ModelType, Parameters, fit_recipe, with_calibrated_churn, with_probabilistic
+from clv_ml.lessons import Lessons, chance_of_churn, learn
 from clv_ml.manifest import AnchorPartSpec, ModelDescription
-from clv_ml.metrics import Array, brier_score, evaluate_predictions, tenths
+from clv_ml.metrics import Array, evaluate_predictions, tenths
 from clv_ml.model_files import write_model
 from clv_ml.onnx_export import export_onnx
-from clv_ml.parity import predict
 from clv_ml.recipe import Recipe, Trees
 from clv_ml.registry_tables import write_registry_tables
-from clv_ml.selection import Choice, choose_form, in_form, mean_in_form, probabilistic_share
+from clv_ml.selection import in_form, mean_in_form
 from clv_ml.settings import Settings
+from clv_ml.shop import Shop, read_shop, shop_faults
 from clv_ml.training_data import (
     ANCHOR,
     ANCHORS,
-    Customers,
     TrainingData,
     read_scoring_rows,
     read_training_rows,
 )
 from clv_ml.tuned import read_tuning
-from clv_ml.typical import fit_spread, typical_value, with_typical
+from clv_ml.typical import typical_value, with_typical
 from clv_ml.warehouse import connect
-
-MIN_TRAINING_ROWS = 20
 
 
 @dataclass(frozen=True)
@@ -110,13 +98,15 @@ def train(
     is_small_shop = today.anchor.size < settings.vars.small_shop_customers
     measured = _measure(data, shop, model_type, parameters, settings, is_small_shop)
     fitted = data.only(data.trainable)
-    full = fit_recipe(fitted, today, model_type, measured.rounds, parameters)
-    full = with_probabilistic(full, today, measured.probabilistic_share)
-    recipe = in_form(full, measured.choice.form)
+    full = fit_recipe(fitted, today, model_type, measured.lessons.rounds, parameters)
+    full = with_probabilistic(full, today, measured.lessons.probabilistic_share)
+    recipe = in_form(full, measured.lessons.choice.form)
     season = shop.busier_than(fitted, is_over=False)(np.datetime64(shop.as_of_date))
-    recipe = with_typical(with_calibrated_churn(recipe, today, season, *measured.churn), measured.spread)
+    recipe = with_typical(
+        with_calibrated_churn(recipe, today, season, *measured.lessons.churn), measured.lessons.spread
+    )
     warning = caution(data, shop, measured, settings)
-    anchor = fitted.anchor if recipe.anchor == ANCHOR else fitted.baselines[measured.choice.form]
+    anchor = fitted.anchor if recipe.anchor == ANCHOR else fitted.baselines[measured.lessons.choice.form]
     known = np.isfinite(anchor)  # a baseline has no value before its first fit
     reference = float(np.exp(np.mean(np.log(np.maximum(anchor[known], 0.01)))))
     description = ModelDescription(
@@ -134,10 +124,10 @@ def train(
         parameters={
             **asdict(parameters),
             # pyrefly: ignore[bad-assignment]
-            "rounds": measured.rounds,
-            "probabilistic_share": measured.probabilistic_share,
-            "spread": measured.spread,
-            "form": measured.choice.form,
+            "rounds": measured.lessons.rounds,
+            "probabilistic_share": measured.lessons.probabilistic_share,
+            "spread": measured.lessons.spread,
+            "form": measured.lessons.choice.form,
             "caution": warning,
             "tuned_before": tuned_before,
         },
@@ -151,14 +141,14 @@ def train(
         types = dict(zip(fitted.names, fitted.types, strict=True))
         write_model(settings.models, recipe, description, fitted.values[known], anchor[known], types)
     with connect(settings, read_only=False) as connection:
-        registry.promote(settings.models, description.version, measured.choice.reason)
+        registry.promote(settings.models, description.version, measured.lessons.choice.reason)
         write_registry_tables(connection, settings)
     return TrainingResult(
         version=description.version,
         model_type=model_type,
         is_new=is_new,
         is_champion=True,
-        reason=measured.choice.reason,
+        reason=measured.lessons.choice.reason,
         caution=warning,
         tuned_before=tuned_before,
         rows_fitted=len(fitted),
@@ -177,102 +167,12 @@ def _parameters(settings: Settings, data: TrainingData) -> tuple[Parameters, str
 
 
 @dataclass(frozen=True)
-class Window:
-    """
-    The shop's total of one date's horizon. ``pace`` is ln(actual / probabilistic total), ``expected_pace`` what the level said
-    of it on the date; ``pace`` is None where the total is not known yet. Paces compare among dates of one ``is_fitted`` only.
-    """
-
-    as_of: np.datetime64
-    known_at: np.datetime64
-    is_fitted: bool
-    expected_pace: float
-    pace: float | None
-
-
-@dataclass(frozen=True)
-class Shop:
-    """
-    What the trainer knows of the shop besides its rows. ``drivers`` maps a feature to the idea that it is reported under.
-    """
-
-    as_of_date: date
-    age_days: int
-    feature_hash: str
-    definitions: dict[str, str]
-    drivers: dict[str, str]
-    windows: Mapping[np.datetime64, Window]
-
-    def level_log_sd(self, known_by: np.datetime64) -> float:
-        """
-        How far the level was off where the answer was known by then, by a factor of e at most; three misses of 15 % are assumed
-        beforehand.
-        """
-        squares = [
-            min(1.0, (window.pace - window.expected_pace) ** 2)
-            for window in self.windows.values()
-            if window.pace is not None and window.known_at <= known_by
-        ]
-        return float(np.sqrt((sum(squares) + 3 * 0.15**2) / (len(squares) + 3)))
-
-    def busier_than(self, fitted: TrainingData, is_over: bool) -> Callable[[np.datetime64], float]:
-        """
-        How much busier a date's window is than those of the fitted dates, as a logarithm within -1 and 1.
-
-        Args:
-            fitted: Rows whose answers were known.
-
-            is_over: Whether the date's own answer is known, too; else what the level expects of it counts.
-        """
-        known = [self.windows[day] for day in np.unique(fitted.as_of)]
-
-        def change(day: np.datetime64) -> float:
-            window = self.windows[day]
-            pace = window.pace if is_over else window.expected_pace
-            alike = [one.pace for one in known if one.is_fitted == window.is_fitted and one.pace is not None]
-            return float(np.clip(pace - np.mean(alike), -1, 1)) if alike and pace is not None else 0.0
-
-        return change
-
-
-@dataclass(frozen=True)
 class Measured:
-    """
-    What out-of-time predictions taught: trees per part, the probabilistic estimate's share of the mean, the form to publish,
-    figures, the calibration, and the spread of spending.
-    """
+    """What was learned before the test, how that did on the test dates, and the calibration, which both have a part in."""
 
-    rounds: dict[str, int]
-    probabilistic_share: float
-    choice: Choice
+    lessons: Lessons
     metrics: dict[str, dict[str, float]]
     calibration: Calibration
-    churn: tuple[float, float]
-    spread: float
-
-
-def read_shop(connection: duckdb.DuckDBPyConnection) -> Shop:
-    as_of, age, feature_hash = connection.sql(
-        "select as_of_date, shop_age_days, feature_hash from as_of_dates where is_scoring_date"
-    ).fetchall()[0]
-    definitions = connection.sql(
-        "select definition, definition_hash from feature_definitions order by 1"
-    ).fetchall()
-    drivers = connection.sql("select feature, driver from feature_drivers order by 1").fetchall()
-    windows = connection.sql(
-        "select levels.as_of_date, cast(dates.label_known_at as date), levels.is_fitted, levels.log_correction, "
-        "case when levels.actual_total > 0 and levels.probabilistic_total > 0 "
-        "then ln(levels.actual_total / levels.probabilistic_total) end "
-        "from shop_levels as levels inner join as_of_dates as dates on dates.as_of_date = levels.as_of_date "
-        "order by levels.as_of_date"
-    ).fetchall()
-    known = [
-        Window(np.datetime64(day, "D"), np.datetime64(known_at, "D"), *figures)
-        for day, known_at, *figures in windows
-    ]
-    return Shop(
-        as_of, age, feature_hash, dict(definitions), dict(drivers), {window.as_of: window for window in known}
-    )
 
 
 def _measure(
@@ -286,81 +186,21 @@ def _measure(
     """Fits that saw only what came before predict the calibration and the test dates, and are compared with the truth."""
     train = data.only(data.trainable & (data.split == "train"))
     later = data.only(data.split == "calibrate")
-    _require_rows(train, later)
-    one_date_only = not len(later)
-    later = train if one_date_only else later
-    rounds = choose_rounds(train, later.only(later.trainable), parameters)
-
-    def fit(rows: TrainingData, today: Customers) -> Recipe:
-        return fit_recipe(rows, today, model_type, rounds, parameters)
-
-    early = out_of_fold(train, fit) if one_date_only else out_of_time(fit(train, later.customers), later)
-    share = probabilistic_share(later, early.said(_full_mean), is_small_shop)
-    early = early.altered(lambda recipe, customers: with_probabilistic(recipe, customers, share))
     before = data.only(data.trainable & np.isin(data.split, ("train", "calibrate")))
+    lessons = learn(train, later, before, data, shop, is_small_shop, model_type, parameters)
+
     test = data.only(data.split == "test")
-
-    def shared(rows: TrainingData, today: Customers) -> Recipe:
-        return with_probabilistic(fit(rows, today), today, share)
-
-    late = shared(before, test.customers)
-
-    def again() -> Array:
-        return out_of_fold(later, shared, before).said(_full_mean)
-
-    since = data.only(data.as_of >= later.as_of.min())
-    choice = choose_form(
-        later, early.said(_full_mean), since, is_small_shop, None if one_date_only else again
-    )
-
-    held = [
-        Held(later, early.said(lambda recipe, rows: mean_in_form(recipe, choice.form, rows))),
-        Held(test, mean_in_form(late, choice.form, test)),
-    ]
+    late = fit_recipe(before, test.customers, model_type, lessons.rounds, parameters)
+    late = with_probabilistic(late, test.customers, lessons.probabilistic_share)
+    held = Held(test, mean_in_form(late, lessons.choice.form, test))
+    leaving = chance_of_churn(late, test, shop.busier_than(before, is_over=False), lessons.churn)
+    typical = typical_value(held.predicted, 1 - leaving, lessons.spread)
     floor, coverage = settings.vars.confidence_floor, settings.vars.interval_coverage
-    known = calibrate(held[:1], shop.level_log_sd(test.as_of.min()), coverage, floor)
-    past, season = shop.busier_than(train, is_over=True), shop.busier_than(before, is_over=False)
-    churn = fit_churn(early, past)
-    left = early.said(lambda recipe, rows: _chance_of_churn(recipe, rows, past, churn))
-    spread = fit_spread(later.revenue, held[0].predicted, 1 - left)
-    leaving = _chance_of_churn(late, test, season, churn)
-    metrics = _test_metrics(
-        test, held[1].predicted, typical_value(held[1].predicted, 1 - leaving, spread), known
-    )
+    known = calibrate([lessons.held], shop.level_log_sd(test.as_of.min()), coverage, floor)
+    metrics = _test_metrics(test, held.predicted, typical, known)
     metrics["churn"] = churn_metrics(test.purchases == 0, leaving)
-    return Measured(
-        rounds=rounds,
-        probabilistic_share=share,
-        choice=choice,
-        metrics=metrics,
-        calibration=calibrate(held, shop.level_log_sd(np.datetime64(shop.as_of_date)), coverage, floor),
-        churn=churn,
-        spread=spread,
-    )
-
-
-def _full_mean(recipe: Recipe, rows: TrainingData) -> Array:
-    return mean_in_form(recipe, "model", rows)
-
-
-def _require_rows(train: TrainingData, later: TrainingData) -> None:
-    if min(len(train), len(later) or len(train)) < MIN_TRAINING_ROWS:
-        raise TrainingError(
-            f"Only {len(train)} training rows ({len(later)} to calibrate on); at least {MIN_TRAINING_ROWS} are needed. "
-            "Load more customers, shorten horizon_days, or lower min_purchases_for_training."
-        )
-
-
-def _chance_of_churn(
-    recipe: Recipe, rows: TrainingData, season: Callable[[np.datetime64], float], churn: tuple[float, float]
-) -> Array:
-    """The calibrated chance of churn of rows of several dates, each date in its own season. Shape (n,)."""
-    chance = np.empty(len(rows))
-    for day in np.unique(rows.as_of):
-        alike = rows.only(rows.as_of == day)
-        calibrated = with_calibrated_churn(recipe, alike.customers, season(day), *churn)
-        chance[rows.as_of == day] = predict(calibrated, alike.values, alike.anchor)["churn_probability"]
-    return chance
+    now = shop.level_log_sd(np.datetime64(shop.as_of_date))
+    return Measured(lessons, metrics, calibrate([lessons.held, held], now, coverage, floor))
 
 
 def _test_metrics(
@@ -380,21 +220,6 @@ def interval_metrics(known: Calibration, rows: TrainingData, predicted: Array) -
     """``interval_figures`` of a calibration on rows that it has not seen."""
     low, high, confidence = intervals(known, predicted, recency_of(rows))
     return interval_figures(rows.revenue, predicted, (low, high), confidence, known.confidence_floor)
-
-
-def interval_figures(
-    actual: Array, predicted: Array, bounds: tuple[Array, Array], confidence: Array, floor: float
-) -> dict[str, float]:
-    """How intervals and confidence held: shares of customers, and the mean width over the mean actual."""
-    low, high = bounds
-    inside = (actual >= low) & (actual <= high)
-    top = predicted >= np.quantile(predicted, 0.8)
-    return {
-        "coverage": float(inside.mean()),
-        "coverage_top_fifth": float(inside[top].mean()),
-        "mean_width_to_mean": float((high - low).mean() / max(actual.mean(), 1e-9)),
-        "confidence_error": calibration_error(confidence, came_true(actual, predicted, floor)),
-    }
 
 
 def decile_metrics(known: Calibration, rows: TrainingData, predicted: Array) -> dict[str, dict[str, float]]:
@@ -418,16 +243,6 @@ def decile_metrics(known: Calibration, rows: TrainingData, predicted: Array) -> 
     }
 
 
-def churn_metrics(left: NDArray[np.bool_], chance: Array) -> dict[str, float]:
-    """Brier score of the chance of churn, that of the mean for everybody, and the calibration error in ten groups."""
-    happened = left.astype(float)
-    return {
-        "brier": brier_score(happened, chance),
-        "brier_of_constant": brier_score(happened, np.full(left.size, happened.mean())),
-        "calibration_error": calibration_error(chance, left),
-    }
-
-
 def caution(data: TrainingData, shop: Shop, measured: Measured, settings: Settings) -> str | None:
     """Why figures of this shop deserve little trust, in words; None where nothing speaks against them."""
     newest = data.only(data.as_of == data.as_of.max())
@@ -435,22 +250,6 @@ def caution(data: TrainingData, shop: Shop, measured: Measured, settings: Settin
     if measured.metrics["model"]["r2"] < 0.05:
         reasons.append(f"R² of {measured.metrics['model']['r2']:.2f} on the test date")
     return "; ".join(reasons) or None
-
-
-def shop_faults(age_days: int, revenue: Array, few_customers: int) -> list[str]:
-    """
-    What makes a shop hard to learn from, in words: its age, its largest customer's share of ``revenue`` (one number a customer,
-    shape (n,)), and n below ``few_customers``.
-    """
-    reasons = []
-    spent = np.maximum(revenue, 0.0)
-    if age_days < 365:
-        reasons.append(f"{age_days} days of history, less than a year")
-    if spent.sum() > 0 and spent.max() > 0.10 * spent.sum():
-        reasons.append(f"one customer is {spent.max() / spent.sum():.0%} of revenue")
-    if revenue.size < few_customers:
-        reasons.append(f"{revenue.size} customers, fewer than {few_customers}")
-    return reasons
 
 
 def require_history(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
@@ -488,7 +287,7 @@ def _longest_horizon(grid: list[date], as_of: date, maturity: int) -> int:
 
 def _dates(data: TrainingData) -> dict[str, tuple[str, ...]]:
     parts = {split: data.dates(split) for split in ("train", "calibrate", "test")}
-    parts["refit"] = np.unique(data.as_of)
+    parts["refit"] = np.unique(data.as_of[data.trainable])
     return {part: tuple(str(day) for day in days) for part, days in parts.items()}
 
 

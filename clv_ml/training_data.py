@@ -111,6 +111,15 @@ class TrainingData:
         """The rows without their answers."""
         return Customers(self.values, self.anchor)
 
+    def level(self, expected: Array) -> Array:
+        """
+        The total of each row's date over what was expected of the date, ``expected`` and the answer having shape (n,): 0 where
+        nobody spent anything, 1 where nothing was expected.
+        """
+        _, date = np.unique(self.as_of, return_inverse=True)
+        total, said = np.bincount(date, self.revenue), np.bincount(date, expected)
+        return np.divide(np.maximum(total, 0.0), said, out=np.ones_like(said), where=said > 0)[date]
+
     def dates(self, split: str) -> NDArray[np.datetime64]:
         """The dates of a split, in order."""
         return np.unique(self.as_of[self.split == split])

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 
 from clv_ml.errors import HistoryError, MissingExtraError
 from clv_ml.fitting import Parameters, fit_recipe
+from clv_ml.lessons import MIN_TRAINING_ROWS
 from clv_ml.metrics import Array
 from clv_ml.parity import predict
 from clv_ml.selection import levelled_deviance
 from clv_ml.settings import Settings
-from clv_ml.training import MIN_TRAINING_ROWS, require_history
+from clv_ml.training import require_history
 from clv_ml.training_data import TrainingData, label_ends, read_training_rows
 from clv_ml.tuned import TunedParameters, Tuning, write_tuning
 from clv_ml.warehouse import connect
@@ -202,7 +203,7 @@ def _suggested(trial: Any) -> dict[str, Number]:
 def _losses(folds: tuple[Fold, ...], rows: list[NDArray[np.bool_]], parameters: Parameters) -> list[Array]:
     """Per fold the loss of each row that the mask keeps."""
     return [
-        _loss(predicted[mask], fold.rows.revenue[mask])
+        _loss(fold.rows.only(mask), predicted[mask])
         for fold, mask, predicted in zip(folds, rows, _predictions(folds, parameters), strict=True)
     ]
 
@@ -213,9 +214,9 @@ def _predictions(folds: tuple[Fold, ...], parameters: Parameters) -> Iterator[Ar
         yield predict(recipe, fold.rows.values, fold.rows.anchor)["clv_predicted"]
 
 
-def _loss(predicted: Array, actual: Array) -> Array:
+def _loss(rows: TrainingData, predicted: Array) -> Array:
     """Deviance of each customer over the mean revenue, so that a date counts by its customers and not by its money."""
-    return levelled_deviance(actual, predicted) / max(float(np.maximum(actual, 0.0).mean()), 1e-9)
+    return levelled_deviance(rows, predicted) / max(float(np.maximum(rows.revenue, 0.0).mean()), 1e-9)
 
 
 def _mean(losses: list[Array]) -> float:

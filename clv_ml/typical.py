@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clv_ml.recipe import Output, Recipe, Term, Trees
+from clv_ml.training_data import TrainingData
 
 Array = NDArray[np.float64]
 USUAL_SPREAD = 0.4
@@ -38,19 +39,18 @@ def typical_value(mean: Array, buying: Array, spread: float) -> Array:
     return mean / np.maximum(buying, 0.5) * _median_to_mean(spread) * beyond_half**spread
 
 
-def fit_spread(actual: Array, mean: Array, buying: Array) -> float:
+def fit_spread(rows: TrainingData, mean: Array, buying: Array) -> float:
     """
     The spread nearest to the usual one among those whose mean absolute error is within 1 % of the least.
 
     Args:
-        actual: What the customers of a later date spent, shape (n,); ``mean`` is brought to its total first.
+        rows: n customers of later dates; ``mean`` is brought to each date's total first.
 
         mean, buying: As for ``typical_value``, from a fit that ended before.
     """
-    spent = np.maximum(actual, 0.0)
-    if not (spent.sum() > 0 and mean.sum() > 0):
+    spent, levelled = np.maximum(rows.revenue, 0.0), mean * rows.level(mean)
+    if not (spent.any() and levelled.any()):
         return USUAL_SPREAD
-    levelled = mean * (spent.sum() / mean.sum())
     errors = np.array([np.abs(spent - typical_value(levelled, buying, spread)).sum() for spread in SPREADS])
     good = SPREADS[errors <= (1 + TOLERANCE) * errors.min()]
     return round(float(good[np.abs(good - USUAL_SPREAD).argmin()]), 3)

@@ -14,7 +14,7 @@ from shops import copied, query
 from typer.testing import CliRunner
 
 from clv_ml import backtest as backtesting
-from clv_ml import cli, pipeline, printing
+from clv_ml import cli, lessons, pipeline, printing
 from clv_ml.backtest import BacktestResult, backtest, choose_origins, run_origin
 from clv_ml.backtest_sheets import HEADS, markdown, sheets
 from clv_ml.comparison import OURS, compare, holm, with_holm
@@ -24,7 +24,7 @@ from clv_ml.metrics import METRICS
 from clv_ml.origins import Origin, metric_rows, pooled, segments, spend_band
 from clv_ml.selection import Choice
 from clv_ml.settings import Settings
-from clv_ml.training import Shop, read_shop
+from clv_ml.shop import Shop, read_shop
 from clv_ml.training_data import TrainingData, read_training_rows
 
 ORIGINS = 2
@@ -122,8 +122,8 @@ def test_the_model_is_the_trees_and_the_probabilistic_share(
     """
     data, shop = rows_and_shop
     day = choose_origins(data, simulated, ORIGINS)[-1]
-    monkeypatch.setattr(backtesting, "probabilistic_share", lambda *_: 0.4)
-    monkeypatch.setattr(backtesting, "choose_form", lambda *_: Choice("model", "as the test wants it"))
+    monkeypatch.setattr(lessons, "probabilistic_share", lambda *_: 0.4)
+    monkeypatch.setattr(lessons, "choose_form", lambda *_: Choice("model", "as the test wants it"))
 
     said = run_origin(data, shop, day, simulated).predicted
 
@@ -174,16 +174,14 @@ def test_an_origin_grows_as_many_trees_as_training_would(
     """
     data, shop = rows_and_shop
     day = choose_origins(data, simulated, ORIGINS)[-1]
-    told = dict(zip(PARTS, (11, 12), strict=True))
+    told = dict(zip(PARTS, (11, 12, 13), strict=True))
     asked: list[TrainingData] = []
-    monkeypatch.setattr(
-        backtesting, "choose_rounds", lambda fit, later, _: (asked.extend((fit, later)), told)[1]
-    )
-    fits, finals = spy(backtesting, "fit_recipe"), spy(backtesting, "fit_recipes")
+    monkeypatch.setattr(lessons, "choose_rounds", lambda fit, later, _: (asked.extend((fit, later)), told)[1])
+    fits, finals = spy(lessons, "fit_recipe"), spy(backtesting, "fit_recipes")
 
     run_origin(data, shop, day, simulated)
 
-    assert [arguments[-1] for arguments, _ in fits + finals] == [told, told]
+    assert [arguments[3] for arguments, _ in fits + finals] == [told, told]
     fit, later = asked
     assert fit.as_of.max() + HORIZON <= later.as_of.min()
     assert later.as_of.max() + HORIZON <= day

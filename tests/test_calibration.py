@@ -141,6 +141,38 @@ def test_the_calibration_window_s_own_total_is_taken_out(measured: Calibration):
         assert (one.ratio_low, one.ratio_high) == pytest.approx((other.ratio_low, other.ratio_high))
 
 
+def test_each_window_s_own_total_is_taken_out_where_dates_are_held_together():
+    """
+    Two dates in one set of rows, twice and half of what was expected: the same bins as where both came out as expected.
+    """
+    held = _customers(1)
+    second = np.arange(CUSTOMERS) % 2 == 1
+    dated = replace(held.rows, as_of=held.rows.as_of + second.astype("timedelta64[D]"))
+    level = held.rows.revenue.sum() / held.predicted.sum()
+    even = replace(dated, revenue=dated.revenue / dated.level(held.predicted) * level)
+    odd = replace(even, revenue=even.revenue * np.where(second, 2.0, 0.5))
+
+    one, other = (calibrate([Held(rows, held.predicted)], CERTAIN, 0.8, FLOOR).bins for rows in (even, odd))
+
+    assert [(bin.ratio_low, bin.ratio_high) for bin in one] == [
+        pytest.approx((bin.ratio_low, bin.ratio_high)) for bin in other
+    ]
+
+
+@pytest.mark.parametrize("customers", [1, 2, 7, 12, 39, 81])
+def test_a_handful_of_customers_is_measured_together(customers: int):
+    """
+    Groups hold forty customers at least: a handful is one group, each inside its interval or beside it, and no error.
+    """
+    held = _customers(3, customers=customers)
+
+    bins = calibrate([held], CERTAIN, 0.8, FLOOR).bins
+
+    assert sum(one.customers for one in bins if one.predicted_below != FLOOR) <= 2 * customers
+    assert len(bins) <= 2 * max(1, customers // 40)
+    assert all(one.customers > 0 and one.ratio_low <= 1 <= one.ratio_high for one in bins)
+
+
 def test_where_many_spend_nothing_the_interval_starts_at_zero():
     """
     A fifth spend nothing: zero is the likeliest single outcome and inside every interval, though the other outcomes lie

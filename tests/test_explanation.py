@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from small_models import FEATURES, anchors, booster, published, recipe, rows, target, trees_only
 
 from clv_ml.errors import ModelError
-from clv_ml.explanation import AnchorParts, contributions, top_drivers, tree_contributions
+from clv_ml.explanation import AnchorParts, contributions, tree_contributions
 from clv_ml.fitting import Parameters, fit_recipe, with_probabilistic
 from clv_ml.parity import predict
 from clv_ml.recipe import Line, Output, Recipe, Term, Trees
@@ -287,50 +287,6 @@ def test_a_driver_named_after_one_of_its_columns_has_that_ones_value():
     np.testing.assert_array_equal(found.inputs[:, 0], rows()[:, 1])
 
 
-def test_top_drivers_are_by_size_and_add_up():
-    """
-    Second way: Python's sort per row. Names, values, signed contributions and the rest make the prediction.
-    """
-    found = contributions(recipe(), rows(), anchors(), anchor_reference=20.0)
-
-    top = top_drivers(found, k=3)
-
-    for row in range(0, 300, 17):
-        by_size = sorted(range(len(found.drivers)), key=lambda i, row=row: -abs(found.values[row, i]))[:3]
-        assert list(top.names[row]) == [found.drivers[i] for i in by_size]
-        np.testing.assert_array_equal(top.contributions[row], found.values[row, by_size])
-        np.testing.assert_array_equal(top.values[row], found.inputs[row, by_size])
-    np.testing.assert_allclose(
-        found.base + top.contributions.sum(axis=1) + top.rest, found.prediction, rtol=1e-12
-    )
-
-
-def test_ties_go_by_feature_order_and_missing_drivers_are_none():
-    """
-    Equal sizes keep feature order whatever the sign; a model of two features has no third driver.
-    """
-    made = _one_term((_line("line", "identity", [-1.0, 1.0]),), anchored=False)
-
-    top = top_drivers(contributions(made, np.array([[2.0, 2.0]]), None), k=3)
-
-    assert top.names.tolist() == [["a", "b", None]]
-    np.testing.assert_array_equal(top.contributions, [[-2.0, 2.0, 0.0]])
-    np.testing.assert_array_equal(top.values, [[2.0, 2.0, np.nan]])
-
-
-def test_ties_among_many_drivers_keep_feature_order():
-    """
-    Forty equal drivers: short arrays are sorted stably by any method, long ones only by a stable one.
-    """
-    line = Line("line", np.tile([1.0, 2.0], 20), np.zeros(40), np.zeros(40), 0.0, "identity")
-    names = tuple(f"f{index}" for index in range(40))
-    made = Recipe(names, None, (Output("clv_predicted", (Term(1.0, (line,), False),)),))
-
-    top = top_drivers(contributions(made, np.ones((1, 40)), None), k=5)
-
-    assert top.names.tolist() == [["f1", "f3", "f5", "f7", "f9"]]
-
-
 def test_loaded_model_brings_its_own_reference(tmp_path):
     """
     The manifest stores the anchor that drivers are measured against.
@@ -350,7 +306,6 @@ def test_no_rows_have_no_drivers():
     found = contributions(recipe(), np.zeros((0, 5)), np.zeros(0), anchor_reference=20.0)
 
     assert found.values.shape == (0, 6)
-    assert top_drivers(found).names.shape == (0, 3)
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,43 @@ def test_a_chance_learned_by_heart_is_found_out_of_fold():
     assert abs(apart) < 0.3
 
 
+@pytest.mark.parametrize(("sign", "slope"), [(-1, 0.0), (50, 3.0)])
+def test_a_margin_of_churn_is_neither_turned_round_nor_blown_up(sign: int, slope: float):
+    """
+    Who was said to leave stays, or nobody is ever told apart wrongly, as few rows may have it: the slope ends at 0 or 3, and the
+    mean chance is still the share that left.
+    """
+    rng = np.random.default_rng(6)
+    rows = made_rows(np.ones(400), recency=rng.random(400))
+    recipe = fit_recipe(
+        made_rows(rng.integers(0, 2, 400) * (rows.values[:, 0] < 0.6) * 9.0, recency=rows.values[:, 0]),
+        rows.customers,
+        "lightgbm",
+    )
+    margins = logit(predict(recipe, rows.values, rows.anchor)["churn_probability"])
+    chance = expit(sign * (margins - np.median(margins)))
+    left = rng.random(400) < chance
+    truth = replace(rows, purchases=1.0 - left)
+
+    found, intercept = fit_churn(out_of_time(recipe, truth), lambda day: 0.0)
+
+    assert found == slope
+    assert expit(found * margins + intercept).mean() == pytest.approx(left.mean(), abs=1e-6)
+
+
+def test_where_nothing_can_be_checked_the_number_of_trees_stays():
+    """Nobody to check on, or nobody of them bought: that says nothing of how many trees are best."""
+    rows = made_rows(np.random.default_rng(1).gamma(1.0, 30.0, 300), recency=np.arange(300.0))
+    usual = Parameters().default_rounds
+
+    assert choose_rounds(rows, rows.only(np.zeros(300, dtype=bool)), Parameters()) == dict.fromkeys(
+        PARTS, usual
+    )
+    nothing = replace(rows, revenue=np.zeros(300), purchases=np.zeros(300))
+    assert choose_rounds(rows, nothing, Parameters())["spend"] == usual
+    assert choose_rounds(rows, nothing, Parameters())["amount"] == usual
+
+
 def test_who_is_likelier_to_buy_than_the_anchor_says_is_worth_more():
     """
     Simulated: a flag that the anchor does not know of moves the margin of buying by 1 either way. The line that stands for the

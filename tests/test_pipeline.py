@@ -231,11 +231,14 @@ def test_run_does_everything_and_again_does_nothing(open_shop: OpenShop, simulat
 
 def test_a_model_for_another_question_is_due_for_replacement(trained: Settings):
     """
-    ``run`` trains where the champion was made for another horizon or currency, and not where one is pinned.
+    ``run`` trains where the champion was made for another horizon or currency, or its bins measured for another coverage or
+    floor, and not where one is pinned.
     """
     assert not pipeline.training_is_due(trained)
     assert pipeline.training_is_due(with_vars(trained, horizon_days=45))
     assert pipeline.training_is_due(with_vars(trained, reporting_currency="USD"))
+    assert pipeline.training_is_due(with_vars(trained, interval_coverage=0.9))
+    assert pipeline.training_is_due(with_vars(trained, confidence_floor=5.0))
     assert not pipeline.training_is_due(with_vars(trained, horizon_days=45, model_version="v1"))
 
 

@@ -19,7 +19,7 @@ from clv_ml.errors import InputError, WarehouseError
 from clv_ml.pipeline import changed, score
 from clv_ml.report import FOLDER, Facts, read_facts, render, write_report
 from clv_ml.settings import Settings, report_path
-from clv_ml.training import shop_faults
+from clv_ml.shop import shop_faults
 
 HOSTILE = "</td><script>alert('id')</script><img src=x onerror=alert(1)>{{ 7*7 }}"
 MOST_BYTES = 2_000_000

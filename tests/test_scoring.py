@@ -15,7 +15,7 @@ from clv_ml.columns import feature_matrix, to_doubles
 from clv_ml.errors import FeatureMismatchError
 from clv_ml.model_files import LoadedModel
 from clv_ml.parity import predict
-from clv_ml.scoring import missing_read_as_zero, score
+from clv_ml.scoring import score
 
 
 @pytest.fixture(scope="module")
@@ -246,22 +246,6 @@ def test_decimals_are_the_nearest_double(integers: list[int | None], scale: int,
     expected = [np.nan if value is None else float(value) for value in values[offset:]]
 
     np.testing.assert_array_equal(to_doubles(column), np.array(expected, dtype=float))
-
-
-def test_missing_values_read_as_zero_are_counted(model: LoadedModel):
-    """
-    The explicit decision about NaN where training saw none: scored as LightGBM does, and counted for a warning.
-    """
-    table = rows(20)
-    table[:3, 0] = np.nan
-    table[:5, 1] = np.nan
-    batch = _batch(table, anchors(20))
-    as_zero = table.copy()
-    as_zero[:3, 0] = 0.0
-
-    assert missing_read_as_zero(model, batch) == {"days_since_last_purchase": 3}
-    typical = _values(score(model, batch))["clv_typical"]
-    np.testing.assert_array_equal(typical, _values(score(model, _batch(as_zero, anchors(20))))["clv_typical"])
 
 
 def test_feature_matrix_is_row_major_in_the_asked_order():

@@ -21,7 +21,7 @@ from shops import (
     with_vars,
 )
 
-from clv_ml import Predictor, pipeline, registry, strongest_drivers, training
+from clv_ml import Predictor, lessons, pipeline, registry, strongest_drivers
 from clv_ml.columns import feature_matrix
 from clv_ml.dbt_runner import run_dbt
 from clv_ml.errors import BuildError, SettingsError
@@ -263,7 +263,7 @@ def test_a_published_baseline_has_three_drivers(trained_copy: Settings, monkeypa
     Where BTYD is published, its factors are the drivers: their values multiply to the prediction, and with the base their
     contributions make it up.
     """
-    monkeypatch.setattr(training, "choose_form", lambda *_: Choice("btyd", "for this test"))
+    monkeypatch.setattr(lessons, "choose_form", lambda *_: Choice("btyd", "for this test"))
     train(trained_copy)
     build(trained_copy)
 

@@ -32,6 +32,23 @@ def test_defaults_are_those_of_the_project_file():
         assert value == (tuple(declared[name]) if isinstance(declared[name], list) else declared[name]), name
 
 
+def test_a_setting_that_a_feature_reads_is_part_of_its_definition():
+    """
+    Whatever `models_sql/features` asks for is in the text that the hash covers, so that changing it rebuilds every date.
+    """
+    macros = (ROOT / "dbt_project/macros/settings.sql").read_text(encoding="utf-8")
+    hashed = set(re.findall(r'"([a-z_]+)"', macros.split("macro feature_settings")[1].split("]")[0]))
+
+    read = {
+        name
+        for path in (ROOT / "models_sql/features").glob("*.sql")
+        for name in re.findall(r'setting\("([a-z_]+)"\)', path.read_text(encoding="utf-8"))
+    }
+
+    assert "small_shop_customers" in read
+    assert read <= hashed
+
+
 def test_an_override_reaches_python_and_dbt(project: Path):
     """
     One value for both: typed for Python, as JSON for dbt's ``--vars``.
@@ -108,7 +125,23 @@ def test_the_typed_macro_refuses_every_payload():
     assert {key: value for key, value in outcomes.items() if not str(value).startswith("refused: ")} == {}
     assert all(f"Setting '{name}' " in value for (name, _), value in outcomes.items())
     assert rendered_setting("horizon_days", 90) == 90
+    assert rendered_setting("interval_coverage", 0.8) == 0.8
     assert rendered_setting("store_timezone", "Europe/London") == "Europe/London"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("horizon_days", 0),
+        ("seasonality_period_days", 0),
+        *((name, value) for name in ("interval_coverage", "test_size") for value in (0, 0.0, 1, 5)),
+    ],
+)
+def test_sql_refuses_a_number_out_of_range(name: str, value: float):
+    """
+    Plain dbt is not asked by Python: a horizon or season of no days, and shares that are none, are refused where SQL reads them.
+    """
+    assert str(rendered_setting(name, value)).startswith(f"refused: Setting '{name}' must be of kind")
 
 
 class _ReturnedError(Exception):

@@ -13,7 +13,7 @@ import pytest
 from shops import HORIZON, copied, execute, frame, one, query, with_vars
 from sklearn import metrics as reference
 
-from clv_ml import evaluate, fitting, pipeline, printing, registry, temporal_split, training
+from clv_ml import evaluate, fitting, lessons, pipeline, printing, registry, temporal_split, training
 from clv_ml.errors import ClvError, TrainingError
 from clv_ml.fitting import MODEL_TYPES
 from clv_ml.manifest import Manifest
@@ -21,7 +21,8 @@ from clv_ml.model_files import load_manifest, load_model
 from clv_ml.parity import predict
 from clv_ml.selection import Choice
 from clv_ml.settings import Settings
-from clv_ml.training import Shop, TrainingResult, Window, train
+from clv_ml.shop import Shop, Window
+from clv_ml.training import TrainingResult, train
 from clv_ml.training_data import TrainingData, read_scoring_rows, read_training_rows
 from clv_ml.warehouse import connect
 
@@ -71,18 +72,19 @@ def test_the_measured_model_saw_nothing_after_the_test_began(
     Every row that the measured fit and the choice of rounds were given has a window that ended by the first test date;
     the champion is fitted on every labelled date afterwards.
     """
-    fits, choices = spy(training, "fit_recipe"), spy(training, "choose_rounds")
-    shares, means = spy(training, "probabilistic_share"), spy(training, "mean_in_form")
+    fits, finals = spy(lessons, "fit_recipe"), spy(training, "fit_recipe")
+    choices, shares = spy(lessons, "choose_rounds"), spy(lessons, "probabilistic_share")
+    means = spy(training, "mean_in_form")
 
     result = train(simulated_copy)
 
     horizon = np.timedelta64(HORIZON, "D")
     test_begins = np.datetime64(min(result.training_dates["test"]))
-    *measured, final = [arguments[0] for arguments, _ in fits]
+    *measured, final = [arguments[0] for arguments, _ in fits + finals]
     seen = measured + [
         part for arguments, _ in choices + shares for part in arguments if isinstance(part, TrainingData)
     ]
-    assert measured
+    assert fits
     assert choices
     assert shares
     for data in seen:
@@ -103,8 +105,8 @@ def test_the_probabilistic_share_is_published_as_it_was_measured(
     With a share of 40 %: the manifest and `clv models show` say so, and of the money that the published model expects of today's customers 40 %
     comes from a term that is each customer's probabilistic estimate times one number.
     """
-    monkeypatch.setattr(training, "probabilistic_share", lambda *_: 0.4)
-    monkeypatch.setattr(training, "choose_form", lambda *_: Choice("model", "so that the mean is the trees'"))
+    monkeypatch.setattr(lessons, "probabilistic_share", lambda *_: 0.4)
+    monkeypatch.setattr(lessons, "choose_form", lambda *_: Choice("model", "so that the mean is the trees'"))
 
     version = train(simulated_copy).version
 
@@ -135,12 +137,14 @@ def test_a_history_of_one_date_is_calibrated_on_customers_who_were_not_learned_f
     """
     settings = with_vars(simulated_copy, horizon_days=110)
     pipeline.build_features(settings)
-    fits, calibrations = spy(training, "fit_recipe"), spy(training, "calibrate")
+    fits, finals = spy(lessons, "fit_recipe"), spy(training, "fit_recipe")
+    calibrations = spy(training, "calibrate")
 
     result = train(settings)
 
     assert [len(result.training_dates[part]) for part in ("train", "calibrate", "test")] == [1, 0, 1]
-    folds = [(rows, today) for (rows, today, *_), _ in fits[: fitting.FOLDS]]
+    folds = [(rows, today) for (rows, today, *_), _ in fits]
+    assert len(folds) == fitting.FOLDS
     everyone = calibrations[0][0][0][0].rows
     held_out = 0
     for learned, told in folds:
@@ -148,7 +152,7 @@ def test_a_history_of_one_date_is_calibrated_on_customers_who_were_not_learned_f
         np.testing.assert_array_equal(unseen.values, told.values)
         held_out += len(unseen)
     assert held_out == len(everyone)
-    assert len(fits[fitting.FOLDS][0][0]) == len(everyone)
+    assert len(finals[0][0][0]) == len(everyone)
 
 
 def test_dates_in_the_manifest_never_overlap(by_type: tuple[Settings, dict[str, TrainingResult]]):
@@ -390,16 +394,35 @@ def test_only_trainable_rows_are_fitted(simulated_copy: Settings, spy: Callable[
         update={"overrides": {**simulated_copy.overrides, "min_purchases_for_training": 2}}
     )
     pipeline.build_features(narrow)
-    fits, measured = spy(training, "fit_recipe"), spy(training, "evaluate_predictions")
+    fits, finals = spy(lessons, "fit_recipe"), spy(training, "fit_recipe")
+    measured = spy(training, "evaluate_predictions")
 
     result = train(narrow)
 
     repeat = one(narrow, "select count(*) from training_rows where total_purchases >= 2")
     everyone = one(narrow, "select count(*) from training_rows where split = 'test'")
     assert result.rows_fitted == repeat
-    assert all(arguments[0].trainable.all() for arguments, _ in fits)
+    assert fits
+    assert all(arguments[0].trainable.all() for arguments, _ in fits + finals)
     assert measured[0][0][0].size == everyone
     assert asdict(result)["version"] == result.version
+
+
+def test_the_manifest_names_the_dates_that_were_fitted(simulated_copy: Settings):
+    """
+    With forty days of history asked of a training row, the first date teaches nothing, and is not said to.
+    """
+    execute(simulated_copy, "drop view training_rows")
+    narrow = with_vars(simulated_copy, min_history_days=40)
+    pipeline.build_features(narrow)
+
+    result = train(narrow)
+
+    taught = query(
+        narrow, "select distinct as_of_date::text from training_rows where is_trainable order by 1"
+    )
+    assert list(result.training_dates["refit"]) == [day for (day,) in taught]
+    assert len(taught) < one(narrow, "select count(distinct as_of_date) from training_rows")
 
 
 def test_the_levels_sd_counts_known_misses_by_a_factor_of_e_at_most():

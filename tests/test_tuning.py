@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_rows import made_rows
 from shops import copied, with_vars
 from typer.testing import CliRunner
 
@@ -109,8 +110,9 @@ def test_the_loss_does_not_know_the_level_and_is_lowest_at_the_truth():
     generator = np.random.default_rng(3)
     mean = generator.gamma(2.0, 10.0, 20_000)
     actual = generator.poisson(mean).astype(float)
+    rows = made_rows(actual)
     truth, doubled, flat, steep = (
-        tuning._loss(estimate, actual).mean() for estimate in (mean, 2 * mean, mean**0.8, mean**1.2)
+        tuning._loss(rows, estimate).mean() for estimate in (mean, 2 * mean, mean**0.8, mean**1.2)
     )
 
     assert truth == pytest.approx(doubled, rel=1e-12)

@@ -49,7 +49,7 @@ def test_the_spread_of_amounts_is_found(spread: float):
     scale = mean / buying / amount.mean()
     actual = (rng.random(20_000) < buying) * scale * amount.rvs(20_000, random_state=rng)
 
-    found = fit_spread(actual, 3 * mean, buying)
+    found = fit_spread(made_rows(actual), 3 * mean, buying)
     assert abs(found - spread) <= 0.1 + 1e-9
     assert abs(found - USUAL_SPREAD) <= abs(spread - USUAL_SPREAD) + 1e-9
 
@@ -57,8 +57,8 @@ def test_the_spread_of_amounts_is_found(spread: float):
 def test_a_date_without_spend_says_nothing_of_the_spread():
     """Nor one on which nothing was expected."""
     nothing, some = np.zeros(4), np.ones(4)
-    assert fit_spread(nothing, some, some) == USUAL_SPREAD
-    assert fit_spread(some, nothing, some) == USUAL_SPREAD
+    assert fit_spread(made_rows(nothing), some, some) == USUAL_SPREAD
+    assert fit_spread(made_rows(some), nothing, some) == USUAL_SPREAD
     assert USUAL_SPREAD in SPREADS.round(3)
 
 

@@ -7,6 +7,10 @@
     {%- set valid = namespace(answer=false) -%}
     {%- if value is none -%}
     {%- elif kind == "integer" -%} {%- set valid.answer = modules.re.fullmatch("[0-9]{1,6}", text) is not none -%}
+    {%- elif kind == "positive integer" -%}
+        {%- set valid.answer = modules.re.fullmatch("[1-9][0-9]{0,5}", text) is not none -%}
+    {%- elif kind == "share between 0 and 1" -%}
+        {%- set valid.answer = modules.re.fullmatch("0?[.][0-9]{0,8}[1-9][0-9]{0,8}", text) is not none -%}
     {%- elif kind == "number" -%}
         {%- set valid.answer = modules.re.fullmatch("[0-9]{1,6}([.][0-9]{1,9})?", text) is not none -%}
     {%- elif kind == "boolean" -%} {%- set valid.answer = value in (true, false) -%}
@@ -42,18 +46,18 @@
     {{ return({
         "raw_schema": "schema",
         "as_of_date": "date",
-        "horizon_days": "integer",
+        "horizon_days": "positive integer",
         "label_maturity_days": "integer",
         "first_training_day": "integer",
-        "val_size": "number",
-        "test_size": "number",
+        "val_size": "share between 0 and 1",
+        "test_size": "share between 0 and 1",
         "prune_scoring_days": "integer",
         "reporting_currency": "currency",
         "store_timezone": "time zone",
         "annual_discount_rate": "number",
         "feature_groups": "names",
         "customer_attributes": "attributes",
-        "seasonality_period_days": "integer",
+        "seasonality_period_days": "positive integer",
         "new_customer_days": "integer",
         "long_cycle_days": "integer",
         "long_cycle_cv": "number",
@@ -65,11 +69,11 @@
         "use_ml_clv": "boolean",
         "fallback_to_simple": "boolean",
         "model_version": "name",
-        "drivers_kept": "integer",
-        "interval_coverage": "number",
+        "drivers_kept": "positive integer",
+        "interval_coverage": "share between 0 and 1",
         "confidence_floor": "number",
         "is_challenger": "boolean",
-        "models_kept": "integer",
+        "models_kept": "positive integer",
         "prediction_days_kept": "integer",
         "driver_days_kept": "integer",
         "grid_days_kept": "integer",
@@ -95,7 +99,8 @@
 {% macro feature_settings() -%}
     {%- set names = [
         "annual_discount_rate", "customer_attributes", "feature_groups", "horizon_days", "long_cycle_cv", "long_cycle_days",
-        "new_customer_days", "regular_cv", "reporting_currency", "seasonality_period_days", "store_timezone"
+        "new_customer_days", "regular_cv", "reporting_currency", "seasonality_period_days", "small_shop_customers",
+        "store_timezone"
     ] -%}
     {%- set texts = [] -%}
     {%- for name in names -%}

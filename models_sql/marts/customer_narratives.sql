@@ -7,9 +7,16 @@ with
 
     drivers as (select * from {{ ref("customer_drivers") }}),
 
+    segments as (select * from {{ ref("customer_segments") }}),
+
+    -- those who never bought have no score, and a low value
     levels as (
-        select customers.*, ntile(5) over (order by clv_estimate, customer_id) as value_fifth
+        select
+            customers.*,
+            case when segments.value_score = 5 then 'high' when segments.value_score >= 3 then 'medium' else 'low' end
+            as value_level
         from customers
+        inner join segments on segments.customer_id = customers.customer_id
     ),
 
     -- a cent or more, or it is not worth a word
@@ -63,11 +70,7 @@ with
 select
     levels.customer_id,
     levels.as_of_date,
-    cast(
-        case
-            when levels.value_fifth = 5 then 'high' when levels.value_fifth >= 3 then 'medium' else 'low'
-        end as string
-    ) as value_level,
+    cast(levels.value_level as string) as value_level,
     cast(
         case
             when levels.clv_method = 'no_purchase'
@@ -76,9 +79,9 @@ select
             then {{ said(words.simple, "levels.clv_estimate") }}
             else
                 case
-                    when levels.value_fifth = 5
+                    when levels.value_level = 'high'
                     then '{{ words.high }}'
-                    when levels.value_fifth >= 3
+                    when levels.value_level = 'medium'
                     then '{{ words.medium }}'
                     else '{{ words.low }}'
                 end

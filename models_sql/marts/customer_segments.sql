@@ -12,7 +12,8 @@ with
             rank() over (order by days_since_last_purchase desc nulls last) as recency_place,
             rank() over (order by total_purchases nulls last) as frequency_place,
             rank() over (order by total_revenue nulls last) as monetary_place,
-            rank() over (order by clv_estimate desc nulls last) as value_place,
+            rank() over (order by clv_estimate nulls last) as value_place,
+            rank() over (order by clv_estimate desc nulls last) as place_from_the_top,
             count(*) over () as buyers
         from customers
         where total_purchases > 0
@@ -21,10 +22,10 @@ with
     scored as (
         select
             customer_id,
-            {%- for score in ["recency", "frequency", "monetary"] %}
+            {%- for score in ["recency", "frequency", "monetary", "value"] %}
             1 + cast(floor(5.0E0 * ({{ score }}_place - 1) / buyers) as int) as {{ score }}_score,
             {%- endfor %}
-            value_place,
+            place_from_the_top,
             buyers
         from ranked
     )
@@ -35,6 +36,7 @@ select
     cast(scored.recency_score as int) as recency_score,
     cast(scored.frequency_score as int) as frequency_score,
     cast(scored.monetary_score as int) as monetary_score,
+    cast(scored.value_score as int) as value_score,
     cast(
         case
             when scored.customer_id is null
@@ -61,11 +63,11 @@ select
         case
             when scored.customer_id is null
             then 'none'
-            when scored.value_place <= {{ setting("value_tier_top_share") }} * scored.buyers
+            when scored.place_from_the_top <= {{ setting("value_tier_top_share") }} * scored.buyers
             then 'top'
-            when scored.value_place <= {{ setting("value_tier_high_share") }} * scored.buyers
+            when scored.place_from_the_top <= {{ setting("value_tier_high_share") }} * scored.buyers
             then 'high'
-            when scored.value_place <= {{ setting("value_tier_medium_share") }} * scored.buyers
+            when scored.place_from_the_top <= {{ setting("value_tier_medium_share") }} * scored.buyers
             then 'medium'
             else 'low'
         end as string

@@ -41,7 +41,7 @@ with
             * bins.ratio_sd as own_variance,
             bins.level_log_sd,
             bins.coverage,
-            ntile(5) over (order by customers.clv_estimate, customers.customer_id) as value_fifth,
+            coalesce(cast(segments.value_score as string), 'none') as value_fifth,
             previous.clv_predicted as previous_predicted,
             case when previous.model_version <> predictions.model_version then 1 else 0 end as is_other_model
         from customers
@@ -62,7 +62,7 @@ with
         select spread.*, 'behavior_type' as segmentation, behavior_type as segment
         from spread
         union all
-        select spread.*, 'value_fifth' as segmentation, cast(value_fifth as string) as segment
+        select spread.*, 'value_fifth' as segmentation, value_fifth as segment
         from spread
         union all
         select spread.*, 'rfm_segment' as segmentation, rfm_segment as segment
