@@ -9,7 +9,7 @@
     {%- elif kind == "integer" -%} {%- set valid.answer = modules.re.fullmatch("[0-9]{1,6}", text) is not none -%}
     {%- elif kind == "positive integer" -%}
         {%- set valid.answer = modules.re.fullmatch("[1-9][0-9]{0,5}", text) is not none -%}
-    {%- elif kind == "share between 0 and 1" -%}
+    {%- elif kind == "share" -%}
         {%- set valid.answer = modules.re.fullmatch("0?[.][0-9]{0,8}[1-9][0-9]{0,8}", text) is not none -%}
     {%- elif kind == "number" -%}
         {%- set valid.answer = modules.re.fullmatch("[0-9]{1,6}([.][0-9]{1,9})?", text) is not none -%}
@@ -49,8 +49,8 @@
         "horizon_days": "positive integer",
         "label_maturity_days": "integer",
         "first_training_day": "integer",
-        "val_size": "share between 0 and 1",
-        "test_size": "share between 0 and 1",
+        "val_size": "share",
+        "test_size": "share",
         "prune_scoring_days": "integer",
         "reporting_currency": "currency",
         "store_timezone": "time zone",
@@ -70,7 +70,7 @@
         "fallback_to_simple": "boolean",
         "model_version": "name",
         "drivers_kept": "positive integer",
-        "interval_coverage": "share between 0 and 1",
+        "interval_coverage": "share",
         "confidence_floor": "number",
         "is_challenger": "boolean",
         "models_kept": "positive integer",
