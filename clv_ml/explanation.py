@@ -40,6 +40,8 @@ from clv_ml.tree_shap import ExplainedForest, explain_forest, shap_values
 POSITIVE = ("exp", "sigmoid", "one_over_sigmoid")
 STEP = 1e-6
 """Of a margin: below it, a slope is taken at the base."""
+FAINTEST = 1e-60
+"""Of a factor of the anchor: a smaller one, such as the chance that somebody long gone is still a customer, cannot be divided by."""
 ANCHOR_DRIVER, FLOOR_DRIVER, PURCHASES_DRIVER = "anchor", "anchor_floor", "expected_purchases"
 Floats = NDArray[np.float64]
 
@@ -67,7 +69,7 @@ class AnchorParts:
     What the anchor is made of: first so many factors, the shop's level per customer say, then addends in the anchor's unit.
 
     ``names`` has the factors' names, then the addends'; ``values`` has shape (n, names), ``reference`` (names,). A factor that
-    is missing or not positive is taken for its reference.
+    is missing or not above ``FAINTEST`` is taken for its reference.
     """
 
     names: tuple[str, ...]
@@ -189,7 +191,7 @@ def _anchor_drivers(
         logs = np.log(np.where(positive, anchor, np.e * reference) / reference)
         return (ANCHOR_DRIVER,), anchor[:, None], logs[:, None]
     factors, factor_reference = parts.values[:, : parts.factors], parts.reference[: parts.factors]
-    factors = np.where(factors > 0, factors, factor_reference)
+    factors = np.where(factors > FAINTEST, factors, factor_reference)
     factor_logs = np.where(positive[:, None], np.log(factors / factor_reference), 0.0)
     addends, addend_reference = parts.values[:, parts.factors :], parts.reference[parts.factors :]
     level = np.where(positive, factors.prod(axis=1), 1.0)

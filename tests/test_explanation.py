@@ -9,7 +9,7 @@ from math import factorial, log
 import lightgbm as lgb
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from small_models import FEATURES, anchors, booster, published, recipe, rows, target, trees_only
 
@@ -407,6 +407,7 @@ def test_factors_of_an_anchor_are_told_apart():
 
 
 @settings(max_examples=60, deadline=None)
+@example(anchor=1.0, level=1.0, shares=(0.0, 2.3e-309), link="exp", factors=3)
 @given(
     anchor=st.one_of(st.floats(-100, 0), st.floats(0.01, 1e5), st.just(20.0)),
     level=st.floats(0.01, 1e4),
