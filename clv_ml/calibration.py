@@ -255,13 +255,15 @@ def _measure(
 
 
 def _shortest(outcomes: Array, ratios: Array, coverage: float) -> tuple[float, float]:
-    """The shortest interval of sorted outcomes with the nominal share, raised for the number of customers behind it."""
+    """
+    The shortest interval of sorted outcomes with the nominal share, raised for the number of customers behind it. Refunds beyond
+    zero are the tail that is left out, unless there are too many of them to.
+    """
     share = min(1.0, coverage * (1 + 1 / max(ratios.size, 1)))
     held = min(outcomes.size, int(np.ceil(share * outcomes.size)))
+    first = min(int(np.searchsorted(outcomes, 0.0)), outcomes.size - held)
     if (ratios <= 0).mean() > ZERO_SHARE_FOR_OPEN_START:
-        # refunds beyond zero are the left tail, unless there are too many of them to leave out
-        first = min(int(np.searchsorted(outcomes, 0.0)), outcomes.size - held)
         return min(0.0, float(outcomes[first])), float(outcomes[first + held - 1])
-    widths = outcomes[held - 1 :] - outcomes[: outcomes.size - held + 1]
-    first = int(np.argmin(widths))
+    widths = outcomes[first + held - 1 :] - outcomes[first : outcomes.size - held + 1]
+    first += int(np.argmin(widths))
     return float(outcomes[first]), float(outcomes[first + held - 1])

@@ -115,19 +115,18 @@ def _model(settings: Settings) -> Finding:
     text = (
         f"{manifest.version}{' (pinned)' if pinned else ''}, {age} days old, every file as it was published"
     )
-    if pinned is None and _is_due(settings):
-        text += "; made for other features, another horizon or currency: run clv run, or clv train"
-        return Finding("model", "warn", text, details)
+    if due := _why_due(settings):
+        return Finding("model", "warn", f"{text}; {due}: run clv run, or clv train", details)
     if details["caution"]:
         return Finding("model", "warn", f"{text}; caution: {details['caution']}", details)
     return Finding("model", "ok", text, details)
 
 
-def _is_due(settings: Settings) -> bool:
+def _why_due(settings: Settings) -> str | None:
     try:
-        return pipeline.training_is_due(settings)
+        return pipeline.why_training_is_due(settings)
     except (ClvError, duckdb.Error):
-        return False  # nothing to compare with; the finding on the warehouse says why
+        return None  # nothing to compare with; the finding on the warehouse says why
 
 
 def _read(

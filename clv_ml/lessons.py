@@ -133,5 +133,5 @@ def _require_rows(train: TrainingData, later: TrainingData) -> None:
     if min(len(train), len(later) or len(train)) < MIN_TRAINING_ROWS:
         raise TrainingError(
             f"Only {len(train)} training rows ({len(later)} to calibrate on); at least {MIN_TRAINING_ROWS} are needed. "
-            "Load more customers, shorten horizon_days, or lower min_purchases_for_training or min_history_days."
+            "Load more customers or more history, or lower min_purchases_for_training or min_history_days."
         )

@@ -322,32 +322,34 @@ def changed(settings: Settings, **values: bool) -> Settings:
 
 
 def training_is_due(settings: Settings) -> bool:
+    """Whether ``why_training_is_due`` has a reason."""
+    return why_training_is_due(settings) is not None
+
+
+def why_training_is_due(settings: Settings) -> str | None:
     """
-    Whether no model is in use, or the one that is was made for other features, another horizon or currency, or its intervals and
-    confidence measured for another coverage or floor.
+    In words, that no model is in use, or which setting or features have changed since the one that is was made; None where it
+    fits, or is pinned.
     """
     if settings.vars.model_version != "champion":
-        return False
+        return None
     manifest = champion_manifest(settings)
     if manifest is None:
-        return True
+        return "no model is in use"
     with connect(settings) as connection:
         hashes = connection.sql("select feature_hash from as_of_dates where is_scoring_date").fetchall()
     measured = Calibration.from_json(manifest.calibration)
-    wanted = settings.vars
-    made_for = (
-        manifest.horizon_days,
-        manifest.reporting_currency,
-        measured.coverage,
-        measured.confidence_floor,
-    )
-    today = (
-        wanted.horizon_days,
-        wanted.reporting_currency,
-        wanted.interval_coverage,
-        wanted.confidence_floor,
-    )
-    return made_for != today or manifest.feature_hash != (hashes[0][0] if hashes else None)
+    made_for = {
+        "horizon_days": manifest.horizon_days,
+        "reporting_currency": manifest.reporting_currency,
+        "interval_coverage": measured.coverage,
+        "confidence_floor": measured.confidence_floor,
+    }
+    for name, value in made_for.items():
+        if value != (today := getattr(settings.vars, name)):
+            return f"made for a {name} of {value}, and the setting is {today}"
+    is_today = bool(hashes) and manifest.feature_hash == hashes[0][0]
+    return None if is_today else "made for other feature definitions than today's"
 
 
 def champion_manifest(settings: Settings) -> Manifest | None:

@@ -173,6 +173,25 @@ def test_a_handful_of_customers_is_measured_together(customers: int):
     assert all(one.customers > 0 and one.ratio_low <= 1 <= one.ratio_high for one in bins)
 
 
+def test_a_few_refunds_leave_no_good_customer_with_a_low_bound_below_zero():
+    """
+    Three in a hundred give back a little more than they bought, and nobody spends nothing: however close together those lie to
+    the rest, the interval starts at zero or above and holds the nominal share. Where half do, they cannot be left out.
+    """
+    rng = np.random.default_rng(7)
+    predicted = rng.lognormal(3, 0.1, 4000)
+
+    def low(share: float) -> tuple[float, float]:
+        given_back = rng.random(4000) < share
+        held = Held(made_rows(predicted * np.where(given_back, -0.02, rng.uniform(0, 1, 4000))), predicted)
+        calibration = calibrate([held], CERTAIN, 0.8, FLOOR)
+        return min(one.ratio_low for one in calibration.bins), float(_inside(calibration, held).mean())
+
+    assert low(0.03)[0] >= 0
+    assert low(0.03)[1] == pytest.approx(0.8, abs=0.03)
+    assert low(0.5)[0] < 0
+
+
 def test_where_many_spend_nothing_the_interval_starts_at_zero():
     """
     A fifth spend nothing: zero is the likeliest single outcome and inside every interval, though the other outcomes lie

@@ -66,8 +66,9 @@ select
     features.simple_clv_estimate,
     predictions.clv_predicted,
     predictions.clv_typical,
-    predictions.clv_low,
-    predictions.clv_high,
+    -- the estimate is rounded, and lies inside all the same
+    least(predictions.clv_low, cast({{ money("predictions.clv_predicted") }} as double)) as clv_low,
+    greatest(predictions.clv_high, cast({{ money("predictions.clv_predicted") }} as double)) as clv_high,
     predictions.clv_prediction_confidence,
     predictions.churn_probability,
     cast(
