@@ -261,8 +261,9 @@ def fit_churn(rehearsal: Rehearsal, log_change: Callable[[np.datetime64], float]
             logarithm; what that explains is taken out before calibrating.
 
     Returns:
-        A slope from 0 (the margins say nothing of these rows, or the opposite) to ``STEEPEST_CHURN`` (few rows may be told apart
-        without a fault, which is chance), and the intercept.
+        A slope half way from ``CHANCE_STRETCH`` to the one that fits these rows, half because they are of a date or two; theirs is
+        taken for at least 0 (margins that say nothing of these rows, or the opposite) and at most ``STEEPEST_CHURN`` (few rows may
+        be told apart without a fault, which is chance). And the intercept, with which the mean chance is the share that left.
 
     Source: Platt (1999).
     """
@@ -274,11 +275,8 @@ def fit_churn(rehearsal: Rehearsal, log_change: Callable[[np.datetime64], float]
     for day in np.unique(rows.as_of):
         alike = rows.as_of == day
         margin[alike] += busier(margin[alike], log_change(day))
-    model = LogisticRegression(C=1e6).fit(margin[:, None], left)
-    slope, intercept = float(model.coef_[0, 0]), float(model.intercept_[0])
-    if 0 <= slope <= STEEPEST_CHURN:
-        return slope, intercept
-    slope = float(np.clip(slope, 0.0, STEEPEST_CHURN))
+    fitted = LogisticRegression(C=1e6).fit(margin[:, None], left).coef_[0, 0]
+    slope = (CHANCE_STRETCH + float(np.clip(fitted, 0.0, STEEPEST_CHURN))) / 2
     return slope, _shift(slope * margin, float(left.mean()))
 
 
