@@ -38,6 +38,8 @@ RELATIVE_ANCHOR = "log_anchor_to_mean"
 RELATIVE_PROBABILISTIC = "probabilistic_to_anchor"
 EARLY_STOPPING_ROUNDS = 30
 FOLDS = 3
+FEWEST_ROWS = 10
+"""Fewer cannot be split into two leaves of what ``_lightgbm_parameters`` asks of one, and LightGBM refuses to draw from a single one."""
 TWEEDIE_SHARE = 0.2
 """Of the mean of trees; the hurdle has the rest."""
 AMOUNT_POWER = 0.5
@@ -355,11 +357,14 @@ def fit_hurdle(data: TrainingData, parameters: Parameters) -> Callable[[Training
     """
     Zero-inflated lognormal without an anchor: chance of spending x exp(mean + variance / 2) of ln(revenue) among spenders.
 
+    With fewer than ``FEWEST_ROWS`` spenders, the mean for everybody.
+
     Source: Wang, Liu and Miao (2019), arXiv:1912.07753, with trees in place of their network.
     """
     spent = data.revenue > 0
-    if not spent.any():
-        return lambda rows: np.zeros(len(rows))
+    if spent.sum() < FEWEST_ROWS:
+        mean = float(np.maximum(data.revenue, 0.0).mean())
+        return lambda rows: np.full(len(rows), mean)
 
     def grow(objective: str, target: Array, rows: NDArray[np.bool_]) -> lgb.Booster:
         rules = _lightgbm_parameters(objective, parameters, int(rows.sum()))
@@ -436,12 +441,12 @@ def _grow(part: Part, data: TrainingData, parameters: Parameters, rounds: int) -
 def _dataset(
     part: Part, data: TrainingData, parameters: Parameters, reference: lgb.Dataset | None = None
 ) -> lgb.Dataset | None:
-    """What the part learns from; None where there is nothing."""
+    """What the part learns from; None where there is nothing, or too little."""
     if not len(data):
         return None
     target = part.target(data, ratio(data), parameters)
     taught = np.isfinite(target)
-    if not taught.any() or (part.objective == "tweedie" and not target.any()):
+    if taught.sum() < FEWEST_ROWS or (part.objective == "tweedie" and not target.any()):
         return None
     return lgb.Dataset(
         data.values[taught],

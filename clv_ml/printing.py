@@ -153,7 +153,7 @@ def better_than_model(metrics: Mapping[str, Any]) -> str:
 
 
 def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:,.3f}"
+    return "" if value is None or math.isnan(value) else f"{value:,.3f}"
 
 
 def show_model(model: registry.ShownModel) -> None:

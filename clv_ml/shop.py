@@ -108,5 +108,5 @@ def shop_faults(age_days: int, revenue: Array, few_customers: int) -> list[str]:
     if spent.sum() > 0 and spent.max() > 0.10 * spent.sum():
         reasons.append(f"one customer is {spent.max() / spent.sum():.0%} of revenue")
     if revenue.size < few_customers:
-        reasons.append(f"{revenue.size} buyers, fewer than {few_customers}")
+        reasons.append(f"{revenue.size} buyers to learn from, fewer than {few_customers}")
     return reasons

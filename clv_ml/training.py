@@ -48,6 +48,9 @@ from clv_ml.tuned import read_tuning
 from clv_ml.typical import typical_value, with_typical
 from clv_ml.warehouse import connect
 
+SHORTEST_ADVISED_DAYS = 7
+"""A horizon of a day or two can be measured in a shop of two months, but nobody wants to know."""
+
 
 @dataclass(frozen=True)
 class TrainingResult:
@@ -267,8 +270,8 @@ def require_history(connection: duckdb.DuckDBPyConnection, settings: Settings) -
     longest = _longest_horizon([day for day, is_grid, _, _ in dates if is_grid], dates[-1][0], maturity)
     advice = (
         f"The longest horizon that works is {longest} days: set horizon_days to it."
-        if longest > 0
-        else "No horizon works yet; clv_estimate carries on with the simple formula."
+        if longest >= SHORTEST_ADVISED_DAYS
+        else "No horizon of a week or more works yet; clv_estimate carries on with the simple formula."
     )
     raise HistoryError(
         f"A horizon of {horizon} days needs up to {needed} days of history, and there are {dates[-1][3]}. {advice}"

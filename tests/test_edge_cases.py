@@ -310,14 +310,14 @@ def test_history_shorter_than_the_horizon_is_explained(open_shop: OpenShop):
 
 def test_history_too_short_for_any_horizon_still_scores(open_shop: OpenShop):
     """
-    Three weeks old: training says that no horizon works, and the run scores by the simple formula with a warning.
+    Three weeks old: training says that no horizon of a week works, and the run scores by the simple formula with a warning.
     """
     settings = open_shop(regular_shop(customers=5, days=21, every=7))
 
     result = pipeline.run(settings)
 
     assert result.training is None
-    assert "No horizon works yet" in result.warnings[0]
+    assert "No horizon of a week or more works yet" in result.warnings[0]
     assert set(result.scoring.methods) == {"simple: no model"}
 
 

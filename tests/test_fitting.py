@@ -163,6 +163,22 @@ def test_where_nothing_can_be_checked_the_number_of_trees_stays():
     assert choose_rounds(rows, nothing, Parameters())["amount"] == usual
 
 
+@pytest.mark.parametrize("buyers", [0, 1, 2, 12])
+def test_a_handful_of_buyers_teaches_no_amount(buyers: int):
+    """
+    LightGBM refuses to draw a share of one row, and fewer than ten cannot be split: the amount is then the same for all, and
+    the mean still has the anchors' total.
+    """
+    rows = made_rows(np.where(np.arange(30) < buyers, 40.0, 0.0), recency=np.arange(30.0))
+
+    rounds = choose_rounds(rows, rows, Parameters())
+    recipe = fit_recipe(rows, rows.customers, "lightgbm", rounds)
+
+    predicted = predict(recipe, rows.values, rows.anchor)["clv_predicted"]
+    assert np.isfinite(predicted).all()
+    assert predicted.sum() == pytest.approx(rows.anchor.sum())
+
+
 def test_who_is_likelier_to_buy_than_the_anchor_says_is_worth_more():
     """
     Simulated: a flag that the anchor does not know of moves the margin of buying by 1 either way. The line that stands for the
