@@ -33,6 +33,8 @@ from clv_ml.warehouse import connect
 out, err = Console(), Console(stderr=True)
 WIDEST_TABLE = 120
 """Columns that a table may take on a narrower terminal: a line that runs over is better than a number cut off."""
+DRIVERS_SHOWN = 5
+"""Of either sign; the others stand in one line, so that all amounts add up."""
 
 
 def print_result(result: Any, as_json: bool, show: Callable[[], None]) -> None:
@@ -262,8 +264,10 @@ def show_explanation(found: CustomerExplanation) -> None:
             continue
         table = Table(title, found.currency, title_justify="left")
         table.columns[1].justify = "right"
-        for driver in drivers[:5]:
+        for driver in drivers[:DRIVERS_SHOWN]:
             table.add_row(Text(driver.phrase), signed_amount(driver.contribution))
+        if others := drivers[DRIVERS_SHOWN:]:
+            table.add_row("all others", signed_amount(sum(driver.contribution for driver in others)))
         out.print(table)
 
 

@@ -159,7 +159,7 @@ def test_everybody_has_a_narrative_and_a_fifth_is_high(trained: Settings):
 def test_explains_a_customer(trained: Settings, monkeypatch: pytest.MonkeyPatch):
     """
     The most valuable customer: the JSON has the row, base and contributions add up to the prediction within 1e-6, and the
-    text has the narrative.
+    text has the narrative and amounts that add up to it, each shown to half a unit.
     """
     customer, predicted = query(
         trained, "select customer_id, clv_predicted from customer_clv order by clv_estimate desc limit 1"
@@ -174,6 +174,11 @@ def test_explains_a_customer(trained: Settings, monkeypatch: pytest.MonkeyPatch)
     assert shown.exit_code == 0
     assert found["narrative"].startswith("High predicted value")
     assert " ".join(found["narrative"].split()) in " ".join(shown.stdout.split())
+    amounts = [
+        float(text.replace(",", "")) for text in re.findall(r"([+-][\d,.]+) │$", shown.stdout, re.MULTILINE)
+    ]
+    assert found["base"] + sum(amounts) == pytest.approx(predicted, abs=0.5 * len(amounts))
+    assert "│ all others " in shown.stdout
 
 
 def test_an_unknown_customer_is_a_clear_error(trained: Settings, monkeypatch: pytest.MonkeyPatch):
