@@ -19,7 +19,6 @@ from clv_ml.fitting import (
     fit_hurdle,
     fit_plain,
     fit_recipes,
-    with_probabilistic,
 )
 from clv_ml.lessons import chance_of_churn, learn
 from clv_ml.metrics import Array
@@ -150,9 +149,10 @@ def run_origin(data: TrainingData, shop: Shop, day: np.datetime64, settings: Set
     lessons = learn(train, data.only(data.as_of == last), known, seen, shop, is_small_shop)
 
     recipes = fit_recipes(known, rows.customers, MODEL_TYPES, lessons.rounds)
-    shared = with_probabilistic(recipes["lightgbm"], rows.customers, lessons.probabilistic_share)
-    mean = mean_in_form(shared, lessons.choice.form, rows)
-    leaving = chance_of_churn(shared, rows, shop.busier_than(known, is_over=False), lessons.churn)
+    mean = mean_in_form(recipes["lightgbm"], lessons.choice.form, rows)
+    leaving = chance_of_churn(
+        recipes["lightgbm"], rows, shop.busier_than(known, is_over=False), lessons.churn
+    )
     calibration = calibrate(
         [lessons.held],
         shop.level_log_sd(day),

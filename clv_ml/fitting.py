@@ -6,9 +6,8 @@ divided by that date's own ratio of actual to anchor total. A fifth of the mean 
 hurdle around the anchor: how much likelier to buy the customer is than customers of such an anchor are (the chance of buying
 over the chance that goes with the anchor), times how much more they spend if they do. The first learns from money, which few
 customers dominate, and a row weighs as much as its anchor; the second learns from everybody alike, the chance from who came
-and the amount from logarithms, so that it ranks those well whom sessions give away as lost. Where a later date says so, the
-probabilistic estimate takes a share of the mean (``with_probabilistic``). The typical value follows from the mean and the
-chance (``clv_ml.typical``).
+and the amount from logarithms, so that it ranks those well whom sessions give away as lost. The typical value follows from the
+mean and the chance (``clv_ml.typical``).
 
 Source: Jorgensen (1987) for Tweedie models.
 """
@@ -35,7 +34,6 @@ Factors = tuple[Trees | Line, ...]
 ModelType = Literal["lightgbm", "ridge", "ensemble"]
 MODEL_TYPES: tuple[ModelType, ...] = ("lightgbm", "ridge", "ensemble")
 RELATIVE_ANCHOR = "log_anchor_to_mean"
-RELATIVE_PROBABILISTIC = "probabilistic_to_anchor"
 EARLY_STOPPING_ROUNDS = 30
 FOLDS = 3
 FEWEST_ROWS = 10
@@ -216,14 +214,6 @@ class Rehearsal:
             found[mine] = tell(recipe, self.rows.only(mine))
         return found
 
-    def altered(self, alter: Callable[[Recipe, Customers], Recipe]) -> "Rehearsal":
-        """The same rows by what ``alter`` makes of each recipe and the customers that it predicts."""
-        recipes = tuple(
-            alter(recipe, self.rows.only(self.part == number).customers)
-            for number, recipe in enumerate(self.recipes)
-        )
-        return replace(self, recipes=recipes)
-
 
 def out_of_time(recipe: Recipe, rows: TrainingData) -> Rehearsal:
     """Rows of later dates than the recipe was fitted on."""
@@ -296,25 +286,6 @@ def with_calibrated_churn(
             output = Output(output.name, (Term(1.0, (factor,), anchored=False),))
         outputs.append(output)
     return Recipe(recipe.features, recipe.anchor, tuple(outputs))
-
-
-def with_probabilistic(recipe: Recipe, today: Customers, share: float) -> Recipe:
-    """
-    The recipe whose mean is, by a share from 0 to 1, the probabilistic estimate at the total of today's anchors.
-
-    Without its relation to the anchor among the features, or with a share of 0, the recipe is as it was.
-    """
-    if not share or RELATIVE_PROBABILISTIC not in recipe.features:
-        return recipe
-    mean, *others = recipe.outputs
-    count = len(recipe.features)
-    one = np.zeros(count)
-    one[recipe.features.index(RELATIVE_PROBABILISTIC)] = 1.0
-    # drivers are measured against the medians: there, an estimate that is the anchor
-    relative = Line("probabilistic", one, np.zeros(count), one, 0.0, "identity")
-    terms = [replace(term, weight=(1 - share) * term.weight) for term in mean.terms]
-    terms.append(_levelled((relative,), recipe.features, today, share))
-    return replace(recipe, outputs=(replace(mean, terms=tuple(terms)), *others))
 
 
 def busier(margin: Array, log_change: float) -> float:

@@ -1,6 +1,6 @@
 """
-What later dates teach of a fit that ended before them: how many trees to grow, how much of the mean is the probabilistic
-estimate's, which form to publish, and how sure its chance of churn and its typical value are.
+What later dates teach of a fit that ended before them: how many trees to grow, which form to publish, and how sure its chance
+of churn and its typical value are.
 
 Training asks it of the calibration dates, the backtest of the newest date whose answers an origin knew; so the backtest measures
 what would have been published.
@@ -23,11 +23,10 @@ from clv_ml.fitting import (
     out_of_fold,
     out_of_time,
     with_calibrated_churn,
-    with_probabilistic,
 )
 from clv_ml.parity import predict
 from clv_ml.recipe import Recipe
-from clv_ml.selection import Choice, choose_form, mean_in_form, probabilistic_share
+from clv_ml.selection import Choice, choose_form, mean_in_form
 from clv_ml.shop import Shop
 from clv_ml.training_data import Customers, TrainingData
 from clv_ml.typical import fit_spread
@@ -39,12 +38,11 @@ MIN_TRAINING_ROWS = 20
 @dataclass(frozen=True)
 class Lessons:
     """
-    Trees per part, the probabilistic estimate's share of the mean, the form to publish, slope and intercept of the churn margin,
-    and the spread of spending; ``held`` is what was predicted, in that form, of the rows that taught them.
+    Trees per part, the form to publish, slope and intercept of the churn margin, and the spread of spending; ``held`` is what was
+    predicted, in that form, of the rows that taught them.
     """
 
     rounds: dict[str, int]
-    probabilistic_share: float
     choice: Choice
     churn: tuple[float, float]
     spread: float
@@ -89,16 +87,10 @@ def learn(
     def fit(rows: TrainingData, today: Customers) -> Recipe:
         return fit_recipe(rows, today, model_type, rounds, parameters)
 
-    trees = out_of_fold(train, fit) if one_date_only else out_of_time(fit(train, later.customers), later)
-    share = probabilistic_share(later, trees.said(_full_mean), is_small_shop)
-
-    def shared(rows: TrainingData, today: Customers) -> Recipe:
-        return with_probabilistic(fit(rows, today), today, share)
-
     def again() -> Array:
-        return out_of_fold(later, shared, known).said(_full_mean)
+        return out_of_fold(later, fit, known).said(_full_mean)
 
-    early = trees.altered(lambda recipe, customers: with_probabilistic(recipe, customers, share))
+    early = out_of_fold(train, fit) if one_date_only else out_of_time(fit(train, later.customers), later)
     choice = choose_form(
         later,
         early.said(_full_mean),
@@ -110,7 +102,7 @@ def learn(
     season = shop.busier_than(train, is_over=True)
     churn = fit_churn(early, season)
     left = early.said(lambda recipe, rows: chance_of_churn(recipe, rows, season, churn))
-    return Lessons(rounds, share, choice, churn, fit_spread(later, held.predicted, 1 - left), held)
+    return Lessons(rounds, choice, churn, fit_spread(later, held.predicted, 1 - left), held)
 
 
 def chance_of_churn(

@@ -170,8 +170,6 @@ def show_model(model: registry.ShownModel) -> None:
     if manifest is None:
         return
     say("made", f"{manifest.created_at}, {manifest.model_type}, form {manifest.parameters.get('form')}")
-    if share := manifest.parameters.get("probabilistic_share"):
-        say("mean", f"{share:.1%} the probabilistic estimate, where the form is model; the rest as fitted")
     if spread := manifest.parameters.get("spread"):
         say("typical", f"the median of amounts with a spread of {spread:.2f} (clv_ml/typical.py)")
     if manifest.parameters.get("caution"):

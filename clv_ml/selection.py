@@ -1,6 +1,5 @@
 """
-Which form of the recipe may be published: never one that loses to a simpler estimate beyond noise; and how much of the mean
-is the probabilistic estimate's.
+Which form of the recipe may be published: never one that loses to a simpler estimate beyond noise.
 
 Forms, from the richest: the trees over the anchor, the anchor alone (a blend of baselines at the shop's level), one
 baseline. In a small shop the trees must prove better, since SQL guards the order of customers in the others. They are
@@ -17,9 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 
-from clv_ml.fitting import RELATIVE_PROBABILISTIC
 from clv_ml.metrics import Array, deviance
 from clv_ml.parity import predict
 from clv_ml.recipe import Output, Recipe, Term
@@ -52,8 +49,7 @@ def choose_form(
     Args:
         rows: The calibration date's customers, n of them.
 
-        predicted: The full recipe's prediction, shape (n,), from a fit that ended before; only the probabilistic share, one
-            number and halved, was taken from these rows.
+        predicted: The full recipe's prediction, shape (n,), from a fit that ended before.
 
         since: Rows of this and later dates. A baseline that was NULL on one of them (a fit that did not converge) may be so
             again, and is no candidate; nor is any where BTYD was on some of them only, for then the anchor is of another kind by
@@ -95,35 +91,6 @@ def _choose(rows: TrainingData, predicted: Array, since: TrainingData, is_small_
         form for form in candidates if not any(is_worse(form, name) for name in candidates if name != form)
     )
     return Choice(form, _reason(form, losses, is_small_shop))
-
-
-def probabilistic_share(rows: TrainingData, predicted: Array, is_small_shop: bool = False) -> float:
-    """
-    How much of the mean the probabilistic estimate makes up: half the share that would have been best on the rows, by mean
-    Poisson deviance; half, because one date says little. From 0 to 0.5.
-
-    Where customers buy as the probabilistic models suppose, most of what trees find beyond them is chance, and costs the
-    ranking of those who spend much.
-
-    Args:
-        rows: The calibration date's customers, n of them.
-
-        predicted: The trees' prediction, shape (n,), from a fit that ended before.
-
-        is_small_shop: Whether trees must prove better by themselves, so that nothing is shared.
-    """
-    if is_small_shop or RELATIVE_PROBABILISTIC not in rows.names:
-        return 0.0
-    other = rows.anchor * rows.values[:, rows.names.index(RELATIVE_PROBABILISTIC)]
-    if not (rows.revenue.sum() > 0 and predicted.sum() > 0 and other.sum() > 0):
-        return 0.0
-    mine, theirs = predicted * rows.level(predicted), other * rows.level(other)
-    best = minimize_scalar(
-        lambda share: float(levelled_deviance(rows, (1 - share) * mine + share * theirs).mean()),
-        bounds=(0.0, 1.0),
-        method="bounded",
-    )
-    return round(0.5 * float(best.x), 3)
 
 
 def levelled_deviance(rows: TrainingData, estimate: Array) -> Array:

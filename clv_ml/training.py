@@ -26,7 +26,7 @@ from clv_ml.calibration import (
     recency_of,
 )
 from clv_ml.errors import HistoryError
-from clv_ml.fitting import ModelType, Parameters, fit_recipe, with_calibrated_churn, with_probabilistic
+from clv_ml.fitting import ModelType, Parameters, fit_recipe, with_calibrated_churn
 from clv_ml.lessons import Lessons, chance_of_churn, learn
 from clv_ml.manifest import AnchorPartSpec, ModelDescription
 from clv_ml.metrics import Array, evaluate_predictions, tenths
@@ -102,7 +102,6 @@ def train(
     measured = _measure(data, shop, model_type, parameters, settings, is_small_shop)
     fitted = data.only(data.trainable)
     full = fit_recipe(fitted, today, model_type, measured.lessons.rounds, parameters)
-    full = with_probabilistic(full, today, measured.lessons.probabilistic_share)
     recipe = in_form(full, measured.lessons.choice.form)
     season = shop.busier_than(fitted, is_over=False)(np.datetime64(shop.as_of_date))
     recipe = with_typical(
@@ -128,7 +127,6 @@ def train(
             **asdict(parameters),
             # pyrefly: ignore[bad-assignment]
             "rounds": measured.lessons.rounds,
-            "probabilistic_share": measured.lessons.probabilistic_share,
             "spread": measured.lessons.spread,
             "form": measured.lessons.choice.form,
             "caution": warning,
@@ -194,7 +192,6 @@ def _measure(
 
     test = data.only(data.split == "test")
     late = fit_recipe(before, test.customers, model_type, lessons.rounds, parameters)
-    late = with_probabilistic(late, test.customers, lessons.probabilistic_share)
     held = Held(test, mean_in_form(late, lessons.choice.form, test))
     leaving = chance_of_churn(late, test, shop.busier_than(before, is_over=False), lessons.churn)
     typical = typical_value(held.predicted, 1 - leaving, lessons.spread)

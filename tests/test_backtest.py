@@ -113,24 +113,17 @@ def test_the_newest_answer_known_at_an_origin_is_used(
         assert not np.array_equal(_said(other)[name], _said(clean)[name]), name
 
 
-def test_the_model_is_the_trees_and_the_probabilistic_share(
+def test_in_the_form_that_keeps_them_the_model_is_the_trees(
     simulated: Settings, rows_and_shop: tuple[TrainingData, Shop], monkeypatch: pytest.MonkeyPatch
 ):
-    """
-    With a share of 40 %, in the form that keeps the trees: 60 % of what the trees alone say, and 40 % of the probabilistic
-    estimates at the same total.
-    """
+    """What is published as the full model is what LightGBM alone says, to the last bit."""
     data, shop = rows_and_shop
     day = choose_origins(data, simulated, ORIGINS)[-1]
-    monkeypatch.setattr(lessons, "probabilistic_share", lambda *_: 0.4)
     monkeypatch.setattr(lessons, "choose_form", lambda *_: Choice("model", "as the test wants it"))
 
     said = run_origin(data, shop, day, simulated).predicted
 
-    rows = data.only(data.as_of == day)
-    estimate = rows.anchor * rows.values[:, rows.names.index("probabilistic_to_anchor")]
-    expected = 0.6 * said["lightgbm"] + 0.4 * estimate / estimate.sum() * said["lightgbm"].sum()
-    np.testing.assert_allclose(said["model"], expected, rtol=1e-9)
+    np.testing.assert_array_equal(said["model"], said["lightgbm"])
 
 
 def test_a_window_that_ends_on_the_origin_has_ended(

@@ -15,12 +15,12 @@ from small_models import FEATURES, anchors, booster, published, recipe, rows, ta
 
 from clv_ml.errors import ModelError
 from clv_ml.explanation import AnchorParts, contributions, tree_contributions
-from clv_ml.fitting import Parameters, fit_recipe, with_probabilistic
+from clv_ml.fitting import Parameters, fit_recipe
 from clv_ml.parity import predict
 from clv_ml.recipe import Line, Output, Recipe, Term, Trees
 from clv_ml.selection import in_form
 from clv_ml.settings import Settings
-from clv_ml.training_data import Customers, read_training_rows
+from clv_ml.training_data import read_training_rows
 from clv_ml.warehouse import connect
 
 
@@ -431,34 +431,16 @@ def test_parts_of_any_anchor_add_up(anchor, level, shares, link, factors):
     np.testing.assert_allclose(found.values[:, 2:].sum(), whole.values[0, 2], atol=1e-9 * size)
 
 
-def test_a_probabilistic_estimate_below_the_anchor_lowers_the_value():
-    """
-    By hand, all at the reference anchor of 20, half the mean the probabilistic estimate at the same total (ratios 0.5, 1 and
-    1.5): it takes 5, nothing and gives 5, and where it is not known the anchor stands for it. The base is the anchor.
-    """
-    anchored = _one_term((), anchored=True)
-    recipe = replace(anchored, features=("probabilistic_to_anchor",))
-    ratios, anchor = np.array([[0.5], [1.0], [1.5]]), np.full(3, 20.0)
-    shared = with_probabilistic(recipe, Customers(ratios, anchor), 0.5)
-
-    found = contributions(shared, np.vstack([ratios, [[np.nan]]]), np.full(4, 20.0), anchor_reference=20.0)
-
-    np.testing.assert_allclose(found.base, 20.0)
-    np.testing.assert_allclose(found.values[:, 0], [-5.0, 0.0, 5.0, 0.0], atol=1e-12)
-
-
-@pytest.mark.parametrize("share", [0.0, 0.3])
 @pytest.mark.parametrize("form", ["model", "blend", "persistence"])
 @pytest.mark.parametrize("model_type", ["lightgbm", "ridge", "ensemble"])
-def test_every_model_that_is_trained_adds_up(trained: Settings, model_type: str, form: str, share: float):
+def test_every_model_that_is_trained_adds_up(trained: Settings, model_type: str, form: str):
     """
-    The recipes that are really fitted, in the forms that may be published, with and without a share of the probabilistic estimate: base plus drivers is clv_predicted, the base
-    is one for all, and single precision leaves nothing over since there is none.
+    The recipes that are really fitted, in the forms that may be published: base plus drivers is clv_predicted, the base is one for all, and single precision leaves nothing over since there is none.
     """
     with connect(trained) as connection:
         data = read_training_rows(connection, trained)
     trees = fit_recipe(data, data.customers, model_type, None, Parameters(default_rounds=5))
-    made = in_form(with_probabilistic(trees, data.customers, share), form)
+    made = in_form(trees, form)
     anchor = data.anchor if form != "persistence" else data.baselines[form]
 
     found = contributions(made, data.values, anchor, anchor_reference=20.0)

@@ -21,7 +21,6 @@ from clv_ml.fitting import (
     out_of_fold,
     out_of_time,
     ratio,
-    with_probabilistic,
 )
 from clv_ml.parity import link, margin, predict
 from clv_ml.recipe import Output, Recipe
@@ -266,36 +265,6 @@ def test_without_the_anchors_feature_or_a_choice_the_usual_chance_is_the_share()
     assert expit(line.intercept) == pytest.approx(0.99)
 
 
-def test_a_share_of_the_mean_is_the_probabilistic_estimate_at_the_anchors_total():
-    """
-    By hand: anchors of 30 in all and estimates of 1, 2 and 3, so 5, 10 and 15 at that total; a quarter of them and three
-    quarters of what the trees said. The other outputs stay as they were, and so does everything with a share of 0 or where the
-    estimate is no feature.
-    """
-    estimates, anchor = np.array([1.0, 2.0, 3.0]), np.array([5.0, 5.0, 20.0])
-    rows = made_rows(
-        np.array([0.0, 10.0, 40.0]),
-        anchor,
-        names=("days_since_last_purchase", "probabilistic_to_anchor"),
-        types=("integer", "double"),
-        values=np.column_stack([[9.0, 4.0, 1.0], estimates / anchor]),
-    )
-    trees = fit_recipe(rows, rows.customers, "lightgbm")
-
-    shared = with_probabilistic(trees, rows.customers, 0.25)
-
-    before, after = (predict(made, rows.values, anchor) for made in (trees, shared))
-    np.testing.assert_allclose(
-        after["clv_predicted"], 0.75 * before["clv_predicted"] + 0.25 * np.array([5.0, 10.0, 15.0])
-    )
-    assert after["clv_predicted"].sum() == pytest.approx(30)
-    np.testing.assert_array_equal(after["churn_probability"], before["churn_probability"])
-    assert with_probabilistic(trees, rows.customers, 0.0) is trees
-    without = made_rows(rows.revenue, anchor, recency=rows.values[:, 0])
-    plain = fit_recipe(without, without.customers, "lightgbm")
-    assert with_probabilistic(plain, without.customers, 0.25) is plain
-
-
 def test_out_of_fold_nobody_is_predicted_by_what_was_learned_from_them():
     """
     Ninety customers on two known dates, ten of them and five strangers on the date to predict: each by a fit on other people, and
@@ -320,18 +289,3 @@ def test_out_of_fold_nobody_is_predicted_by_what_was_learned_from_them():
         assert not set(mine) & set(others)
         assert (np.unique(others, return_counts=True)[1] == 2).all()
     assert sum(others.size for others in learned) == 2 * 180
-
-
-def test_every_recipe_of_a_rehearsal_is_altered_for_the_customers_that_it_predicts():
-    """Three folds: each recipe meets the customers of its own fold, and rows and folds stay."""
-    rng = np.random.default_rng(2)
-    rows = made_rows(rng.integers(0, 2, 90) * 10.0, recency=rng.random(90))
-    rehearsal = out_of_fold(rows, lambda part, today: fit_recipe(part, today, "lightgbm"))
-    met = []
-
-    altered = rehearsal.altered(lambda recipe, customers: (met.append(customers.values), recipe)[1])
-
-    assert altered == rehearsal
-    for number, values in enumerate(met):
-        np.testing.assert_array_equal(values, rows.values[rehearsal.part == number])
-    assert len(met) == 3

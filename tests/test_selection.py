@@ -7,8 +7,8 @@ import pytest
 from made_rows import DAY, made_rows
 
 from clv_ml.recipe import Output, Recipe, Term
-from clv_ml.selection import choose_form, in_form, levelled_deviance, mean_in_form, probabilistic_share
-from clv_ml.training_data import ANCHOR, TrainingData
+from clv_ml.selection import choose_form, in_form, levelled_deviance, mean_in_form
+from clv_ml.training_data import ANCHOR
 
 CUSTOMERS = 600
 
@@ -255,66 +255,6 @@ def test_an_equal_model_is_given_up_about_as_often_as_stated():
         given_up += choose_form(rows, _blurred(rng, truth, 0.5), rows).form != "model"
 
     assert 1 <= given_up <= 16
-
-
-def _with_probabilistic(revenue: np.ndarray, anchor: np.ndarray, probabilistic: np.ndarray) -> TrainingData:
-    """Rows whose only feature is the probabilistic estimate over the anchor."""
-    return made_rows(
-        revenue,
-        anchor,
-        names=("probabilistic_to_anchor",),
-        types=("double",),
-        values=(probabilistic / anchor)[:, None],
-    )
-
-
-def test_the_probabilistic_share_is_half_of_what_was_best(rng: np.random.Generator):
-    """
-    Half the truth each way: nothing where the trees are the truth, a half where the probabilistic estimate is, whatever its
-    total, and a quarter where both err alike and apart. 20,000 customers, within .03.
-    """
-    truth = rng.lognormal(3, 1, 20_000)
-    spent, anchor = _spend(rng, truth), _blurred(rng, truth)
-    one, other = _blurred(rng, truth, 0.5), _blurred(rng, truth, 0.5)
-
-    assert probabilistic_share(_with_probabilistic(spent, anchor, one), truth) == pytest.approx(0, abs=0.03)
-    assert probabilistic_share(_with_probabilistic(spent, anchor, 7 * truth), one) == pytest.approx(
-        0.5, abs=0.03
-    )
-    assert probabilistic_share(_with_probabilistic(spent, anchor, other), one) == pytest.approx(
-        0.25, abs=0.03
-    )
-
-
-def test_in_a_small_shop_a_good_estimate_does_not_speak_for_the_trees(rng: np.random.Generator):
-    """
-    The trees are noise and the probabilistic estimate is the truth: elsewhere it takes its half, there it takes nothing, so
-    that the trees stand on their own before `choose_form`.
-    """
-    truth = rng.lognormal(3, 1, CUSTOMERS)
-    rows = _with_probabilistic(_spend(rng, truth), _blurred(rng, truth), truth)
-    trees = _blurred(rng, truth)
-
-    assert probabilistic_share(rows, trees) > 0.3
-    assert probabilistic_share(rows, trees, is_small_shop=True) == 0
-
-
-def test_an_estimate_that_is_not_known_for_all_takes_no_share(rng: np.random.Generator):
-    """One NULL among the ratios: its sum is not a number, and neither would the share be."""
-    truth = rng.lognormal(3, 1, CUSTOMERS)
-    estimate = truth.copy()
-    estimate[7] = np.nan
-    rows = _with_probabilistic(_spend(rng, truth), truth, estimate)
-
-    assert probabilistic_share(rows, _blurred(rng, truth)) == 0
-
-
-@pytest.mark.parametrize("spent", [0.0, 5.0])
-def test_without_spend_or_the_feature_nothing_is_shared(spent: float):
-    """Nobody spent anything, or the feature was switched off: the trees keep the mean."""
-    ones = np.ones(50)
-    rows = _with_probabilistic(0 * ones, ones, ones) if not spent else made_rows(spent * ones)
-    assert probabilistic_share(rows, ones) == 0
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,15 @@ import pytest
 from shops import HORIZON, copied, execute, frame, one, query, with_vars
 from sklearn import metrics as reference
 
-from clv_ml import evaluate, fitting, lessons, pipeline, printing, registry, temporal_split, training
+from clv_ml import evaluate, fitting, lessons, pipeline, registry, temporal_split, training
 from clv_ml.errors import ClvError, TrainingError
 from clv_ml.fitting import MODEL_TYPES
 from clv_ml.manifest import Manifest
 from clv_ml.model_files import load_manifest, load_model
-from clv_ml.parity import predict
-from clv_ml.selection import Choice
 from clv_ml.settings import Settings
 from clv_ml.shop import Shop, Window
 from clv_ml.training import TrainingResult, train
-from clv_ml.training_data import TrainingData, read_scoring_rows, read_training_rows
+from clv_ml.training_data import TrainingData, read_training_rows
 from clv_ml.warehouse import connect
 
 METRICS = ("r2", "mae", "rmse")
@@ -73,7 +71,7 @@ def test_the_measured_model_saw_nothing_after_the_test_began(
     the champion is fitted on every labelled date afterwards.
     """
     fits, finals = spy(lessons, "fit_recipe"), spy(training, "fit_recipe")
-    choices, shares = spy(lessons, "choose_rounds"), spy(lessons, "probabilistic_share")
+    choices = spy(lessons, "choose_rounds")
     means = spy(training, "mean_in_form")
 
     result = train(simulated_copy)
@@ -82,50 +80,16 @@ def test_the_measured_model_saw_nothing_after_the_test_began(
     test_begins = np.datetime64(min(result.training_dates["test"]))
     *measured, final = [arguments[0] for arguments, _ in fits + finals]
     seen = measured + [
-        part for arguments, _ in choices + shares for part in arguments if isinstance(part, TrainingData)
+        part for arguments, _ in choices for part in arguments if isinstance(part, TrainingData)
     ]
     assert fits
     assert choices
-    assert shares
     for data in seen:
         assert data.as_of.max() + horizon <= test_begins
     assert final.as_of.max() >= test_begins
     assert len(final) == result.rows_fitted
-    (_, share), (arguments, _) = shares[0], means[-1]
+    arguments, _ = means[-1]
     assert arguments[2].split[0] == "test"
-    assert [term.factors[0].name for term in arguments[0].outputs[0].terms][2:] == ["probabilistic"] * (
-        share > 0
-    )
-
-
-def test_the_probabilistic_share_is_published_as_it_was_measured(
-    simulated_copy: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    """
-    With a share of 40 %: the manifest and `clv models show` say so, and of the money that the published model expects of today's customers 40 %
-    comes from a term that is each customer's probabilistic estimate times one number.
-    """
-    monkeypatch.setattr(lessons, "probabilistic_share", lambda *_: 0.4)
-    monkeypatch.setattr(lessons, "choose_form", lambda *_: Choice("model", "so that the mean is the trees'"))
-
-    version = train(simulated_copy).version
-
-    loaded = load_model(simulated_copy.models / version)
-    assert loaded.manifest.parameters["probabilistic_share"] == 0.4
-    printing.show_model(registry.show(simulated_copy.models, version))
-    assert "40.0% the probabilistic estimate" in capsys.readouterr().out
-    with connect(simulated_copy) as connection:
-        today = read_scoring_rows(connection, loaded.recipe.features)
-    estimate = frame(simulated_copy, "select probabilistic_value from scoring_rows order by customer_id")
-    mean = loaded.recipe.outputs[0]
-    said, without = (
-        predict(replace(loaded.recipe, outputs=(replace(mean, terms=terms),)), today.values, today.anchor)
-        for terms in (mean.terms, mean.terms[:-1])
-    )
-    share = said["clv_predicted"] - without["clv_predicted"]
-    per_estimate = share / estimate["probabilistic_value"].astype(float).to_numpy()
-    np.testing.assert_allclose(per_estimate, per_estimate[0], rtol=1e-6)
-    assert share.sum() == pytest.approx(0.4 * said["clv_predicted"].sum())
 
 
 def test_a_history_of_one_date_is_calibrated_on_customers_who_were_not_learned_from(
