@@ -1,5 +1,6 @@
 """A backtest as tables to read: for the terminal (`clv backtest`) and as Markdown (`make bench-quality`)."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -142,5 +143,7 @@ def _segment_sizes(result: BacktestResult, columns: Sequence[str]) -> list[tuple
 
 
 def _number(value: float) -> str:
-    """Three decimals, fewer where the number is large."""
+    """Three decimals, fewer where the number is large; nothing where the figure is not defined."""
+    if math.isnan(value):
+        return ""
     return f"{value:,.3f}" if abs(value) < 100 else f"{value:,.0f}"

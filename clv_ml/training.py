@@ -248,7 +248,7 @@ def caution(data: TrainingData, shop: Shop, measured: Measured, settings: Settin
     newest = data.only(data.as_of == data.as_of.max())
     reasons = shop_faults(shop.age_days, newest.revenue, settings.vars.small_shop_customers)
     if measured.metrics["model"]["r2"] < 0.05:
-        reasons.append(f"R² of {measured.metrics['model']['r2']:.2f} on the test date")
+        reasons.append(f"R² of {measured.metrics['model']['r2']:.2f} on the test dates")
     return "; ".join(reasons) or None
 
 
