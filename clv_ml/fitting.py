@@ -403,7 +403,7 @@ def _best_round(part: Part, fit: TrainingData, held_out: TrainingData, parameter
 def _grow(part: Part, data: TrainingData, parameters: Parameters, rounds: int) -> lgb.Booster:
     dataset = _dataset(part, data, parameters)
     if dataset is None:
-        # a shop where nobody bought again has nothing to learn; the anchor alone then carries the mean
+        # where hardly anybody bought again there is nothing to learn: the part is the same for all, and the anchor carries the mean
         dataset = lgb.Dataset(data.values, np.ones(len(data)), feature_name=list(data.names))
     rules = _lightgbm_parameters(part.objective, parameters, _rows(dataset))
     return lgb.train(rules, dataset, num_boost_round=rounds)
