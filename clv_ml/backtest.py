@@ -150,9 +150,7 @@ def run_origin(data: TrainingData, shop: Shop, day: np.datetime64, settings: Set
 
     recipes = fit_recipes(known, rows.customers, MODEL_TYPES, lessons.rounds)
     mean = mean_in_form(recipes["lightgbm"], lessons.choice.form, rows)
-    leaving = chance_of_churn(
-        recipes["lightgbm"], rows, shop.busier_than(known, is_over=False), lessons.churn
-    )
+    leaving = chance_of_churn(recipes["lightgbm"], rows, shop.expected_pace, lessons.churn)
     calibration = calibrate(
         [lessons.held],
         shop.level_log_sd(day),

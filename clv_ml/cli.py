@@ -313,10 +313,10 @@ def forget(
 
 
 @app.command()
-def doctor(vars_: Vars = "", as_json: AsJson = False) -> None:
+def doctor(horizon_days: Horizon = None, vars_: Vars = "", as_json: AsJson = False) -> None:
     """Say how everything is: versions, lock, warehouse, model, data, drift, accuracy, publication, disk. Exit 1 on a failure."""
     with _reported():
-        found = examine(_settings(vars_=vars_))
+        found = examine(_settings(horizon_days=horizon_days, vars_=vars_))
         is_well = all(finding.status != "fail" for finding in found)
         print_result({"is_well": is_well, "findings": found}, as_json, lambda: printing.show_findings(found))
         if not is_well:

@@ -19,6 +19,7 @@ import duckdb
 
 from clv_ml import locking, pipeline, registry
 from clv_ml.errors import ClvError, WarehouseBusyError, WarehouseError
+from clv_ml.manifest import Manifest
 from clv_ml.model_in_use import pinned_version
 from clv_ml.publication import CURRENT, DATABASE, RECORD
 from clv_ml.queries import ask
@@ -115,11 +116,18 @@ def _model(settings: Settings) -> Finding:
     text = (
         f"{manifest.version}{' (pinned)' if pinned else ''}, {age} days old, every file as it was published"
     )
+    warnings = []
     if due := _why_due(settings):
-        return Finding("model", "warn", f"{text}; {due}: run clv run, or clv train", details)
+        warnings.append(f"{due}: run clv run, or clv train{_or_ask_for(manifest, settings)}")
     if details["caution"]:
-        return Finding("model", "warn", f"{text}; caution: {details['caution']}", details)
-    return Finding("model", "ok", text, details)
+        warnings.append(f"caution: {details['caution']}")
+    return Finding("model", "warn" if warnings else "ok", "; ".join([text, *warnings]), details)
+
+
+def _or_ask_for(manifest: Manifest, settings: Settings) -> str:
+    """Runs may name a horizon of their own, which the doctor then has to be told."""
+    made_for = manifest.horizon_days
+    return "" if made_for == settings.vars.horizon_days else f"; or clv doctor --horizon-days {made_for}"
 
 
 def _why_due(settings: Settings) -> str | None:

@@ -240,17 +240,25 @@ def _margin_part(
 ) -> _Part:
     """The factor's margin, its base and contributions; the anchor's drivers have none."""
     if isinstance(factor, Line):
-        missing = np.isnan(features)
-        shares = np.where(missing, 0.0, features - factor.medians) * factor.coefficients
-        shares = shares + missing * factor.missing_coefficients
-        expected = np.full(len(features), factor.medians @ factor.coefficients + factor.intercept)
+        shares, expected = _line_shares(factor, features)
     else:
         if factor.name not in margins:
             margins[factor.name] = tree_contributions(factor.booster, features)
-        shares = margins[factor.name][:, :-1] * factor.slope
-        expected = margins[factor.name][:, -1] * factor.slope + factor.intercept
+        shares, expected = margins[factor.name][:, :-1], margins[factor.name][:, -1]
+        if factor.beside is not None:
+            beside, beside_expected = _line_shares(factor.beside, features)
+            shares, expected = shares + beside, expected + beside_expected
+        shares, expected = shares * factor.slope, expected * factor.slope + factor.intercept
     change = np.column_stack([shares, np.zeros((len(features), anchor_drivers))])
     return _Part(expected + change.sum(axis=1), expected, change)
+
+
+def _line_shares(line: Line, features: Floats) -> tuple[Floats, Floats]:
+    """What each feature adds to a line's score, and the score at its medians. Shapes (n, k) and (n,)."""
+    missing = np.isnan(features)
+    shares = np.where(missing, 0.0, features - line.medians) * line.coefficients
+    shares = shares + missing * line.missing_coefficients
+    return shares, np.full(len(features), line.medians @ line.coefficients + line.intercept)
 
 
 def _log_factor(factor: Trees | Line, margin: _Part) -> _Part:

@@ -34,6 +34,7 @@ Factors = tuple[Trees | Line, ...]
 ModelType = Literal["lightgbm", "ridge", "ensemble"]
 MODEL_TYPES: tuple[ModelType, ...] = ("lightgbm", "ridge", "ensemble")
 RELATIVE_ANCHOR = "log_anchor_to_mean"
+EXPECTED_PURCHASES = "log_expected_purchases"
 EARLY_STOPPING_ROUNDS = 30
 FOLDS = 3
 FEWEST_ROWS = 10
@@ -186,7 +187,8 @@ def fit_recipes(
             (LINE_SHARE, (line,)),
         ),
     }
-    leaving = replace(trees["chance"], slope=-1.0)
+    beside = _expected_purchases(data.names)
+    leaving = replace(trees["chance"], slope=-1.0 if beside is None else -0.5, beside=beside)
     churn = Output("churn_probability", (Term(1.0, (leaving,), anchored=False),))
 
     def recipe(mean: tuple[tuple[float, Factors], ...]) -> Recipe:
@@ -242,60 +244,80 @@ def out_of_fold(
     return Rehearsal(rows, part, recipes)
 
 
-def fit_churn(rehearsal: Rehearsal, log_change: Callable[[np.datetime64], float]) -> tuple[float, float]:
+def fit_churn(rehearsal: Rehearsal, pace: Callable[[np.datetime64], float]) -> tuple[float, float]:
     """
-    Slope and intercept that calibrate the margin of not buying on rows that the recipe was not fitted on.
+    Slope and surplus that calibrate the margin of not buying on rows that the recipe was not fitted on.
 
     Args:
         rehearsal: Rows of one or more dates.
 
-        log_change: How much busier the shop was in a date's window than in those that the recipes were fitted on, as a
-            logarithm; what that explains is taken out before calibrating.
+        pace: How busy the shop was in a date's window beside what the purchases expected of its customers add up to, as a
+            logarithm.
 
     Returns:
         A slope half way from ``CHANCE_STRETCH`` to the one that fits these rows, half because they are of a date or two; theirs is
         taken for at least 0 (margins that say nothing of these rows, or the opposite) and at most ``STEEPEST_CHURN`` (few rows may
-        be told apart without a fault, which is chance). And the intercept, with which the mean chance is the share that left.
+        be told apart without a fault, which is chance). And the surplus: what to add to the margins by formula
+        (``_formula_margin``) so that the mean of their chances is the share that left.
 
     Source: Platt (1999).
     """
     rows = rehearsal.rows
     left = rows.purchases == 0
-    if left.all() or not left.any():
-        return 1.0, 0.0
     margin = rehearsal.said(lambda recipe, part: _churn_margin(recipe, part.customers))
-    for day in np.unique(rows.as_of):
+    days = np.unique(rows.as_of)
+    formula = np.empty(len(rows))
+    for day in days:
         alike = rows.as_of == day
-        margin[alike] += busier(margin[alike], log_change(day))
+        formula[alike] = _formula_margin(rows.names, rows.values[alike], pace(day))
+    # half a customer to either side, since nobody knows of a shop where all leave, or none
+    surplus = _shift(formula, (left.sum() + 0.5) / (left.size + 1))
+    if left.all() or not left.any():
+        return CHANCE_STRETCH, surplus
+    for day in days:
+        alike = rows.as_of == day
+        margin[alike] += _shift(margin[alike], float(np.mean(expit(formula[alike] + surplus))))
     fitted = LogisticRegression(C=1e6).fit(margin[:, None], left).coef_[0, 0]
-    slope = (CHANCE_STRETCH + float(np.clip(fitted, 0.0, STEEPEST_CHURN))) / 2
-    return slope, _shift(slope * margin, float(left.mean()))
+    return (CHANCE_STRETCH + float(np.clip(fitted, 0.0, STEEPEST_CHURN))) / 2, surplus
 
 
 def with_calibrated_churn(
-    recipe: Recipe, today: Customers, log_change: float, slope: float, intercept: float
+    recipe: Recipe, today: Customers, pace: float, slope: float, surplus: float
 ) -> Recipe:
-    """The recipe whose margin of not buying is moved for today's season, then stretched and moved by ``fit_churn``."""
-    moved = slope * busier(_churn_margin(recipe, today), log_change) + intercept
+    """
+    The recipe whose margin of not buying is stretched, and moved so that the mean chance is the formula's at today's pace with
+    the surplus of ``fit_churn``: who leaves is learned, how many in all follows from the purchases that are expected.
+    """
+    formula = _formula_margin(recipe.features, today.values, pace) + surplus
+    moved = _shift(slope * _churn_margin(recipe, today), float(np.mean(expit(formula))))
     outputs = []
     for output in recipe.outputs:
         if output.name == "churn_probability":
             (factor,) = output.terms[0].factors
             assert isinstance(factor, Trees)
-            factor = Trees(factor.name, factor.booster, "sigmoid", slope * factor.slope, moved)
+            factor = replace(factor, slope=slope * factor.slope, intercept=moved)
             output = Output(output.name, (Term(1.0, (factor,), anchored=False),))
         outputs.append(output)
     return Recipe(recipe.features, recipe.anchor, tuple(outputs))
 
 
-def busier(margin: Array, log_change: float) -> float:
+def _formula_margin(names: tuple[str, ...], values: Array, pace: float) -> Array:
     """
-    What to add to margins of not buying where everybody buys exp(log_change) times as often.
+    Margin of not buying by formula: the odds of buying are the purchases expected, which is exact where a customer's are
+    geometric. Values have shape (n, k); the margin, shape (n,), is the same for all where the feature is left out.
+    """
+    if EXPECTED_PURCHASES not in names:
+        return np.zeros(len(values))
+    return -(values[:, names.index(EXPECTED_PURCHASES)] + pace)
 
-    Purchases of a Poisson process with mean m are none with chance exp(-m), so a chance q becomes q ** exp(log_change); the
-    margins, shape (n,), move together until they have the mean of those.
-    """
-    return _shift(margin, float(np.mean(expit(margin) ** np.exp(log_change))))
+
+def _expected_purchases(names: tuple[str, ...]) -> Line | None:
+    """The logarithm of the purchases expected, as a score; None where the feature is left out."""
+    if EXPECTED_PURCHASES not in names:
+        return None
+    coefficients = np.zeros(len(names))
+    coefficients[names.index(EXPECTED_PURCHASES)] = 1.0
+    return Line(EXPECTED_PURCHASES, coefficients, np.zeros(len(names)), np.zeros(len(names)), 0.0, "identity")
 
 
 def _shift(margin: Array, wanted: float) -> float:

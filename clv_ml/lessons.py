@@ -38,7 +38,7 @@ MIN_TRAINING_ROWS = 20
 @dataclass(frozen=True)
 class Lessons:
     """
-    Trees per part, the form to publish, slope and intercept of the churn margin, and the spread of spending; ``held`` is what was
+    Trees per part, the form to publish, what ``fit_churn`` found, and the spread of spending; ``held`` is what was
     predicted, in that form, of the rows that taught them.
     """
 
@@ -99,20 +99,19 @@ def learn(
         None if one_date_only else again,
     )
     held = Held(later, early.said(lambda recipe, rows: mean_in_form(recipe, choice.form, rows)))
-    season = shop.busier_than(train, is_over=True)
-    churn = fit_churn(early, season)
-    left = early.said(lambda recipe, rows: chance_of_churn(recipe, rows, season, churn))
+    churn = fit_churn(early, shop.pace)
+    left = early.said(lambda recipe, rows: chance_of_churn(recipe, rows, shop.pace, churn))
     return Lessons(rounds, choice, churn, fit_spread(later, held.predicted, 1 - left), held)
 
 
 def chance_of_churn(
-    recipe: Recipe, rows: TrainingData, season: Callable[[np.datetime64], float], churn: tuple[float, float]
+    recipe: Recipe, rows: TrainingData, pace: Callable[[np.datetime64], float], churn: tuple[float, float]
 ) -> Array:
-    """The calibrated chance of churn of rows of several dates, each date in its own season. Shape (n,)."""
+    """The calibrated chance of churn of rows of several dates, each date at its own pace. Shape (n,)."""
     chance = np.empty(len(rows))
     for day in np.unique(rows.as_of):
         alike = rows.only(rows.as_of == day)
-        calibrated = with_calibrated_churn(recipe, alike.customers, season(day), *churn)
+        calibrated = with_calibrated_churn(recipe, alike.customers, pace(day), *churn)
         chance[rows.as_of == day] = predict(calibrated, alike.values, alike.anchor)["churn_probability"]
     return chance
 

@@ -32,17 +32,6 @@ class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class TreesSpec(_Strict):
-    """A booster's place in a term; its text is the file ``<name>.txt``."""
-
-    kind: Literal["trees"] = "trees"
-    name: Name
-    link: Link
-    slope: float
-    intercept: float
-    power: float = 1.0
-
-
 class LineSpec(_Strict):
     """A line, whole: arrays have one number per feature, in feature order."""
 
@@ -53,6 +42,18 @@ class LineSpec(_Strict):
     missing_coefficients: tuple[float, ...]
     medians: tuple[float, ...]
     intercept: float
+
+
+class TreesSpec(_Strict):
+    """A booster's place in a term, and the line whose score is added; its text is the file ``<name>.txt``."""
+
+    kind: Literal["trees"] = "trees"
+    name: Name
+    link: Link
+    slope: float
+    intercept: float
+    power: float = 1.0
+    beside: LineSpec | None = None
 
 
 class TermSpec(_Strict):
@@ -249,16 +250,25 @@ def _term_spec(term: Term) -> TermSpec:
 
 
 def _factor_spec(factor: Trees | Line) -> TreesSpec | LineSpec:
-    intercept = float(factor.intercept)
-    if isinstance(factor, Trees):
-        slope, power = float(factor.slope), float(factor.power)
-        return TreesSpec(name=factor.name, link=factor.link, slope=slope, intercept=intercept, power=power)
+    if isinstance(factor, Line):
+        return _line_spec(factor)
+    return TreesSpec(
+        name=factor.name,
+        link=factor.link,
+        slope=float(factor.slope),
+        intercept=float(factor.intercept),
+        power=float(factor.power),
+        beside=None if factor.beside is None else _line_spec(factor.beside),
+    )
+
+
+def _line_spec(line: Line) -> LineSpec:
     vectors = {
-        key: tuple(np.asarray(getattr(factor, key), dtype=np.float64).tolist())
+        key: tuple(np.asarray(getattr(line, key), dtype=np.float64).tolist())
         for key in ("coefficients", "missing_coefficients", "medians")
     }
     # pyrefly: ignore[bad-argument-type]
-    return LineSpec(name=factor.name, link=factor.link, intercept=intercept, **vectors)
+    return LineSpec(name=line.name, link=line.link, intercept=float(line.intercept), **vectors)
 
 
 def recipe_from(manifest: Manifest, boosters: Mapping[str, lgb.Booster]) -> Recipe:
@@ -274,8 +284,14 @@ def _term(spec: TermSpec, boosters: Mapping[str, lgb.Booster]) -> Term:
 
 
 def _factor(spec: TreesSpec | LineSpec, boosters: Mapping[str, lgb.Booster]) -> Trees | Line:
-    if isinstance(spec, TreesSpec):
-        return Trees(spec.name, boosters[spec.name], spec.link, spec.slope, spec.intercept, spec.power)
+    if isinstance(spec, LineSpec):
+        return _line(spec)
+    beside = None if spec.beside is None else _line(spec.beside)
+    booster = boosters[spec.name]
+    return Trees(spec.name, booster, spec.link, spec.slope, spec.intercept, spec.power, beside)
+
+
+def _line(spec: LineSpec) -> Line:
     vectors = (np.array(spec.coefficients), np.array(spec.missing_coefficients), np.array(spec.medians))
     return Line(spec.name, *vectors, intercept=spec.intercept, link=spec.link)
 

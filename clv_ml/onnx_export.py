@@ -67,10 +67,17 @@ def features_without_missing(recipe: Recipe) -> tuple[str, ...]:
 
 
 def recipe_factors(recipe: Recipe) -> Iterator[Trees | Line]:
-    """All factors of all outputs, in order."""
+    """All factors of all outputs, in order, each followed by the line beside it."""
     for output in recipe.outputs:
         for term in output.terms:
-            yield from term.factors
+            yield from _factors(term)
+
+
+def _factors(term: Term) -> Iterator[Trees | Line]:
+    for factor in term.factors:
+        yield factor
+        if isinstance(factor, Trees) and factor.beside is not None:
+            yield factor.beside
 
 
 def check_recipe(recipe: Recipe) -> None:
@@ -108,12 +115,12 @@ def _check_output(output: Output, recipe: Recipe) -> None:
             raise ExportError(
                 f"Output {output.name!r} has a term without factor or anchor. Add one or drop the term."
             )
-        numbers = [term.weight, *(value for factor in term.factors for value in _numbers(factor))]
+        numbers = [term.weight, *(value for factor in _factors(term) for value in _numbers(factor))]
         if not np.isfinite(numbers).all():
             raise ExportError(
                 f"Output {output.name!r} has a weight or coefficient that is not finite. Refit it."
             )
-        for factor in term.factors:
+        for factor in _factors(term):
             if isinstance(factor, Line) and any(len(v) != len(recipe.features) for v in _vectors(factor)):
                 raise ExportError(
                     f"Line {factor.name!r} does not have {len(recipe.features)} coefficients, missing coefficients and "
@@ -218,6 +225,8 @@ class _Graph:
         if isinstance(factor, Line):
             return self.line(factor)
         score = self.trees(self.forests[factor.name])
+        if factor.beside is not None:
+            score = self.node("Add", [score, self.line(factor.beside)], f"{path}/score")
         scaled = self.node("Mul", [score, self.scalar(f"{path}/slope", factor.slope)], f"{path}/scaled")
         return self.node(
             "Add", [scaled, self.scalar(f"{path}/intercept", factor.intercept)], f"{path}/margin"

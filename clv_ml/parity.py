@@ -86,7 +86,10 @@ def margin(factor: Trees | Line, features: Floats, scores: dict[str, Floats] | N
             factor.booster.predict(features, raw_score=True, num_threads=1) if len(features) else np.zeros(0)
         )
         scores[factor.name] = np.asarray(raw, dtype=np.float64)
-    return scores[factor.name] * factor.slope + factor.intercept
+    score = scores[factor.name]
+    if factor.beside is not None:
+        score = score + margin(factor.beside, features)
+    return score * factor.slope + factor.intercept
 
 
 def factor_of(factor: Trees | Line, margin: Floats) -> Floats:

@@ -19,18 +19,6 @@ Link = Literal["exp", "sigmoid", "one_over_sigmoid", "excess", "relu", "identity
 
 
 @dataclass(frozen=True)
-class Trees:
-    """A LightGBM booster. Its raw score s enters as link(slope x s + intercept) to a power."""
-
-    name: str
-    booster: lgb.Booster
-    link: Link
-    slope: float = 1.0
-    intercept: float = 0.0
-    power: float = 1.0
-
-
-@dataclass(frozen=True)
 class Line:
     """
     A linear score: intercept + coefficients . filled + missing_coefficients . isnan.
@@ -44,6 +32,22 @@ class Line:
     medians: NDArray[np.float64]
     intercept: float
     link: Link
+
+
+@dataclass(frozen=True)
+class Trees:
+    """
+    A LightGBM booster. Its raw score s enters as link(slope x s + intercept) to a power; ``beside``, a line, adds its own score to
+    s, its link left out.
+    """
+
+    name: str
+    booster: lgb.Booster
+    link: Link
+    slope: float = 1.0
+    intercept: float = 0.0
+    power: float = 1.0
+    beside: Line | None = None
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,12 @@
 """What is known of the shop beside its rows: how busy each window was, how far its level missed, and what makes it hard to learn from."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
 import duckdb
 import numpy as np
 from numpy.typing import NDArray
-
-from clv_ml.training_data import TrainingData
 
 Array = NDArray[np.float64]
 
@@ -17,12 +15,11 @@ Array = NDArray[np.float64]
 class Window:
     """
     The shop's total of one date's horizon. ``pace`` is ln(actual / probabilistic total), ``expected_pace`` what the level said
-    of it on the date; ``pace`` is None where the total is not known yet. Paces compare among dates of one ``is_fitted`` only.
+    of it on the date; ``pace`` is None where the total is not known yet.
     """
 
     as_of: np.datetime64
     known_at: np.datetime64
-    is_fitted: bool
     expected_pace: float
     pace: float | None
 
@@ -52,24 +49,14 @@ class Shop:
         ]
         return float(np.sqrt((sum(squares) + 3 * 0.15**2) / (len(squares) + 3)))
 
-    def busier_than(self, fitted: TrainingData, is_over: bool) -> Callable[[np.datetime64], float]:
-        """
-        How much busier a date's window is than those of the fitted dates, as a logarithm within -1 and 1.
+    def pace(self, day: np.datetime64) -> float:
+        """How busy a date's window was, as a logarithm; where nobody knows yet, how busy it was expected to be."""
+        known = self.windows[day].pace
+        return self.expected_pace(day) if known is None else known
 
-        Args:
-            fitted: Rows whose answers were known.
-
-            is_over: Whether the date's own answer is known, too; else what the level expects of it counts.
-        """
-        known = [self.windows[day] for day in np.unique(fitted.as_of)]
-
-        def change(day: np.datetime64) -> float:
-            window = self.windows[day]
-            pace = window.pace if is_over else window.expected_pace
-            alike = [one.pace for one in known if one.is_fitted == window.is_fitted and one.pace is not None]
-            return float(np.clip(pace - np.mean(alike), -1, 1)) if alike and pace is not None else 0.0
-
-        return change
+    def expected_pace(self, day: np.datetime64) -> float:
+        """How busy a date's window was expected to be on the date, as a logarithm."""
+        return self.windows[day].expected_pace
 
 
 def read_shop(connection: duckdb.DuckDBPyConnection) -> Shop:
@@ -81,7 +68,7 @@ def read_shop(connection: duckdb.DuckDBPyConnection) -> Shop:
     ).fetchall()
     drivers = connection.sql("select feature, driver from feature_drivers order by 1").fetchall()
     windows = connection.sql(
-        "select levels.as_of_date, cast(dates.label_known_at as date), levels.is_fitted, levels.log_correction, "
+        "select levels.as_of_date, cast(dates.label_known_at as date), levels.log_correction, "
         "case when levels.actual_total > 0 and levels.probabilistic_total > 0 "
         "then ln(levels.actual_total / levels.probabilistic_total) end "
         "from shop_levels as levels inner join as_of_dates as dates on dates.as_of_date = levels.as_of_date "
@@ -106,7 +93,7 @@ def shop_faults(age_days: int, revenue: Array, few_customers: int) -> list[str]:
     if age_days < 365:
         reasons.append(f"{age_days} days of history, less than a year")
     if spent.sum() > 0 and spent.max() > 0.10 * spent.sum():
-        reasons.append(f"one customer is {spent.max() / spent.sum():.0%} of revenue")
+        reasons.append(f"one customer is {spent.max() / spent.sum():.0%} of the revenue to learn from")
     if revenue.size < few_customers:
         reasons.append(f"{revenue.size} buyers to learn from, fewer than {few_customers}")
     return reasons

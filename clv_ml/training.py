@@ -103,9 +103,9 @@ def train(
     fitted = data.only(data.trainable)
     full = fit_recipe(fitted, today, model_type, measured.lessons.rounds, parameters)
     recipe = in_form(full, measured.lessons.choice.form)
-    season = shop.busier_than(fitted, is_over=False)(np.datetime64(shop.as_of_date))
+    pace = shop.expected_pace(np.datetime64(shop.as_of_date))
     recipe = with_typical(
-        with_calibrated_churn(recipe, today, season, *measured.lessons.churn), measured.lessons.spread
+        with_calibrated_churn(recipe, today, pace, *measured.lessons.churn), measured.lessons.spread
     )
     warning = caution(data, shop, measured, settings)
     anchor = fitted.anchor if recipe.anchor == ANCHOR else fitted.baselines[measured.lessons.choice.form]
@@ -193,7 +193,7 @@ def _measure(
     test = data.only(data.split == "test")
     late = fit_recipe(before, test.customers, model_type, lessons.rounds, parameters)
     held = Held(test, mean_in_form(late, lessons.choice.form, test))
-    leaving = chance_of_churn(late, test, shop.busier_than(before, is_over=False), lessons.churn)
+    leaving = chance_of_churn(late, test, shop.expected_pace, lessons.churn)
     typical = typical_value(held.predicted, 1 - leaving, lessons.spread)
     floor, coverage = settings.vars.confidence_floor, settings.vars.interval_coverage
     known = calibrate([lessons.held], shop.level_log_sd(test.as_of.min()), coverage, floor)

@@ -56,7 +56,8 @@ def anchors(count: int = 300, seed: int = 1) -> NDArray[np.float64]:
 
 def recipe() -> Recipe:
     """
-    Every part of the grammar: two-term anchored mean, anchored relu, a line as a chance, a power of what is beyond one half, identity without anchor.
+    Every part of the grammar: two-term anchored mean, anchored relu, a line as a chance, a power of what is beyond one half, a line
+    beside trees, identity without anchor.
     """
     table = rows()
     spend = booster(table, target(table), objective="tweedie")
@@ -69,6 +70,14 @@ def recipe() -> Recipe:
         medians=np.nanmedian(table, axis=0),
         intercept=-0.1,
         link="sigmoid",
+    )
+    beside = Line(
+        "beside",
+        coefficients=np.array([0.0, 2e-7, 0.3, 0.0, 0.0]),
+        missing_coefficients=np.array([0.0, -0.2, 0.0, 0.0, 0.0]),
+        medians=np.nanmedian(table, axis=0),
+        intercept=0.2,
+        link="identity",
     )
     mean = (
         Term(0.5, (Trees("spend", spend, "exp"),), anchored=True),
@@ -87,8 +96,8 @@ def recipe() -> Recipe:
                     0.8,
                     (
                         Trees("spend", spend, "exp"),
-                        Trees("buys", buys, "one_over_sigmoid", 1.1, 0.3),
-                        Trees("buys", buys, "excess", 1.1, 0.3, power=0.4),
+                        Trees("buys", buys, "one_over_sigmoid", 1.1, 0.3, beside=beside),
+                        Trees("buys", buys, "excess", 1.1, 0.3, power=0.4, beside=beside),
                     ),
                     anchored=True,
                 ),

@@ -142,11 +142,12 @@ def test_a_file_that_is_no_database_fails(tmp_path: Path, project: Path):
 
 def test_a_model_for_another_question_is_due(shop: Settings):
     """
-    The champion predicts 60 days; asked for 61, the finding says what to run.
+    The champion predicts 60 days; asked for 61, the finding says what to run, and how to ask of 60. The caution is not lost.
     """
     found = findings(with_vars(shop, horizon_days=61))["model"]
 
-    assert found.status == "warn" and "clv train" in found.text
+    assert found.status == "warn" and "clv train; or clv doctor --horizon-days 60" in found.text
+    assert f"caution: {found.details['caution']}" in found.text
 
 
 def test_what_is_counted_twice_fails_and_what_is_unusual_warns(shop: Settings):

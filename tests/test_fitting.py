@@ -13,7 +13,6 @@ from clv_ml.fitting import (
     MODEL_TYPES,
     PARTS,
     Parameters,
-    busier,
     choose_rounds,
     fit_churn,
     fit_recipe,
@@ -21,6 +20,7 @@ from clv_ml.fitting import (
     out_of_fold,
     out_of_time,
     ratio,
+    with_calibrated_churn,
 )
 from clv_ml.parity import link, margin, predict
 from clv_ml.recipe import Output, Recipe
@@ -87,23 +87,50 @@ def test_ratios_have_each_dates_total_taken_out():
     assert ratio(rows) == pytest.approx([0.5, 1.5, 0.5, 1.5])
 
 
-@pytest.mark.parametrize("log_change", [-0.7, 0.3])
-def test_margins_follow_a_busier_season(log_change: float):
+@pytest.mark.parametrize("log_change", [-0.7, 0.0, 0.4])
+def test_as_many_are_said_to_leave_as_the_purchases_expected_say(log_change: float):
     """
-    Poisson purchases at known rates: the mean chance of none in another season is exact, and each customer's is off by less
-    than a third of what it would be off unmoved (one shift of all margins cannot be exact for each).
+    Geometric purchases of known mean, half of what the formula expects: on the date that is learned from everybody's pace is 0,
+    on the next it is ``log_change``, and its customers buy less often for the most part. The mean chance of none is the known one
+    (20,000 customers toss for it: 3 standard errors), whatever the trees make of the new customers.
     """
-    rates = np.random.default_rng(0).uniform(0.5, 2.0, 5000)
-    quiet = np.exp(-rates)
-    truth = np.exp(-rates * np.exp(log_change))
-    moved = expit(logit(quiet) + busier(logit(quiet), log_change))
-    assert moved.mean() == pytest.approx(truth.mean(), abs=1e-9)
-    assert np.abs(moved - truth).max() < np.abs(quiet - truth).max() / 3
+    rng = np.random.default_rng(0)
+    expected = rng.gamma(1.0, 2.0, 20_000)
+    stays = rng.random(20_000) < 0.5 * expected / (1 + 0.5 * expected)
+    then = _expecting(expected, purchases=stays.astype(float))
+    recipe = fit_recipe(then.only(np.arange(20_000) < 2_000), then.customers, "lightgbm")
+    now = _expecting(rng.gamma(1.0, 0.7, 5_000))
+    truth = 1 / (1 + 0.5 * np.exp(now.values[:, 1] + log_change))
+
+    learned = fit_churn(out_of_time(recipe, then), lambda day: 0.0)
+    said = predict(
+        with_calibrated_churn(recipe, now.customers, log_change, *learned), now.values, now.anchor
+    )["churn_probability"]
+
+    assert said.mean() == pytest.approx(truth.mean(), abs=3 * 0.5 / np.sqrt(20_000))
 
 
-def test_no_change_moves_no_margin():
-    """A season like those fitted on leaves the chances as they are."""
-    assert busier(np.array([-1.0, 0.0, 2.0]), 0.0) == pytest.approx(0.0, abs=1e-9)
+def test_a_date_on_which_all_left_leaves_a_chance_of_staying():
+    """Nobody of 99 bought: one in two hundred is taken to have, and as many of the next."""
+    rows = _expecting(np.ones(99), purchases=np.zeros(99))
+    recipe = fit_recipe(rows, rows.customers, "lightgbm")
+
+    learned = fit_churn(out_of_time(recipe, rows), lambda day: 0.0)
+    said = predict(with_calibrated_churn(recipe, rows.customers, 0.0, *learned), rows.values, rows.anchor)
+
+    assert said["churn_probability"] == pytest.approx(1 - 0.5 / 100)
+
+
+def _expecting(expected: np.ndarray, **changes: object) -> TrainingData:
+    """Customers who differ in the purchases expected of them, and in a recency that says nothing."""
+    recency = np.random.default_rng(1).random(expected.size)
+    return made_rows(
+        np.ones(expected.size),
+        names=("days_since_last_purchase", "log_expected_purchases"),
+        types=("integer", "double"),
+        values=np.column_stack([recency, np.log(expected)]),
+        **changes,
+    )
 
 
 def test_a_chance_learned_by_heart_is_found_out_of_fold():
@@ -143,10 +170,14 @@ def test_a_margin_of_churn_is_neither_turned_round_nor_blown_up(sign: int, fitte
     left = rng.random(400) < chance
     truth = replace(rows, purchases=1.0 - left)
 
-    found, intercept = fit_churn(out_of_time(recipe, truth), lambda day: 0.0)
+    found, surplus = fit_churn(out_of_time(recipe, truth), lambda day: 0.0)
+    said = predict(
+        with_calibrated_churn(recipe, rows.customers, 0.0, found, surplus), rows.values, rows.anchor
+    )
 
     assert found == (fitted + CHANCE_STRETCH) / 2
-    assert expit(found * margins + intercept).mean() == pytest.approx(left.mean(), abs=1e-6)
+    # half a customer is added to those who left, and one to all
+    assert said["churn_probability"].mean() == pytest.approx((left.sum() + 0.5) / 401, abs=1e-6)
 
 
 def test_where_nothing_can_be_checked_the_number_of_trees_stays():

@@ -217,6 +217,25 @@ def test_recipes_that_contradict_themselves_are_refused(outputs: tuple[Output, .
         export_onnx(Recipe(FEATURES, None, outputs))
 
 
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        (_line(medians=np.zeros(4)), "does not have 5"),
+        (_line(intercept=np.inf), "not finite"),
+        (_line(name="A b"), "cannot name"),
+    ],
+)
+def test_a_line_beside_trees_is_checked_like_any(line: Line, fault: str):
+    """
+    By size, numbers and name.
+    """
+    table = rows()
+    trees = Trees("only", booster(table, target(table)), "exp", beside=line)
+
+    with pytest.raises(ExportError, match=fault):
+        export_onnx(Recipe(FEATURES, None, (Output("a", (Term(1.0, (trees,), False),)),)))
+
+
 def test_repeated_feature_is_refused():
     """
     Columns are found by name, so a name stands once.

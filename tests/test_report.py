@@ -212,7 +212,9 @@ def test_faults_of_a_shop_by_hand():
     assert shop_faults(365, tenth, 500) == []
     assert shop_faults(364, even, 500) == ["364 days of history, less than a year"]
     assert shop_faults(365, even[:499], 500) == ["499 buyers to learn from, fewer than 500"]
-    assert shop_faults(365, tenth + np.eye(1, 500)[0], 500) == ["one customer is 11% of revenue"]
+    assert shop_faults(365, tenth + np.eye(1, 500)[0], 500) == [
+        "one customer is 11% of the revenue to learn from"
+    ]
 
 
 def test_nothing_of_the_warehouse_becomes_markup(trained: Settings, tmp_path: Path):

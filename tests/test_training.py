@@ -396,10 +396,13 @@ def test_the_levels_sd_counts_known_misses_by_a_factor_of_e_at_most():
     day = np.datetime64("2024-01-01")
     misses = [(0, 10, -np.log(2), 0.0), (30, 40, 2.8, 0.0), (60, 99, 0.5, 0.1), (90, 120, None, 0.2)]
     windows = {
-        day + begun: Window(day + begun, day + known, True, expected, pace)
+        day + begun: Window(day + begun, day + known, expected, pace)
         for begun, known, pace, expected in misses
     }
     shop = Shop(date(2024, 4, 1), 400, "hash", {}, {}, windows)
 
     wanted = np.sqrt((np.log(2) ** 2 + 1 + 3 * 0.15**2) / 5)
     assert shop.level_log_sd(day + 60) == pytest.approx(wanted)
+    # the last window is not over: its pace is the one expected
+    assert [shop.pace(day + begun) for begun in (60, 90)] == [0.5, 0.2]
+    assert [shop.expected_pace(day + begun) for begun in (60, 90)] == [0.1, 0.2]

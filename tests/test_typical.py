@@ -69,7 +69,13 @@ def test_the_published_recipe_says_what_the_formula_says():
     rng = np.random.default_rng(2)
     anchor, recency = rng.gamma(2.0, 40.0, 600), rng.integers(1, 300, 600).astype(float)
     bought = rng.random(600) < np.where(recency < 100, 0.9, 0.2)
-    rows = made_rows(bought * rng.gamma(2.0, anchor), anchor=anchor, recency=recency)
+    rows = made_rows(
+        bought * rng.gamma(2.0, anchor),
+        anchor=anchor,
+        names=("days_since_last_purchase", "log_expected_purchases"),
+        types=("integer", "double"),
+        values=np.column_stack([recency, np.log(anchor / 40)]),
+    )
     recipe = with_calibrated_churn(
         fit_recipe(rows, rows.customers, "lightgbm"), rows.customers, 0.2, 1.3, -0.1
     )

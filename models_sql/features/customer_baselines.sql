@@ -89,7 +89,9 @@ with
     ),
 
     -- Everybody twice: as they are, and (`once_`) as a customer of the same recency and mean order value after a single
-    -- purchase would be, which in a small shop is the least that anybody who bought more is given.
+    -- purchase would be, which in a small shop is the least that anybody who bought more is given. BG/NBD lets nobody leave
+    -- before a repeat purchase; for this comparison a single purchase counts as one, else those long silent would set a floor
+    -- that no silent customer is worth.
     {%- set order_value = ratio("counted.total_revenue", "counted.total_purchases") %}
     estimated as (
         select
@@ -143,7 +145,21 @@ with
                 fitted.bgnbd_alpha,
                 fitted.bgnbd_a,
                 fitted.bgnbd_b
-            ) as {{ who }}bgnbd_purchases,
+            )
+            * case
+                when {{ who }}x = once_x
+                then
+                    clv_bgnbd_alive(
+                        once_x + 1.0E0,
+                        0.0E0,
+                        once_age_weeks,
+                        fitted.bgnbd_r,
+                        fitted.bgnbd_alpha,
+                        fitted.bgnbd_a,
+                        fitted.bgnbd_b
+                    )
+                else 1.0E0
+            end as {{ who }}bgnbd_purchases,
             clv_paretonbd_purchases(
                 {{ who }}x,
                 {{ who }}recency_weeks,
@@ -207,6 +223,7 @@ select
         0
     ) as steady_value,
     cast(expected.alive_probability as double) as alive_probability,
+    round(ln(greatest(0.000001E0, coalesce(expected.btyd_purchases, expected.bayes_purchases))), 9) as log_expected_purchases,
     {{ money("expected.gammagamma_order_value") }} as expected_order_value,
     expected.fitted_hash as build_hash
 from averaged as expected

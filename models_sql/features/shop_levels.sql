@@ -50,23 +50,31 @@ with
         where happened.actual_total > 0 and expected.log_persistence_ratio is not null
     ),
 
-    -- misses of the same kind of estimate whose answer was known by the date
-    known_misses as (
+    -- misses whose answer was known by the date: of the same kind of estimate where there are any, else of the other kind
+    ever_known as (
         select
             dates.as_of_date,
             misses.trust,
             misses.probabilistic_miss,
             misses.probabilistic_miss - misses.log_persistence_ratio as persistence_miss,
+            misses.as_of_date as missed_on,
             abs({{ days_between("misses.as_of_date", "dates.as_of_date") }} - 365) as days_from_a_year,
-            row_number() over (
-                partition by dates.as_of_date
-                order by
-                    abs({{ days_between("misses.as_of_date", "dates.as_of_date") }} - 365), misses.as_of_date desc
-            ) as nearest_a_year_first
+            rank() over (
+                partition by dates.as_of_date order by case when misses.is_fitted = expected.is_fitted then 0 else 1 end
+            ) as same_kind_first
         from dates
         inner join expected on expected.as_of_date = dates.as_of_date
-        inner join
-            misses on misses.label_known_at <= dates.as_of_date and misses.is_fitted = expected.is_fitted
+        inner join misses on misses.label_known_at <= dates.as_of_date
+    ),
+
+    known_misses as (
+        select
+            *,
+            row_number() over (
+                partition by as_of_date order by days_from_a_year, missed_on desc
+            ) as nearest_a_year_first
+        from ever_known
+        where same_kind_first = 1
     ),
 
     -- in billionths, so that sums are exact; sizes, not squares: one date of a shop of a few weeks may be off by any factor
