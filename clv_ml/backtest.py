@@ -27,6 +27,7 @@ from clv_ml.parity import predict
 from clv_ml.selection import mean_in_form
 from clv_ml.settings import Settings
 from clv_ml.shop import Shop, read_shop
+from clv_ml.threads import one_blas_thread
 from clv_ml.training_data import TrainingData, label_ends, read_training_rows
 from clv_ml.typical import typical_value
 from clv_ml.warehouse import connect
@@ -130,6 +131,7 @@ def choose_origins(
     return [able[place] for place in places]
 
 
+@one_blas_thread
 def run_origin(data: TrainingData, shop: Shop, day: np.datetime64, settings: Settings) -> Origin:
     """
     What would have been published at the date: what ``learn`` makes of the newest date whose label was final, with default

@@ -16,6 +16,7 @@ from scipy.optimize import minimize
 from scipy.special import gammaln, psi
 
 from clv_ml.btyd import CHUNK_ROWS, log_left_integral
+from clv_ml.threads import one_blas_thread
 
 Array = NDArray[np.float64]
 Likelihood = Callable[..., tuple[Array, list[Array]]]
@@ -194,6 +195,7 @@ def _write(
         raise
 
 
+@one_blas_thread
 def _fit_customers(
     connection: duckdb.DuckDBPyConnection, as_of_date: dt.date
 ) -> tuple[dict[str, float], int]:

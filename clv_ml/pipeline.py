@@ -266,6 +266,11 @@ def _run(
         warnings.append("The model could not score; clv_estimate is the simple formula (fallback_to_simple).")
         scoring = engine.score(changed(settings, use_ml_clv=False))
     require_customers(settings, scoring, ingested)
+    if "simple: no model" in scoring.methods:
+        warnings.append(
+            "clv_estimate is the simple formula, which takes the pace of each customer's time so far for lasting: the "
+            "total of a young shop tends to come out far too high."
+        )
     on_step("check")
     engine.check_marts(settings)
     on_step("publish")

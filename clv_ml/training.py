@@ -37,6 +37,7 @@ from clv_ml.registry_tables import write_registry_tables
 from clv_ml.selection import in_form, mean_in_form
 from clv_ml.settings import Settings
 from clv_ml.shop import Shop, read_shop, shop_faults
+from clv_ml.threads import one_blas_thread
 from clv_ml.training_data import (
     ANCHOR,
     ANCHORS,
@@ -77,6 +78,7 @@ class TrainingResult:
     tuned_before: str | None
 
 
+@one_blas_thread
 def train(
     settings: Settings,
     model_type: ModelType = "lightgbm",

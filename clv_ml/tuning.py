@@ -24,6 +24,7 @@ from clv_ml.metrics import Array
 from clv_ml.parity import predict
 from clv_ml.selection import levelled_deviance
 from clv_ml.settings import Settings
+from clv_ml.threads import one_blas_thread
 from clv_ml.training import require_history
 from clv_ml.training_data import TrainingData, label_ends, read_training_rows
 from clv_ml.tuned import TunedParameters, Tuning, write_tuning
@@ -74,6 +75,7 @@ class Fold:
     rows: TrainingData
 
 
+@one_blas_thread
 def tune(settings: Settings, trials: int = 30) -> TuningResult:
     """
     Searches, and writes ``tuning.json`` where the best trial is better than the defaults; removes it where not.

@@ -215,6 +215,7 @@ def test_a_shop_of_one_customer_works(open_shop: OpenShop):
     assert one(settings, "select isfinite(anchor_value::double) from customer_anchors limit 1")
     assert result.training is None
     assert "No model was trained" in result.warnings[0]
+    assert "the simple formula" in result.warnings[1]
 
 
 def test_a_shop_of_one_time_buyers_works(open_shop: OpenShop):

@@ -221,9 +221,9 @@ def test_dates_off_the_grid_are_pruned(open_shop: Callable[..., Settings]):
         assert one(settings, stray) == 0, table
 
 
-def test_everything_builds_on_an_empty_warehouse(tmp_path: Path, empty_shop: Settings):
+def test_everything_builds_on_an_empty_warehouse(tmp_path: Path, empty_shop: Settings, own_project: Path):
     """
-    ``dbt build``, tests included, passes where there is no file yet.
+    ``dbt build``, tests included, passes where there is no file yet; and a dated table without rows takes a new column.
     """
     settings = empty_shop.model_copy(
         update={"warehouse": tmp_path / "new" / "clv.duckdb", "models": tmp_path / "models"}
@@ -233,3 +233,15 @@ def test_everything_builds_on_an_empty_warehouse(tmp_path: Path, empty_shop: Set
 
     assert one(settings, "select count(*) from customer_clv") == 0
     assert one(settings, "select count(*) from raw.quarantine") == 0
+
+    edit(
+        own_project,
+        "models_sql/features/customer_categories.sql",
+        "\nselect\n",
+        "\nselect\n    cast(1 as int) as one,\n",
+    )
+    described = "      - name: category_diversity_count\n"
+    one_more = "      - name: one\n        data_type: int\n        description: For a test.\n"
+    edit(own_project, "models_sql/features/_features__models.yml", described, one_more + described)
+    run_dbt(with_project(settings, own_project), ["run", "--select", "customer_categories"])
+    assert one(settings, "select count(one) from customer_categories") == 0

@@ -37,7 +37,8 @@
     {{ return(asked or (config.get("full_refresh") is not false and holds_stale_dates())) }}
 {%- endmacro %}
 
-{#- A stored date that was built under other definitions; its columns may be others, so the table starts anew. -#}
+{#- A stored date that was built under other definitions; its columns may be others, so the table starts anew. So may those
+    of a table without any date, which says nothing of its definitions and costs nothing to make again. -#}
 {% macro holds_stale_dates() -%}
     {%- if not execute or model.columns is not defined or "build_hash" not in model.columns -%}
         {{ return(false) }}
@@ -45,11 +46,13 @@
     {%- set stored = load_relation(this) -%}
     {%- if stored is none or config.get("materialized") != "incremental" -%} {{ return(false) }} {%- endif -%}
     {%- set stale -%}
-        select count(*) as stale_rows
+        select
+            count(*) as stored_rows,
+            count(case when substr(build_hash, 1, 13) <> '{{ feature_hash()[:12] }}-' then 1 end) as stale_rows
         from {{ stored }}
-        where substr(build_hash, 1, 13) <> '{{ feature_hash()[:12] }}-'
     {%- endset -%}
-    {{ return(run_query(stale).columns[0].values()[0] > 0) }}
+    {%- set counted = run_query(stale).rows[0] -%}
+    {{ return(counted[0] == 0 or counted[1] > 0) }}
 {%- endmacro %}
 
 {#- The table that lists a dated model's dates and the hash of each: as_of_dates, or what `meta.dates` names. -#}
