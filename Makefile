@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-spark test-spark-full test-spark-cluster test-spark-parity test-duckdb-1.5 lint bench bench-drivers bench-quality soak audit docs pictures lock
+.PHONY: demo test test-long test-spark test-spark-full test-spark-cluster test-spark-parity test-duckdb-1.5 lint bench bench-drivers bench-quality soak audit docs pictures lock
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -17,6 +17,9 @@ demo: $(READY)  # simulate a shop, build, train, score, print
 
 test: $(READY) lint  # what CI runs
 	$(BIN)/pytest --numprocesses auto --dist loadfile
+
+test-long: $(READY)  # what takes minutes and says little that `make test` does not
+	$(BIN)/pytest --numprocesses auto --dist loadfile -m long
 
 # Spark has an environment of its own: its packages are large and nobody else needs them.
 SPARK := .venv-spark

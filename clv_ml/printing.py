@@ -21,7 +21,7 @@ from clv_ml.calibration import Calibration
 from clv_ml.customers import CustomerExplanation
 from clv_ml.doctor import Finding
 from clv_ml.erasure import Erasure
-from clv_ml.narrative import amount_text, signed_amount
+from clv_ml.narrative import OTHERS, amount_text, signed_amount
 from clv_ml.report import ReportResult
 from clv_ml.settings import Settings
 from clv_ml.training import TrainingResult
@@ -257,15 +257,19 @@ def show_explanation(found: CustomerExplanation) -> None:
     if found.churn_probability is not None:
         say(f"Chance of no purchase: {found.churn_probability:.0%}")
     say(f"Model: {found.clv_model_version}, which starts from {found.currency} {amount_text(found.base)}")
-    for title, drivers in (("Raised by", found.positive), ("Held back by", found.negative)):
-        if not drivers:
+    rest = sum(driver.contribution for driver in found.drivers if driver.name == OTHERS)
+    for title, drivers, left in (
+        ("Raised by", found.positive, max(rest, 0.0)),
+        ("Held back by", found.negative, min(rest, 0.0)),
+    ):
+        if not drivers and not left:
             continue
         table = Table(title, found.currency, title_justify="left")
         table.columns[1].justify = "right"
         for driver in drivers[:DRIVERS_SHOWN]:
             table.add_row(Text(driver.phrase), signed_amount(driver.contribution))
-        if others := drivers[DRIVERS_SHOWN:]:
-            table.add_row("all others", signed_amount(sum(driver.contribution for driver in others)))
+        if others := left + sum(driver.contribution for driver in drivers[DRIVERS_SHOWN:]):
+            table.add_row("all others", signed_amount(others))
         out.print(table)
 
 

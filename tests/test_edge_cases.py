@@ -25,6 +25,7 @@ from shops import (
 )
 
 from clv_ml import pipeline
+from clv_ml.btyd import bgnbd_alive, bgnbd_expected_purchases
 from clv_ml.errors import BuildError, HistoryError
 from clv_ml.settings import Settings
 from clv_ml.training import train
@@ -267,6 +268,26 @@ def test_in_a_small_shop_no_one_time_buyer_is_valued_above_a_repeat_buyer(open_s
     )[0]
     assert highest <= 3 * float(most) * HORIZON / 90
     assert 1 / 3 <= total / (float(spent) * HORIZON / 90) <= 3
+    _a_single_purchase_counts_as_a_repeat_one(settings)
+
+
+def _a_single_purchase_counts_as_a_repeat_one(settings: Settings) -> None:
+    """In BG/NBD's chance of still being active: by its own functions, for those who bought once, to a cent."""
+    weeks, said, order_value, *parameters = np.array(
+        query(
+            settings,
+            "select days_since_last_purchase / 7.0, bgnbd_value, expected_order_value, bgnbd_r, bgnbd_alpha, bgnbd_a, bgnbd_b "
+            "from customer_baselines inner join customer_rfm using (customer_id, as_of_date) "
+            "inner join fitted_dates using (as_of_date) where total_purchases = 1 and bgnbd_value is not null",
+        ),
+        dtype=float,
+    ).T
+    active = bgnbd_alive(1, 0, weeks, *parameters)
+    purchases = active * bgnbd_expected_purchases(0, 0, weeks, HORIZON / 7, *parameters)
+
+    assert weeks.size > 30
+    # the order value is read to the cent, and multiplied by purchases
+    np.testing.assert_allclose(said, purchases * order_value, atol=0.005 * (1 + purchases.max()))
 
 
 def _one_price_shop(customers: int, days: int) -> list[Event]:

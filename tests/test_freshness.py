@@ -117,7 +117,14 @@ CHANGES: dict[str, tuple[Change, str]] = {
 }
 
 
-@pytest.mark.parametrize("ingredient", CHANGES)
+QUICK = ("the text of a model", "a feature setting", "an event recorded in the past")
+"""One of each way to notice: the definitions, the settings, the events. The others are in ``make test-long``."""
+
+
+@pytest.mark.parametrize(
+    "ingredient",
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in CHANGES],
+)
 def test_a_changed_ingredient_rebuilds_what_it_touches(
     built: Settings, project: Path, tmp_path: Path, bench: Path, ingredient: str
 ):

@@ -55,7 +55,11 @@ class Scored:
     result: RunResult
 
 
-@pytest.fixture(scope="module", params=SHOPS, ids=[shop.preset for shop in SHOPS])
+@pytest.fixture(
+    scope="module",
+    params=[SHOPS[0], pytest.param(SHOPS[1], marks=pytest.mark.long)],
+    ids=[shop.preset for shop in SHOPS],
+)
 def scored(
     request: pytest.FixtureRequest, empty_shop: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> Scored:

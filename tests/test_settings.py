@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import date
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -157,18 +158,8 @@ def rendered_setting(name: str, value: Any) -> Any:
     def refuse(message: str) -> None:
         raise SettingsError(message)
 
-    macros = ROOT / "dbt_project" / "macros"
-    text = (macros / "settings.sql").read_text(encoding="utf-8")
-    environment = jinja2.Environment(extensions=["jinja2.ext.do"])
-    environment.filters["tojson"] = json.dumps
-    kinds_text = re.search(r"macro setting_kinds.*?return\((\{.*?\})\)", text, flags=re.DOTALL)
-    assert kinds_text is not None
-    # dbt's `return` gives a macro's value, where plain Jinja gives its text
-    environment.globals["setting_kinds"] = lambda: json.loads(kinds_text.group(1))
-    body = text[: text.index("{#- The kind of every setting")] + "{{ setting(name) }}"
-    body = (macros / "attributes.sql").read_text(encoding="utf-8") + body
     try:
-        environment.from_string(body).render(
+        _setting_macro().render(
             name=name,
             var=lambda _: value,
             modules=SimpleNamespace(re=re),
@@ -180,6 +171,21 @@ def rendered_setting(name: str, value: Any) -> Any:
     except SettingsError as error:
         return f"refused: {error}"
     raise AssertionError("the macro returned nothing")
+
+
+@cache
+def _setting_macro() -> jinja2.Template:
+    """A call of the macro ``setting``, compiled once."""
+    macros = ROOT / "dbt_project" / "macros"
+    text = (macros / "settings.sql").read_text(encoding="utf-8")
+    environment = jinja2.Environment(extensions=["jinja2.ext.do"])
+    environment.filters["tojson"] = json.dumps
+    kinds_text = re.search(r"macro setting_kinds.*?return\((\{.*?\})\)", text, flags=re.DOTALL)
+    assert kinds_text is not None
+    # dbt's `return` gives a macro's value, where plain Jinja gives its text
+    environment.globals["setting_kinds"] = lambda: json.loads(kinds_text.group(1))
+    body = text[: text.index("{#- The kind of every setting")] + "{{ setting(name) }}"
+    return environment.from_string((macros / "attributes.sql").read_text(encoding="utf-8") + body)
 
 
 READ_WITHOUT_THE_MACRO = {

@@ -60,7 +60,7 @@ with
             misses.as_of_date as missed_on,
             abs({{ days_between("misses.as_of_date", "dates.as_of_date") }} - 365) as days_from_a_year,
             rank() over (
-                partition by dates.as_of_date order by case when misses.is_fitted = expected.is_fitted then 0 else 1 end
+                partition by dates.as_of_date order by case when misses.is_fitted = expected.is_fitted then 0 else 1 end nulls last
             ) as same_kind_first
         from dates
         inner join expected on expected.as_of_date = dates.as_of_date
@@ -71,7 +71,7 @@ with
         select
             *,
             row_number() over (
-                partition by as_of_date order by days_from_a_year, missed_on desc
+                partition by as_of_date order by days_from_a_year nulls last, missed_on desc nulls last
             ) as nearest_a_year_first
         from ever_known
         where same_kind_first = 1

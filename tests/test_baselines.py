@@ -1,0 +1,99 @@
+"""The baselines of record, worked out again in NumPy from what is known of each customer."""
+
+import numpy as np
+import pytest
+from shops import query
+
+from clv_ml.btyd import bgnbd_expected_purchases, gammagamma_expected_value, paretonbd_expected_purchases
+from clv_ml.settings import Settings
+
+Columns = dict[str, np.ndarray]
+NAMES = """
+shop_age_days total_purchases days_since_first_purchase days_since_last_purchase revenue_365d total_revenue avg_order_value
+persistence_value empirical_bayes_value bgnbd_value paretonbd_value btyd_value probabilistic_value steady_value
+log_expected_purchases bgnbd_r bgnbd_alpha bgnbd_a bgnbd_b paretonbd_r paretonbd_alpha paretonbd_s paretonbd_beta
+gammagamma_p gammagamma_q gammagamma_gamma
+"""
+CENT = 0.011
+"""Values are rounded to the cent; their parts are rounded in the ninth decimal at most."""
+
+
+@pytest.fixture(scope="module")
+def columns(simulated: Settings) -> Columns:
+    """Every customer of every date of the simulated shop on which BTYD was fitted: what was known, and the baselines."""
+    columns = {
+        "date": "extract(epoch from cast(as_of_date as timestamp))",
+        "std_order_value": "coalesce(std_order_value, 0)",
+        "customers": "count(*) over (partition by as_of_date)",
+    }
+    columns |= {name: name for name in NAMES.split()}
+    rows = query(
+        simulated,
+        f"select {', '.join(columns.values())} from customer_baselines "
+        "inner join customer_rfm using (customer_id, as_of_date) inner join as_of_dates using (as_of_date) "
+        "inner join fitted_dates using (as_of_date) "
+        "where bgnbd_r is not null and paretonbd_r is not null and gammagamma_p is not null",
+    )
+    known = dict(zip(columns, np.array(rows, dtype=float).T, strict=True))
+    # in a small shop nobody is given less than after a single purchase
+    large = known["customers"] >= simulated.vars.small_shop_customers
+    return {name: column[large] for name, column in known.items()}
+
+
+def test_persistence_is_last_years_spend_scaled_to_the_horizon(columns: Columns, simulated: Settings):
+    """Over the history there is, which is shorter than a year here; steady is the same, and never negative."""
+    days = np.clip(columns["shop_age_days"], 1, 365)
+    expected = columns["revenue_365d"] * simulated.vars.horizon_days / days
+
+    np.testing.assert_allclose(columns["persistence_value"], expected, atol=CENT)
+    np.testing.assert_allclose(columns["steady_value"], np.maximum(columns["persistence_value"], 0))
+
+
+def test_empirical_bayes_follows_from_moments(columns: Columns, simulated: Settings):
+    """
+    Rates drawn from a gamma, orders of a value that is the customer's plus chance; both priors by moments of the date's customers.
+    """
+    for date in np.unique(columns["date"]):
+        known = {name: column[columns["date"] == date] for name, column in columns.items()}
+        n, revenue, mean = known["total_purchases"], known["total_revenue"], known["avg_order_value"]
+        repeats, days = n - 1, known["days_since_first_purchase"]
+        rate = repeats.sum() / days.sum()
+        spread = (((repeats - rate * days) ** 2).sum() - rate * days.sum()) / (days**2).sum()
+        rates = (rate * rate / spread + repeats) / (rate / spread + days)
+
+        usual = revenue.sum() / n.sum()
+        within = (repeats * known["std_order_value"] ** 2).sum() / repeats.sum()
+        between = (n * (mean - usual) ** 2).sum() - (n.size - 1) * within
+        between /= n.sum() - (n**2).sum() / n.sum()
+        weight = within / between
+        order_values = np.maximum((usual * weight + revenue) / (weight + n), 0)
+
+        assert spread > 0 and between > 0
+        expected = rates * simulated.vars.horizon_days * order_values
+        # squares are summed in hundredths of cents, so priors are off in the sixth digit
+        np.testing.assert_allclose(known["empirical_bayes_value"], expected, rtol=1e-4, atol=CENT)
+
+
+def test_btyd_is_purchases_times_order_value(columns: Columns, simulated: Settings):
+    """With the parameters that were fitted: each model, the mean of both, and the logarithm of the purchases."""
+    repeats, weeks = columns["total_purchases"] - 1, columns["days_since_first_purchase"] / 7
+    recency, horizon = weeks - columns["days_since_last_purchase"] / 7, simulated.vars.horizon_days / 7
+    bgnbd, paretonbd = (
+        expected(repeats, recency, weeks, horizon, *(columns[f"{model}_{name}"] for name in names))
+        for model, names, expected in (
+            ("bgnbd", ("r", "alpha", "a", "b"), bgnbd_expected_purchases),
+            ("paretonbd", ("r", "alpha", "s", "beta"), paretonbd_expected_purchases),
+        )
+    )
+    order_value = gammagamma_expected_value(
+        columns["total_purchases"],
+        columns["total_revenue"] / columns["total_purchases"],
+        *(columns[f"gammagamma_{name}"] for name in ("p", "q", "gamma")),
+    )
+
+    np.testing.assert_allclose(columns["bgnbd_value"], bgnbd * order_value, atol=CENT)
+    np.testing.assert_allclose(columns["paretonbd_value"], paretonbd * order_value, atol=CENT)
+    np.testing.assert_allclose(columns["btyd_value"], (bgnbd + paretonbd) / 2 * order_value, atol=CENT)
+    np.testing.assert_array_equal(columns["probabilistic_value"], columns["btyd_value"])
+    logs = np.log(np.maximum((bgnbd + paretonbd) / 2, 1e-6))
+    np.testing.assert_allclose(columns["log_expected_purchases"], logs, atol=2e-3)
