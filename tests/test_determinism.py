@@ -14,7 +14,9 @@ SCORES = (
 )
 
 
-@pytest.mark.parametrize(("threads", "order"), [(1, "random() "), (2, "md5(event_id)")])
+@pytest.mark.parametrize(
+    ("threads", "order"), [(1, "random() "), pytest.param(2, "md5(event_id)", marks=pytest.mark.long)]
+)
 def test_threads_and_row_order_change_nothing(
     trained: Settings, own_project: Path, bench: Path, threads: int, order: str
 ):
