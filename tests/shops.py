@@ -157,6 +157,24 @@ def edit(project: Path, file: str, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
+def add_feature(project: Path, expression: str, data_type: str) -> None:
+    """One column more, ``doubled_category_count``, in ``customer_categories``, and its description."""
+    beside = "    cast(spread.category_diversity_count as int) as category_diversity_count,\n"
+    edit(
+        project,
+        "models_sql/features/customer_categories.sql",
+        beside,
+        beside + f"    cast({expression} as {data_type}) as doubled_category_count,\n",
+    )
+    edit(
+        project,
+        "models_sql/features/_features__models.yml",
+        "      - name: category_diversity_count\n",
+        f"      - name: doubled_category_count\n        data_type: {data_type}\n        description: For a test.\n"
+        "        config: {meta: {group: category, unit: categories}}\n      - name: category_diversity_count\n",
+    )
+
+
 def add_events(settings: Settings, events: Iterable[Event]) -> None:
     """Appends rows to raw.events."""
     events = list(events)

@@ -8,6 +8,7 @@ import pytest
 from shops import (
     Event,
     add_events,
+    add_feature,
     add_merges,
     add_rate,
     all_contents,
@@ -241,14 +242,6 @@ def test_everything_builds_on_an_empty_warehouse(tmp_path: Path, empty_shop: Set
     assert one(settings, "select count(*) from customer_clv") == 0
     assert one(settings, "select count(*) from raw.quarantine") == 0
 
-    edit(
-        own_project,
-        "models_sql/features/customer_categories.sql",
-        "\nselect\n",
-        "\nselect\n    cast(1 as int) as one,\n",
-    )
-    described = "      - name: category_diversity_count\n"
-    one_more = "      - name: one\n        data_type: int\n        description: For a test.\n"
-    edit(own_project, "models_sql/features/_features__models.yml", described, one_more + described)
+    add_feature(own_project, "spread.category_diversity_count * 2", "int")
     run_dbt(with_project(settings, own_project), ["run", "--select", "customer_categories"])
-    assert one(settings, "select count(one) from customer_categories") == 0
+    assert one(settings, "select count(doubled_category_count) from customer_categories") == 0

@@ -8,11 +8,11 @@ import pytest
 from shops import (
     BY_MODEL,
     add_events,
+    add_feature,
     build,
     copied,
     copy_project,
     day,
-    edit,
     frame,
     one,
     purchase,
@@ -34,9 +34,6 @@ from clv_ml.strongest_drivers import explain_batches
 from clv_ml.training import train
 
 SCORING = ("scoring_rows", "customer_predictions+", "customer_drivers+")
-CATEGORIES = "models_sql/features/customer_categories.sql"
-FEATURES_YAML = "models_sql/features/_features__models.yml"
-COUNT_COLUMN = "    cast(spread.category_diversity_count as int) as category_diversity_count,\n"
 OUTPUTS = ["clv_predicted", "clv_typical", "churn_probability"]
 INTERVAL = ["clv_low", "clv_high", "clv_prediction_confidence"]
 
@@ -403,28 +400,12 @@ def with_new_feature(
     """A project with one SQL column more, and a shop trained under it."""
     folder = tmp_path_factory.mktemp("feature")
     extended = copy_project(project, folder / "project")
-    _add_feature(extended, "spread.category_diversity_count * 2", "int")
+    add_feature(extended, "spread.category_diversity_count * 2", "int")
     settings = with_project(copied(simulated, folder / "shop"), extended)
     pipeline.build_features(settings)
     train(settings)
     pipeline.score(settings)
     return settings, extended
-
-
-def _add_feature(project: Path, expression: str, data_type: str) -> None:
-    edit(
-        project,
-        CATEGORIES,
-        COUNT_COLUMN,
-        COUNT_COLUMN + f"    cast({expression} as {data_type}) as doubled_category_count,\n",
-    )
-    edit(
-        project,
-        FEATURES_YAML,
-        "      - name: category_diversity_count\n",
-        f"      - name: doubled_category_count\n        data_type: {data_type}\n        description: For a test.\n"
-        "        config: {meta: {group: category, unit: categories}}\n      - name: category_diversity_count\n",
-    )
 
 
 def test_a_feature_is_one_column_and_its_description(with_new_feature: tuple[Settings, Path]):
@@ -479,7 +460,7 @@ def test_a_changed_feature_is_refused_by_name(
     """
     Another type, or the same type with another meaning, is not scored.
     """
-    _add_feature(own_project, expression, data_type)
+    add_feature(own_project, expression, data_type)
     settings = with_project(copied(with_new_feature[0], bench), own_project)
     _rebuild(settings)
 
