@@ -24,14 +24,14 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from clv_ml import registry
-from clv_ml.dbt_plugin import register
-from clv_ml.explanation import tree_contributions
-from clv_ml.manifest import AnchorPartSpec, ModelDescription
-from clv_ml.model_files import write_model
-from clv_ml.recipe import Output, Recipe, Term, Trees
+from clv_ml.model import registry
+from clv_ml.model.manifest import AnchorPartSpec, ModelDescription
+from clv_ml.model.model_files import write_model
+from clv_ml.model.recipe import Output, Recipe, Term, Trees
+from clv_ml.serve.dbt_plugin import register
+from clv_ml.serve.explanation import tree_contributions
+from clv_ml.serve.tree_shap import BLOCK_ROWS
 from clv_ml.settings import load_settings
-from clv_ml.tree_shap import BLOCK_ROWS
 
 FEATURES = tuple(f"feature_{number}" for number in range(40))
 PARTS = ("anchor_level", "anchor_persistence", "anchor_probabilistic")

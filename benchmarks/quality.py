@@ -16,16 +16,17 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from simulated_truth import true_expected_value
 
-from clv_ml.backtest import BacktestResult, backtest
-from clv_ml.backtest_sheets import HEADS, HELD_HEADS, Sheet, comparison_sheet, markdown, sheets
-from clv_ml.comparison import Comparison, with_holm
-from clv_ml.metrics import spearman
+from clv_ml.learn.backtest import BacktestResult, backtest
+from clv_ml.learn.training import train
+from clv_ml.measure.comparison import Comparison, with_holm
+from clv_ml.measure.metrics import spearman
 from clv_ml.pipeline import build_features, ingest_files, score
 from clv_ml.settings import Settings, load_settings
-from clv_ml.simulator import Shop, true_expected_value, write_simulation
-from clv_ml.training import train
-from clv_ml.warehouse import connect
+from clv_ml.show.backtest_sheets import HEADS, HELD_HEADS, Sheet, comparison_sheet, markdown, sheets
+from clv_ml.simulate.simulator import Shop, write_simulation
+from clv_ml.warehouse.connection import connect
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SIMULATED, SIMULATED_HORIZON = Shop(customers=5000), 365

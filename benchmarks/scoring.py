@@ -22,14 +22,14 @@ from rich.console import Console
 from rich.table import Table
 
 from clv_ml import pipeline
-from clv_ml.dbt_plugin import register
-from clv_ml.model_files import LoadedModel
-from clv_ml.onnx_export import recipe_factors
-from clv_ml.recipe import Trees
-from clv_ml.registry import load
+from clv_ml.learn.training import train
+from clv_ml.model.model_files import LoadedModel
+from clv_ml.model.onnx_export import recipe_factors
+from clv_ml.model.recipe import Trees
+from clv_ml.model.registry import load
+from clv_ml.serve.dbt_plugin import register
 from clv_ml.settings import Settings, load_settings
-from clv_ml.simulator import Shop, write_simulation
-from clv_ml.training import train
+from clv_ml.simulate.simulator import Shop, write_simulation
 
 CALLS = 1_000
 WARM_UP = 50

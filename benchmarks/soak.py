@@ -34,12 +34,12 @@ from tampering import scored_with
 from test_settings import rendered_setting
 
 from clv_ml import pipeline
-from clv_ml.dbt_plugin import register
-from clv_ml.erasure import count_bytes, forget
-from clv_ml.registry import load
-from clv_ml.report import write_report
+from clv_ml.model.registry import load
+from clv_ml.operate.erasure import count_bytes, forget
+from clv_ml.serve.dbt_plugin import register
 from clv_ml.settings import Settings
-from clv_ml.simulator import Shop, write_simulation
+from clv_ml.show.report import write_report
+from clv_ml.simulate.simulator import Shop, write_simulation
 
 SMALL = Shop(customers=250, seed=3, start=date(2024, 1, 1), end=date(2024, 10, 16))
 MOST_GROWTH = 0.05

@@ -26,7 +26,7 @@ from spark_cluster import standalone_cluster  # noqa: E402
 
 from clv_ml import pipeline  # noqa: E402
 from clv_ml.settings import Settings, load_settings  # noqa: E402
-from clv_ml.warehouse import connect  # noqa: E402
+from clv_ml.warehouse.connection import connect  # noqa: E402
 
 DAYS = 730
 FILES = 16

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 from scipy.stats import spearmanr
+from simulated_truth import write_truth
 
 from clv_ml import pipeline
-from clv_ml.predictor import Predictor
+from clv_ml.learn.training import train
+from clv_ml.serve.predictor import Predictor
 from clv_ml.settings import load_settings
-from clv_ml.simulator import Shop, write_simulation, write_truth
-from clv_ml.training import train
-from clv_ml.warehouse import connect
+from clv_ml.simulate.simulator import Shop, write_simulation
+from clv_ml.warehouse.connection import connect
 
 SHARES = (1.0, 0.5, 0.25, 0.1, 0.05)
 IN_SAMPLE = "cast('0x' || substr(md5(customer_id), 1, 12) as bigint) % 1000000 < {below}"

@@ -11,20 +11,23 @@ import duckdb
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from clv_ml import pipeline, printing, registry
-from clv_ml.backtest import backtest as run_backtest
-from clv_ml.customers import explain_customer, plot_customer
-from clv_ml.doctor import examine
+from clv_ml import pipeline
 from clv_ml.errors import ClvError, SettingsError, WarehouseBusyError
-from clv_ml.fitting import ModelType
-from clv_ml.locking import held
-from clv_ml.presets import preset_names
-from clv_ml.printing import err, out, print_result
-from clv_ml.report import write_report
+from clv_ml.ingest.presets import preset_names
+from clv_ml.learn.backtest import backtest as run_backtest
+from clv_ml.learn.fitting import ModelType
+from clv_ml.learn.tuning import require_optuna
+from clv_ml.learn.tuning import tune as run_tuning
+from clv_ml.model import registry
+from clv_ml.operate.customers import explain_customer
+from clv_ml.operate.doctor import examine
+from clv_ml.operate.value_changes import value_changes
 from clv_ml.settings import Settings, load_settings, parse_vars
-from clv_ml.tuning import require_optuna
-from clv_ml.tuning import tune as run_tuning
-from clv_ml.value_changes import value_changes
+from clv_ml.show import terminal as printing
+from clv_ml.show.customer_plot import plot_customer
+from clv_ml.show.report import write_report
+from clv_ml.show.terminal import err, out, print_result
+from clv_ml.warehouse.locking import held
 
 app = typer.Typer(
     help="Customer lifetime value in the warehouse: what dbt has no verb for.",

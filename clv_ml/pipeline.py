@@ -17,37 +17,35 @@ from types import ModuleType
 
 import duckdb
 
-from clv_ml import registry
-from clv_ml.btyd_fitting import fit_missing_dates
-from clv_ml.calibration import Calibration
-from clv_ml.dbt_runner import run_dbt
-from clv_ml.erasure import Erasure, forget
 from clv_ml.errors import (
     BuildError,
     HistoryError,
     InputError,
-    ModelError,
     SettingsError,
     TrainingError,
     WarehouseError,
 )
-from clv_ml.fitting import ModelType
-from clv_ml.ingestion import IngestSummary, ingest, ingest_folder
-from clv_ml.locking import held
-from clv_ml.manifest import Manifest
-from clv_ml.model_files import load_manifest
-from clv_ml.publication import Publication, require_marts
-from clv_ml.publication import publish as publish
-from clv_ml.registry_tables import write_registry_tables
-from clv_ml.retention import Removed
-from clv_ml.retention import feature_dates as feature_dates
-from clv_ml.retention import remove_old as remove_old
+from clv_ml.ingest.ingestion import IngestSummary, ingest, ingest_folder
+from clv_ml.learn.btyd_fitting import fit_missing_dates
+from clv_ml.learn.fitting import ModelType
+from clv_ml.learn.training import TrainingResult
+from clv_ml.learn.training import train as train
+from clv_ml.model import registry
+from clv_ml.model.model_in_use import champion_manifest
+from clv_ml.model.model_in_use import training_is_due as training_is_due
+from clv_ml.model.registry_tables import write_registry_tables
+from clv_ml.operate.erasure import Erasure, forget
+from clv_ml.operate.publication import Publication, require_marts
+from clv_ml.operate.publication import publish as publish
+from clv_ml.operate.retention import Removed
+from clv_ml.operate.retention import feature_dates as feature_dates
+from clv_ml.operate.retention import remove_old as remove_old
+from clv_ml.operate.value_changes import ValueChanges, model_changes, unscored_versions
 from clv_ml.settings import Settings
-from clv_ml.simulator import Shop, write_simulation
-from clv_ml.training import TrainingResult
-from clv_ml.training import train as train
-from clv_ml.value_changes import ValueChanges, model_changes, unscored_versions
-from clv_ml.warehouse import connect, harden
+from clv_ml.simulate.simulator import Shop, write_simulation
+from clv_ml.warehouse.connection import connect, harden
+from clv_ml.warehouse.dbt_runner import run_dbt
+from clv_ml.warehouse.locking import held
 
 SCORING = ("calibration+", "feature_bins+", "customer_predictions+", "customer_drivers+")
 """What asks for the model, as dbt selects it."""
@@ -324,46 +322,6 @@ def changed(settings: Settings, **values: bool) -> Settings:
             "overrides": {**settings.overrides, **values},
         }
     )
-
-
-def training_is_due(settings: Settings) -> bool:
-    """Whether ``why_training_is_due`` has a reason."""
-    return why_training_is_due(settings) is not None
-
-
-def why_training_is_due(settings: Settings) -> str | None:
-    """
-    In words, that no model is in use, or which setting or features have changed since the one that is was made; None where it
-    fits, or is pinned.
-    """
-    if settings.vars.model_version != "champion":
-        return None
-    manifest = champion_manifest(settings)
-    if manifest is None:
-        return "no model is in use"
-    with connect(settings) as connection:
-        hashes = connection.sql("select feature_hash from as_of_dates where is_scoring_date").fetchall()
-    measured = Calibration.from_json(manifest.calibration)
-    made_for = {
-        "horizon_days": manifest.horizon_days,
-        "reporting_currency": manifest.reporting_currency,
-        "interval_coverage": measured.coverage,
-        "confidence_floor": measured.confidence_floor,
-    }
-    for name, value in made_for.items():
-        if value != (today := getattr(settings.vars, name)):
-            return f"made for a {name} of {value}, and the setting is {today}"
-    is_today = bool(hashes) and manifest.feature_hash == hashes[0][0]
-    return None if is_today else "made for other feature definitions than today's"
-
-
-def champion_manifest(settings: Settings) -> Manifest | None:
-    """What the champion says of itself; None where there is none, or its manifest cannot be read."""
-    try:
-        pointer = registry.champion(settings.models)
-        return load_manifest(settings.models / pointer.version)[0] if pointer else None
-    except ModelError:
-        return None
 
 
 def switch_model(settings: Settings, version: str | None, reason: str) -> registry.Champion:

@@ -15,9 +15,9 @@ from shops import ROOT as PROJECT_ROOT
 from shops import Event, add_events, copied, copy_project, edit, settings_for
 
 from clv_ml import pipeline
+from clv_ml.learn.training import train
 from clv_ml.settings import Settings
-from clv_ml.simulator import Shop, write_simulation
-from clv_ml.training import train
+from clv_ml.simulate.simulator import Shop, write_simulation
 
 SIMULATED = Shop(customers=250, seed=3, start=date(2024, 1, 1), end=date(2024, 10, 16))
 

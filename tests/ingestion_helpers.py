@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from clv_ml.ingestion import IngestSummary, ingest
+from clv_ml.ingest.ingestion import IngestSummary, ingest
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"

@@ -22,12 +22,15 @@ from typing import Any
 import duckdb
 from shops import copy_project, settings_for
 
-from clv_ml import pipeline, publication, registry, training
-from clv_ml.locking import held
-from clv_ml.publication import publish
-from clv_ml.safe_files import sha256
+from clv_ml import pipeline
+from clv_ml.learn import training
+from clv_ml.model import registry
+from clv_ml.operate import publication
+from clv_ml.operate.publication import publish
 from clv_ml.settings import Settings
-from clv_ml.simulator import Shop, write_simulation
+from clv_ml.simulate.simulator import Shop, write_simulation
+from clv_ml.warehouse.locking import held
+from clv_ml.warehouse.safe_files import sha256
 
 # each process starts from one that has imported the package and done nothing; that one looks for no module of the tests
 processes = multiprocessing.get_context("forkserver")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from clv_ml.training_data import ANCHOR_PARTS, BASELINES, TrainingData
+from clv_ml.learn.training_data import ANCHOR_PARTS, BASELINES, TrainingData
 
 DAY = np.datetime64("2024-06-01")
 

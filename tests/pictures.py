@@ -9,7 +9,7 @@ from PIL import Image
 from shops import settings_for
 
 from clv_ml import pipeline
-from clv_ml.report import write_report
+from clv_ml.show.report import write_report
 
 FOLDER = DOCS / "pictures"
 WIDE, PHONE = 1280, 390

@@ -9,10 +9,10 @@ from typing import Any
 import duckdb
 from shops import settings_for
 
-from clv_ml import publication
-from clv_ml.publication import publish
+from clv_ml.operate import publication
+from clv_ml.operate.publication import publish
 from clv_ml.settings import Settings
-from clv_ml.warehouse import connect
+from clv_ml.warehouse.connection import connect
 
 MARTS = ("customer_clv", "customer_segments")
 ROWS = 2000

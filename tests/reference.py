@@ -26,8 +26,8 @@ from shops import copy_project, settings_for
 import clv_ml
 from clv_ml import errors
 from clv_ml.cli import EXIT_CODES, app
-from clv_ml.dbt_runner import run_dbt
 from clv_ml.settings import PROJECT_FILE
+from clv_ml.warehouse.dbt_runner import run_dbt
 
 FOLDER = DOCS / "reference"
 WRITTEN = "\n\nWritten by `make docs` from {source}; edit that, not this page.\n"

@@ -20,9 +20,9 @@ from shops import (
 )
 
 from clv_ml import pipeline
-from clv_ml.safe_files import sha256
+from clv_ml.learn.training import train
 from clv_ml.settings import Settings
-from clv_ml.training import train
+from clv_ml.warehouse.safe_files import sha256
 
 SCORES = (
     "(select customer_id, clv_predicted, clv_typical, clv_low, clv_high, churn_probability, clv_top_features, driver_base, "

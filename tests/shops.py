@@ -14,8 +14,8 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from clv_ml.dbt_runner import run_dbt
 from clv_ml.settings import Settings, load_settings
+from clv_ml.warehouse.dbt_runner import run_dbt
 
 ROOT = Path(__file__).resolve().parents[1]
 OPENING = datetime(2024, 1, 1)

@@ -8,9 +8,9 @@ import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
-from clv_ml.manifest import ModelDescription
-from clv_ml.model_files import LoadedModel, write_model
-from clv_ml.recipe import Line, Output, Recipe, Term, Trees
+from clv_ml.model.manifest import ModelDescription
+from clv_ml.model.model_files import LoadedModel, write_model
+from clv_ml.model.recipe import Line, Output, Recipe, Term, Trees
 
 FEATURES = ("days_since_last_purchase", "total_revenue", "orders", "preferred_dow_sin", "preferred_dow_cos")
 

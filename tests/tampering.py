@@ -11,10 +11,10 @@ import onnx
 from onnx import helper, numpy_helper
 from small_models import published
 
-from clv_ml import registry
 from clv_ml.errors import ClvError
-from clv_ml.manifest import MANIFEST_FILE, ONNX_FILE
-from clv_ml.model_files import load_model
+from clv_ml.model import registry
+from clv_ml.model.manifest import MANIFEST_FILE, ONNX_FILE
+from clv_ml.model.model_files import load_model
 
 Change = Callable[[Path, np.random.Generator], None]
 """Changes a model folder."""

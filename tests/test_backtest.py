@@ -13,19 +13,21 @@ from markdown_pages import DOCS, blocks
 from shops import copied, query
 from typer.testing import CliRunner
 
-from clv_ml import backtest as backtesting
-from clv_ml import cli, lessons, pipeline, printing
-from clv_ml.backtest import BacktestResult, backtest, choose_origins, run_origin
-from clv_ml.backtest_sheets import HEADS, markdown, sheets
-from clv_ml.comparison import OURS, compare, holm, with_holm
+from clv_ml import cli, pipeline
 from clv_ml.errors import HistoryError
-from clv_ml.fitting import PARTS
-from clv_ml.metrics import METRICS
-from clv_ml.origins import Origin, metric_rows, pooled, segments, spend_band
-from clv_ml.selection import Choice
+from clv_ml.learn import backtest as backtesting
+from clv_ml.learn import calibration_window as lessons
+from clv_ml.learn.backtest import OWN, BacktestResult, backtest, choose_origins, run_origin
+from clv_ml.learn.candidates import Choice
+from clv_ml.learn.fitting import PARTS
+from clv_ml.learn.shop_history import Shop, read_shop
+from clv_ml.learn.training_data import TrainingData, read_training_rows
+from clv_ml.measure.comparison import compare, holm, with_holm
+from clv_ml.measure.evaluation import Origin, metric_rows, pooled, segments, spend_band
+from clv_ml.measure.metrics import METRICS
 from clv_ml.settings import Settings
-from clv_ml.shop import Shop, read_shop
-from clv_ml.training_data import TrainingData, read_training_rows
+from clv_ml.show import terminal as printing
+from clv_ml.show.backtest_sheets import HEADS, markdown, sheets
 
 ORIGINS = 2
 HORIZON = np.timedelta64(60, "D")
@@ -497,7 +499,7 @@ def test_correction_over_more_cells_is_stricter():
     rng = np.random.default_rng(1)
     actual = rng.gamma(1, 10, 300)
     origins = [_origin("2024-01-01", actual, model=actual, typical=actual, btyd=actual[::-1].copy())]
-    alone = compare(origins, replicates=99)
+    alone = compare(origins, replicates=99, own=OWN)
 
     together = with_holm([*alone] * 5)
 
@@ -514,7 +516,7 @@ def test_the_smallest_p_value_survives_the_benchmark_s_correction():
     actual = rng.gamma(1, 10, 200)
     origins = [_origin("2024-01-01", actual, model=rng.permutation(actual), typical=actual, btyd=actual)]
 
-    (one,) = compare(origins, ("r2",))
+    (one,) = compare(origins, ("r2",), own=OWN)
 
     assert one.gain < 0 and one.gain_high < 0 and one.is_loss
     assert 40 * one.p_value <= 0.05
@@ -530,12 +532,12 @@ def test_the_same_prediction_is_neither_gain_nor_loss():
         _origin("2024-01-01", actual, model=said, typical=said, btyd=said, simple=worse, lightgbm=actual)
     ]
 
-    for one in compare(origins, ("r2", "nmae"), replicates=99):
+    for one in compare(origins, ("r2", "nmae"), replicates=99, own=OWN):
         assert (one.gain, one.gain_low, one.gain_high, one.p_value) == (0.0, 0.0, 0.0, 1.0)
         assert one.baseline == "btyd"
         assert one.estimator == ("typical" if one.metric == "nmae" else "model")
         assert not one.is_loss
-    assert {"model", "typical", "lightgbm", "ridge", "ensemble"} == set(OURS)
+    assert {"model", "typical", "lightgbm", "ridge", "ensemble"} == set(OWN)
 
 
 def test_a_baseline_that_was_silent_somewhere_is_no_rival():
@@ -546,8 +548,8 @@ def test_a_baseline_that_was_silent_somewhere_is_no_rival():
     rest = {"model": actual + 1, "typical": actual, "simple": actual + 5}
     origins = [_origin("2024-01-01", actual, **rest), _origin("2024-02-01", actual, btyd=actual, **rest)]
 
-    assert [one.baseline for one in compare(origins, ("r2",), replicates=9)] == ["simple"]
-    assert [one.baseline for one in compare(origins[::-1], ("r2",), replicates=9)] == ["simple"]
+    assert [one.baseline for one in compare(origins, ("r2",), replicates=9, own=OWN)] == ["simple"]
+    assert [one.baseline for one in compare(origins[::-1], ("r2",), replicates=9, own=OWN)] == ["simple"]
 
 
 def test_the_interval_covers_the_true_difference():
@@ -563,7 +565,7 @@ def test_the_interval_covers_the_true_difference():
         actual = np.full(60, 10.0)
         ours, theirs = actual + rng.exponential(2, 60), actual + rng.exponential(3, 60)
         origins = [_origin(str(day), actual, model=ours, typical=ours, btyd=theirs) for day in range(4)]
-        (one,) = compare(origins, ("nmae",), replicates=199)
+        (one,) = compare(origins, ("nmae",), replicates=199, own=OWN)
         held += one.gain_low <= 0.1 <= one.gain_high
 
     assert 270 <= held <= 297
@@ -580,7 +582,7 @@ def test_no_difference_is_called_one_as_often_as_stated():
         actual = np.full(60, 10.0)
         ours, theirs = actual + rng.exponential(2, 60), actual + rng.exponential(2, 60)
         origins = [_origin("2024-01-01", actual, model=ours, typical=ours, btyd=theirs)]
-        (one,) = compare(origins, ("nmae",), replicates=199)
+        (one,) = compare(origins, ("nmae",), replicates=199, own=OWN)
         called += one.p_value < 0.10
 
     assert 12 <= called <= 51

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from ingestion_helpers import empty_warehouse, feed, stored, write_events
 
 from clv_ml.errors import InputError
-from clv_ml.ingestion import ingest_folder
+from clv_ml.ingest.ingestion import ingest_folder
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 from shops import query
 
-from clv_ml.btyd import bgnbd_expected_purchases, gammagamma_expected_value, paretonbd_expected_purchases
+from clv_ml.learn.btyd import (
+    bgnbd_expected_purchases,
+    gammagamma_expected_value,
+    paretonbd_expected_purchases,
+)
 from clv_ml.settings import Settings
 
 Columns = dict[str, np.ndarray]

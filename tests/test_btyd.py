@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 from scipy.special import hyp2f1
 
-from clv_ml import btyd_fitting
-from clv_ml.btyd import (
+from clv_ml.learn import btyd_fitting
+from clv_ml.learn.btyd import (
     FUNCTIONS,
     bgnbd_alive,
     bgnbd_expected_purchases,
@@ -21,7 +21,7 @@ from clv_ml.btyd import (
     paretonbd_expected_purchases,
     register_functions,
 )
-from clv_ml.btyd_fitting import (
+from clv_ml.learn.btyd_fitting import (
     fit_bgnbd,
     fit_date,
     fit_gammagamma,

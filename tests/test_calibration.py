@@ -10,17 +10,16 @@ import pytest
 from made_rows import made_rows
 from shops import query
 
-from clv_ml.calibration import (
+from clv_ml.learn.intervals import (
     Bin,
     Calibration,
     Held,
     calibrate,
-    calibration_error,
-    came_true,
     find_bins,
     intervals,
     recency_of,
 )
+from clv_ml.measure.coverage import calibration_error, came_true
 from clv_ml.settings import Settings
 
 CUSTOMERS = 6000

@@ -13,9 +13,11 @@ from click.testing import Result
 from shops import BY_MODEL, add_events, copied, execute, purchase, regular_shop
 from typer.testing import CliRunner
 
-from clv_ml import pipeline, printing, registry
+from clv_ml import pipeline
 from clv_ml.cli import app
+from clv_ml.model import registry
 from clv_ml.settings import Settings
+from clv_ml.show import terminal as printing
 
 COMMANDS = (
     (),

@@ -23,8 +23,9 @@ from shops import (
     with_vars,
 )
 
-from clv_ml import pipeline, registry
+from clv_ml import pipeline
 from clv_ml.errors import BuildError, InputError
+from clv_ml.model import registry
 from clv_ml.settings import Settings
 
 DECLARED = {"tier": ["low", "top"], "household_size": "number"}

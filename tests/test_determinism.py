@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from shops import all_contents, build, contents, copied, edit, execute, with_project, with_vars
 
+from clv_ml.learn.training import train
 from clv_ml.settings import Settings
-from clv_ml.training import train
 
 SCORES = (
     "(select customer_id, clv_predicted, clv_typical, churn_probability, clv_top_features, driver_base, driver_rest, "

@@ -10,13 +10,14 @@ from click.testing import Result
 from shops import copied, execute, settings_for, with_vars
 from typer.testing import CliRunner
 
-from clv_ml import doctor, registry
 from clv_ml.cli import app
-from clv_ml.doctor import Finding, examine
 from clv_ml.errors import WarehouseBusyError
-from clv_ml.locking import held
-from clv_ml.publication import publish
+from clv_ml.model import registry
+from clv_ml.operate import doctor
+from clv_ml.operate.doctor import Finding, examine
+from clv_ml.operate.publication import publish
 from clv_ml.settings import Settings
+from clv_ml.warehouse.locking import held
 
 NAMES = [
     "versions",

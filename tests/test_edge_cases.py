@@ -25,10 +25,10 @@ from shops import (
 )
 
 from clv_ml import pipeline
-from clv_ml.btyd import bgnbd_alive, bgnbd_expected_purchases
 from clv_ml.errors import BuildError, HistoryError
+from clv_ml.learn.btyd import bgnbd_alive, bgnbd_expected_purchases
+from clv_ml.learn.training import train
 from clv_ml.settings import Settings
-from clv_ml.training import train
 
 OpenShop = Callable[..., Settings]
 MONTH = 30.436875

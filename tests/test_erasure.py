@@ -9,12 +9,12 @@ from ingestion_helpers import empty_warehouse, feed, write_csv, write_events
 from shops import ROOT, query, settings_for, with_vars
 from typer.testing import CliRunner
 
-from clv_ml import erasure
 from clv_ml.cli import app
-from clv_ml.erasure import count_bytes, forget
 from clv_ml.errors import InputError, WarehouseError
-from clv_ml.report import write_report
+from clv_ml.operate import erasure
+from clv_ml.operate.erasure import count_bytes, forget
 from clv_ml.settings import Settings
+from clv_ml.show.report import write_report
 
 GONE, MERGED, STAYS = "person-to-forget", "person-before-that", "person-who-stays"
 

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from small_models import FEATURES, anchors, booster, published, recipe, rows, target, trees_only
 
 from clv_ml.errors import ModelError
-from clv_ml.explanation import AnchorParts, contributions, tree_contributions
-from clv_ml.fitting import Parameters, fit_recipe
-from clv_ml.parity import predict
-from clv_ml.recipe import Line, Output, Recipe, Term, Trees
-from clv_ml.selection import in_form
+from clv_ml.learn.candidates import in_form
+from clv_ml.learn.fitting import Parameters, fit_recipe
+from clv_ml.learn.training_data import read_training_rows
+from clv_ml.model.parity import predict
+from clv_ml.model.recipe import Line, Output, Recipe, Term, Trees
+from clv_ml.serve.explanation import AnchorParts, contributions, tree_contributions
 from clv_ml.settings import Settings
-from clv_ml.training_data import read_training_rows
-from clv_ml.warehouse import connect
+from clv_ml.warehouse.connection import connect
 
 
 def _line(name: str, link: str, coefficients: list[float], intercept: float = 0.0) -> Line:
@@ -331,7 +331,7 @@ def test_a_booster_is_explained_once_for_all_terms(monkeypatch: pytest.MonkeyPat
     """
     SHAP is the slow part: two terms that share a booster ask for it once.
     """
-    from clv_ml import explanation
+    from clv_ml.serve import explanation
 
     calls = []
     real = explanation.tree_contributions

@@ -26,12 +26,16 @@ from shops import execute, settings_for
 from small_models import published as write_small_model
 from typer.testing import CliRunner
 
-from clv_ml import dbt_plugin, ingestion, model_files, pipeline, publication, registry
+from clv_ml import pipeline
 from clv_ml.cli import app
 from clv_ml.errors import PublishError, WarehouseError
-from clv_ml.locking import held
-from clv_ml.publication import publish
+from clv_ml.ingest import ingestion
+from clv_ml.model import model_files, registry
+from clv_ml.operate import publication
+from clv_ml.operate.publication import publish
+from clv_ml.serve import dbt_plugin
 from clv_ml.settings import Settings
+from clv_ml.warehouse.locking import held
 
 WRITERS = (
     ("demo",),

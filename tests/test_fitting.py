@@ -7,8 +7,8 @@ import pytest
 from made_rows import DAY, made_rows
 from scipy.special import expit, logit
 
-from clv_ml import fitting
-from clv_ml.fitting import (
+from clv_ml.learn import fitting
+from clv_ml.learn.fitting import (
     CHANCE_STRETCH,
     MODEL_TYPES,
     PARTS,
@@ -22,9 +22,9 @@ from clv_ml.fitting import (
     ratio,
     with_calibrated_churn,
 )
-from clv_ml.parity import link, margin, predict
-from clv_ml.recipe import Output, Recipe
-from clv_ml.training_data import Customers, TrainingData
+from clv_ml.learn.training_data import Customers, TrainingData
+from clv_ml.model.parity import link, margin, predict
+from clv_ml.model.recipe import Output, Recipe
 
 
 def test_the_cap_cuts_windfalls_and_no_ordinary_order():

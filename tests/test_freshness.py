@@ -28,8 +28,8 @@ from shops import (
     with_vars,
 )
 
-from clv_ml.dbt_runner import run_dbt
 from clv_ml.settings import Settings
+from clv_ml.warehouse.dbt_runner import run_dbt
 
 Change = Callable[[Settings], Settings]
 FIRST_DATE, SECOND_DATE = day(170), day(172)

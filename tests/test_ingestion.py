@@ -13,9 +13,9 @@ from bad_feeds import BAD_EVENTS
 from hypothesis import HealthCheck, given, settings
 from ingestion_helpers import EVENT, NOW, empty_warehouse, everything, feed, stored, write_csv, write_events
 
-from clv_ml import ingestion
 from clv_ml.errors import InputError, WarehouseError
-from clv_ml.ingestion import ingest, ingest_folder, newest_built_date
+from clv_ml.ingest import ingestion
+from clv_ml.ingest.ingestion import ingest, ingest_folder, newest_built_date
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from cookbook import ANALYSES, PAGE, page, recipes
 from markdown_pages import DOCS, blocks
 from shops import build, copied, execute, frame, one, query
 
-from clv_ml.dbt_runner import run_dbt
-from clv_ml.publication import publish
+from clv_ml.operate.publication import publish
 from clv_ml.settings import Settings
+from clv_ml.warehouse.dbt_runner import run_dbt
 
 MARTS = (
     "customer_clv",

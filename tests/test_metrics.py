@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics as reference
 
-from clv_ml.metrics import (
+from clv_ml.measure.metrics import (
     METRICS,
     decile_mape,
     decile_table,

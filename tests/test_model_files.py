@@ -12,12 +12,12 @@ from onnx import helper, numpy_helper
 from small_models import anchors, booster, description, published, recipe, rows, target, trees_only
 from tampering import scored_with
 
-from clv_ml import model_files, registry
-from clv_ml.booster_text import booster_text
 from clv_ml.errors import ExportError, ModelError, ModelTamperedError
-from clv_ml.manifest import MANIFEST_FILE, manifest_bytes
-from clv_ml.model_files import load_model, recorded_sha256, write_model
-from clv_ml.parity import predict
+from clv_ml.model import model_files, registry
+from clv_ml.model.booster_text import booster_text
+from clv_ml.model.manifest import MANIFEST_FILE, manifest_bytes
+from clv_ml.model.model_files import load_model, recorded_sha256, write_model
+from clv_ml.model.parity import predict
 
 
 @pytest.fixture

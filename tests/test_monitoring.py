@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 from shops import ROOT, build, copied, execute, frame, one, query
 
-from clv_ml import metrics, pipeline, registry
-from clv_ml.calibration import came_true
+from clv_ml import pipeline
 from clv_ml.errors import BuildError
+from clv_ml.measure import metrics
+from clv_ml.measure.coverage import came_true
+from clv_ml.model import registry
 from clv_ml.settings import Settings
 
 FLOOR = 0.0001
@@ -75,7 +77,7 @@ def test_every_feature_of_the_model_is_compared_with_what_it_learned_from(traine
 
 def test_accuracy_is_what_the_metrics_of_training_say(with_past: Settings):
     """
-    Errors of model, typical value and every baseline by `clv_ml.metrics`, confidence by `came_true`; only the date whose
+    Errors of model, typical value and every baseline by `clv_ml.measure.metrics`, confidence by `came_true`; only the date whose
     window is past. Money is rounded to cents before it is added up: a cent a customer.
     """
     happened = frame(

@@ -11,10 +11,11 @@ from typer.testing import CliRunner
 
 from clv_ml import Predictor
 from clv_ml.cli import app
-from clv_ml.customers import explain_customer, plot_customer
 from clv_ml.errors import InputError, SettingsError, WarehouseError
-from clv_ml.narrative import Language, amount_text, number_text, read_language, signed_amount
+from clv_ml.operate.customers import explain_customer
+from clv_ml.serve.narrative import Language, amount_text, number_text, read_language, signed_amount
 from clv_ml.settings import Settings
+from clv_ml.show.customer_plot import plot_customer
 
 VALUES = (0.0, 1.0, 2.0, 0.125, 0.349, 0.5, 2.5, 47.5, -3.2, None)
 HOSTILE = '<script>alert("1")</script> $x^{2$ [bold]=1+1 日本'

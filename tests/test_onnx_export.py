@@ -8,11 +8,11 @@ import onnx
 import pytest
 from small_models import FEATURES, booster, recipe, rows, target, trees_only
 
-from clv_ml.booster_text import booster_text, read_forest
 from clv_ml.errors import ExportError
-from clv_ml.onnx_export import OPERATORS, export_onnx, features_without_missing
-from clv_ml.onnx_session import evaluate, open_session
-from clv_ml.recipe import Line, Output, Recipe, Term, Trees
+from clv_ml.model.booster_text import booster_text, read_forest
+from clv_ml.model.onnx_export import OPERATORS, export_onnx, features_without_missing
+from clv_ml.model.onnx_session import evaluate, open_session
+from clv_ml.model.recipe import Line, Output, Recipe, Term, Trees
 
 
 def test_graph_is_valid_onnx_with_named_double_inputs_and_outputs():

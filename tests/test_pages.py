@@ -12,9 +12,9 @@ from markdown_pages import DOCS, ROOT, anchors, blocks, links
 from reference import commands
 from shops import query
 
-from clv_ml import ingestion
-from clv_ml.presets import load_preset
-from clv_ml.publication import publish
+from clv_ml.ingest import ingestion
+from clv_ml.ingest.presets import load_preset
+from clv_ml.operate.publication import publish
 from clv_ml.settings import Settings
 
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from onnx import numpy_helper
 from small_models import anchors, booster, recipe, rows, target, trees_only
 
-from clv_ml.booster_text import booster_text, read_forest
 from clv_ml.errors import ExportError
-from clv_ml.onnx_export import export_onnx
-from clv_ml.onnx_session import evaluate, open_session
-from clv_ml.parity import check_parity, predict, probe_rows
+from clv_ml.model.booster_text import booster_text, read_forest
+from clv_ml.model.onnx_export import export_onnx
+from clv_ml.model.onnx_session import evaluate, open_session
+from clv_ml.model.parity import check_parity, predict, probe_rows
 
 
 def test_whole_recipe_agrees_with_lightgbm():

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pytest
 from shops import copied, frame
 
-from clv_ml import Predictor, registry
+from clv_ml import Predictor
 from clv_ml.errors import FeatureMismatchError, ModelError
-from clv_ml.narrative import amount_text
+from clv_ml.model import registry
+from clv_ml.serve.narrative import amount_text
 from clv_ml.settings import Settings
 
 OUTPUTS = [

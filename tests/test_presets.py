@@ -17,7 +17,7 @@ from ingestion_helpers import (
 )
 
 from clv_ml.errors import InputError
-from clv_ml.presets import CONTRACT, load_preset, preset_names
+from clv_ml.ingest.presets import CONTRACT, load_preset, preset_names
 
 RETAIL_HEADER = [
     "InvoiceNo",
@@ -122,7 +122,7 @@ def test_a_preset_that_does_not_keep_the_rows_is_refused(warehouse, tmp_path, mo
     (tmp_path / "own.sql").write_text(
         f"-- table: events\n-- event_id: content\n-- requires: customer_id\n{select}"
     )
-    monkeypatch.setattr("clv_ml.ingestion.load_preset", lambda name: load_preset(name, tmp_path))
+    monkeypatch.setattr("clv_ml.ingest.ingestion.load_preset", lambda name: load_preset(name, tmp_path))
     path = write_csv(tmp_path / "feed.csv", ["customer_id"], [["ann"], ["bob"]])
 
     with pytest.raises(InputError, match=message):

@@ -13,12 +13,12 @@ import duckdb
 import pytest
 from shops import settings_for
 
-from clv_ml import publication
 from clv_ml.errors import PublishError, WarehouseBusyError
-from clv_ml.locking import held
-from clv_ml.publication import publish
+from clv_ml.operate import publication
+from clv_ml.operate.publication import publish
 from clv_ml.settings import Settings
-from clv_ml.warehouse import connect
+from clv_ml.warehouse.connection import connect
+from clv_ml.warehouse.locking import held
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ def test_second_run_is_told_who_holds_the_warehouse(shop: Settings):
     """
     code = (
         "import sys, time; sys.path.insert(0, sys.argv[2]); from pathlib import Path\n"
-        "from shops import settings_for; from clv_ml.locking import held\n"
+        "from shops import settings_for; from clv_ml.warehouse.locking import held\n"
         "with held(settings_for(Path(sys.argv[1]))):\n    print('held', flush=True); time.sleep(60)"
     )
     arguments = [sys.executable, "-c", code, str(shop.warehouse.parent), str(Path(__file__).parent)]

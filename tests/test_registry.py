@@ -10,16 +10,17 @@ import pytest
 from shops import all_contents, execute, query, with_vars
 from small_models import booster, description, rows, target, trees_only
 
-from clv_ml import pipeline, registry
+from clv_ml import pipeline
 from clv_ml.errors import ModelError, ModelTamperedError
-from clv_ml.fitting import Parameters
-from clv_ml.model_files import write_model
-from clv_ml.retention import feature_dates, remove_old
-from clv_ml.scoring import score
+from clv_ml.learn.fitting import Parameters
+from clv_ml.learn.training import train
+from clv_ml.model import registry
+from clv_ml.model.model_files import write_model
+from clv_ml.operate.retention import feature_dates, remove_old
+from clv_ml.operate.value_changes import unscored_versions
+from clv_ml.serve.scoring import score
 from clv_ml.settings import Settings
-from clv_ml.training import train
-from clv_ml.value_changes import unscored_versions
-from clv_ml.warehouse import connect
+from clv_ml.warehouse.connection import connect
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ from typer.testing import CliRunner
 
 from clv_ml.cli import app
 from clv_ml.errors import InputError, WarehouseError
+from clv_ml.learn.shop_history import shop_faults
 from clv_ml.pipeline import changed, score
-from clv_ml.report import FOLDER, Facts, read_facts, render, write_report
 from clv_ml.settings import Settings, report_path
-from clv_ml.shop import shop_faults
+from clv_ml.show.report import FOLDER, Facts, read_facts, render, write_report
 
 HOSTILE = "</td><script>alert('id')</script><img src=x onerror=alert(1)>{{ 7*7 }}"
 MOST_BYTES = 2_000_000

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_models import FEATURES, anchors, published, rows
 
-from clv_ml import scoring
-from clv_ml.columns import feature_matrix, to_doubles
 from clv_ml.errors import FeatureMismatchError
-from clv_ml.model_files import LoadedModel
-from clv_ml.parity import predict
-from clv_ml.scoring import score
+from clv_ml.model.model_files import LoadedModel
+from clv_ml.model.parity import predict
+from clv_ml.serve import scoring
+from clv_ml.serve.columns import feature_matrix, to_doubles
+from clv_ml.serve.scoring import score
 
 
 @pytest.fixture(scope="module")

@@ -21,17 +21,20 @@ from shops import (
     with_vars,
 )
 
-from clv_ml import Predictor, lessons, pipeline, registry, strongest_drivers
-from clv_ml.columns import feature_matrix
-from clv_ml.dbt_runner import run_dbt
+from clv_ml import Predictor, pipeline
 from clv_ml.errors import BuildError, SettingsError
-from clv_ml.model_files import load_model
-from clv_ml.narrative import OTHERS
-from clv_ml.parity import predict
-from clv_ml.selection import Choice
+from clv_ml.learn import calibration_window as lessons
+from clv_ml.learn.candidates import Choice
+from clv_ml.learn.training import train
+from clv_ml.model import registry
+from clv_ml.model.model_files import load_model
+from clv_ml.model.parity import predict
+from clv_ml.serve import strongest_drivers
+from clv_ml.serve.columns import feature_matrix
+from clv_ml.serve.narrative import OTHERS
+from clv_ml.serve.strongest_drivers import explain_batches
 from clv_ml.settings import Settings
-from clv_ml.strongest_drivers import explain_batches
-from clv_ml.training import train
+from clv_ml.warehouse.dbt_runner import run_dbt
 
 SCORING = ("scoring_rows", "customer_predictions+", "customer_drivers+")
 OUTPUTS = ["clv_predicted", "clv_typical", "churn_probability"]

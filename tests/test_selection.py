@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from made_rows import DAY, made_rows
 
-from clv_ml.recipe import Output, Recipe, Term
-from clv_ml.selection import choose_form, in_form, levelled_deviance, mean_in_form
-from clv_ml.training_data import ANCHOR
+from clv_ml.learn.candidates import choose_form, in_form, levelled_deviance, mean_in_form
+from clv_ml.learn.training_data import ANCHOR
+from clv_ml.model.recipe import Output, Recipe, Term
 
 CUSTOMERS = 600
 

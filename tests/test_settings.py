@@ -14,10 +14,10 @@ import yaml
 from payloads import crafted_vars
 from shops import ROOT, edit
 
-from clv_ml.dbt_plugin import Plugin
-from clv_ml.dbt_runner import run_dbt
 from clv_ml.errors import BuildError, SettingsError
+from clv_ml.serve.dbt_plugin import Plugin
 from clv_ml.settings import Settings, find_project, load_settings, parse_vars, vars_as_json
+from clv_ml.warehouse.dbt_runner import run_dbt
 
 
 def test_defaults_are_those_of_the_project_file():
@@ -190,7 +190,7 @@ def _setting_macro() -> jinja2.Template:
 
 READ_WITHOUT_THE_MACRO = {
     "dbt_project/macros/settings.sql": ["name"],
-    # macros are not known there; the plugin checks both, see clv_ml/dbt_plugin.py
+    # macros are not known there; the plugin checks both, see clv_ml/serve/dbt_plugin.py
     "models_sql/staging/_staging__sources.yml": ["'raw_schema'"],
     "profiles.yml": ["'model_version', ''", "'raw_schema', ''"] * 2,
 }
@@ -223,7 +223,7 @@ def test_what_is_read_outside_the_macro_is_refused_by_the_plugin(
     monkeypatch.chdir(project)
 
     with pytest.raises(SettingsError, match=name):
-        Plugin.create("clv_ml.dbt_plugin", config={name: value})
+        Plugin.create("clv_ml.serve.dbt_plugin", config={name: value})
 
 
 @pytest.mark.parametrize("text", ["{horizon_days: 90", "90", "[a, b]", "just words"])

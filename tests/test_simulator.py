@@ -12,12 +12,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from scipy.special import hyp2f1
+from simulated_truth import History, posterior, posterior_order_value, true_expected_value, write_truth
 
 from clv_ml.errors import SettingsError
-from clv_ml.simulated_feed import DIRT
-from clv_ml.simulated_shop import clock_of
-from clv_ml.simulated_truth import History, posterior, posterior_order_value
-from clv_ml.simulator import Shop, Simulation, simulate, true_expected_value, write_simulation, write_truth
+from clv_ml.simulate.simulated_feed import DIRT
+from clv_ml.simulate.simulated_shop import clock_of
+from clv_ml.simulate.simulator import (
+    Shop,
+    Simulation,
+    simulate,
+    write_simulation,
+)
 
 CONTRACT = Path(__file__).parents[1] / "dbt_project" / "macros" / "input_tables.sql"
 SHOP = Shop(customers=1500, dirt_share=0.0)

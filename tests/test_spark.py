@@ -39,18 +39,18 @@ from shops import (
 )
 
 import clv_ml.pipeline
-from clv_ml import publication
 from clv_ml.errors import InputError, PublishError, SettingsError
+from clv_ml.operate import publication
 from clv_ml.settings import Settings
-from clv_ml.warehouse import connect
+from clv_ml.warehouse.connection import connect
 
 pytest.importorskip("pyspark", reason="the extra [spark] is not installed")
 if not shutil.which("java"):
     pytest.skip("Java 17 is absent", allow_module_level=True)
 
-from clv_ml.dbt_runner import run_dbt
 from clv_ml.spark import compare, pipeline, publish, session, tables
 from clv_ml.spark.functions import register
+from clv_ml.warehouse.dbt_runner import run_dbt
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -13,16 +13,19 @@ import pytest
 from shops import HORIZON, copied, execute, frame, one, query, with_vars
 from sklearn import metrics as reference
 
-from clv_ml import evaluate, fitting, lessons, pipeline, registry, temporal_split, training
+from clv_ml import evaluate, pipeline, temporal_split
 from clv_ml.errors import ClvError, TrainingError
-from clv_ml.fitting import MODEL_TYPES
-from clv_ml.manifest import Manifest
-from clv_ml.model_files import load_manifest, load_model
+from clv_ml.learn import calibration_window as lessons
+from clv_ml.learn import fitting, training
+from clv_ml.learn.fitting import MODEL_TYPES
+from clv_ml.learn.shop_history import Shop, Window
+from clv_ml.learn.training import TrainingResult, train
+from clv_ml.learn.training_data import TrainingData, read_training_rows
+from clv_ml.model import registry
+from clv_ml.model.manifest import Manifest
+from clv_ml.model.model_files import load_manifest, load_model
 from clv_ml.settings import Settings
-from clv_ml.shop import Shop, Window
-from clv_ml.training import TrainingResult, train
-from clv_ml.training_data import TrainingData, read_training_rows
-from clv_ml.warehouse import connect
+from clv_ml.warehouse.connection import connect
 
 METRICS = ("r2", "mae", "rmse")
 

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_models import booster
 
-from clv_ml import tree_shap
-from clv_ml.booster_text import booster_text, read_forest
 from clv_ml.errors import ExportError
-from clv_ml.tree_shap import ExplainedForest, explain_forest, shap_values
+from clv_ml.model.booster_text import booster_text, read_forest
+from clv_ml.serve import tree_shap
+from clv_ml.serve.tree_shap import ExplainedForest, explain_forest, shap_values
 
 
 def _table(count: int, features: int, missing: float, seed: int) -> np.ndarray:

@@ -12,17 +12,17 @@ from made_rows import made_rows
 from shops import copied, with_vars
 from typer.testing import CliRunner
 
-from clv_ml import tuning
 from clv_ml.cli import app
 from clv_ml.errors import HistoryError, MissingExtraError, ModelError
-from clv_ml.fitting import Parameters
-from clv_ml.metrics import deviance
-from clv_ml.model_files import load_manifest
+from clv_ml.learn import tuning
+from clv_ml.learn.fitting import Parameters
+from clv_ml.learn.training import train
+from clv_ml.learn.training_data import TrainingData, label_ends, read_training_rows
+from clv_ml.learn.tuned import TUNING_FILE, TunedParameters, Tuning, read_tuning, write_tuning
+from clv_ml.measure.metrics import deviance
+from clv_ml.model.model_files import load_manifest
 from clv_ml.settings import Settings
-from clv_ml.training import train
-from clv_ml.training_data import TrainingData, label_ends, read_training_rows
-from clv_ml.tuned import TUNING_FILE, TunedParameters, Tuning, read_tuning, write_tuning
-from clv_ml.warehouse import connect
+from clv_ml.warehouse.connection import connect
 
 FOUND = TunedParameters(leaves=4, feature_share=0.5, row_share=0.8, l2=20.0, tweedie_power=1.3, ratio_cap=6.0)
 

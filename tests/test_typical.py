@@ -5,10 +5,10 @@ import pytest
 from made_rows import made_rows
 from scipy.stats import fisk
 
-from clv_ml.fitting import fit_recipe, with_calibrated_churn
-from clv_ml.onnx_export import export_onnx
-from clv_ml.parity import check_parity, predict
-from clv_ml.typical import SPREADS, USUAL_SPREAD, fit_spread, typical_value, with_typical
+from clv_ml.learn.fitting import fit_recipe, with_calibrated_churn
+from clv_ml.learn.typical_value import SPREADS, USUAL_SPREAD, fit_spread, typical_value, with_typical
+from clv_ml.model.onnx_export import export_onnx
+from clv_ml.model.parity import check_parity, predict
 
 DRAWS = 400_000
 

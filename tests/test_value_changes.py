@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from clv_ml.cli import app
 from clv_ml.errors import InputError, WarehouseError
+from clv_ml.operate.value_changes import ValueChanges, value_changes
 from clv_ml.settings import Settings
-from clv_ml.value_changes import ValueChanges, value_changes
 
 CENT = 0.01
 

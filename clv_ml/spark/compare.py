@@ -17,7 +17,7 @@ from clv_ml.pipeline import Step, no_steps
 from clv_ml.settings import Settings
 from clv_ml.spark import pipeline, tables
 from clv_ml.spark.session import SparkPlaces, open_session
-from clv_ml.warehouse import connect
+from clv_ml.warehouse.connection import connect
 
 MODELS = "models_sql"
 NOT_COMPARED = frozenset({"scored_at"})

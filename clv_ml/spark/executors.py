@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from clv_ml.model_files import LoadedModel, load_model
-from clv_ml.scoring import score
-from clv_ml.strongest_drivers import explain_batches
+from clv_ml.model.model_files import LoadedModel, load_model
+from clv_ml.serve.scoring import score
+from clv_ml.serve.strongest_drivers import explain_batches
 
 
 @cache

@@ -27,14 +27,14 @@ from pyspark.sql.types import (
 )
 
 import clv_ml
-from clv_ml import registry
-from clv_ml.btyd import FUNCTIONS, evaluate
 from clv_ml.errors import ClvError
-from clv_ml.model_files import LoadedModel
-from clv_ml.model_in_use import describe, pinned_version
+from clv_ml.learn.btyd import FUNCTIONS, evaluate
+from clv_ml.model import registry
+from clv_ml.model.model_files import LoadedModel
+from clv_ml.model.model_in_use import describe, pinned_version
+from clv_ml.serve.strongest_drivers import DRIVER_FIELDS
 from clv_ml.settings import Settings
 from clv_ml.spark import executors
-from clv_ml.strongest_drivers import DRIVER_FIELDS
 
 TYPES: dict[str, DataType] = {"VARCHAR": StringType(), "INTEGER": IntegerType(), "DOUBLE": DoubleType()}
 

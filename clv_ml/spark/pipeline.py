@@ -15,22 +15,22 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from clv_ml import pipeline
-from clv_ml.btyd_fitting import fit_missing_dates
-from clv_ml.dbt_runner import run_dbt
 from clv_ml.errors import InputError
-from clv_ml.fitting import ModelType
-from clv_ml.ingestion import IngestSummary
+from clv_ml.ingest.ingestion import IngestSummary
+from clv_ml.learn.btyd_fitting import fit_missing_dates
+from clv_ml.learn.fitting import ModelType
+from clv_ml.learn.training import TrainingResult
+from clv_ml.learn.training import train as train_on_copy
+from clv_ml.model.registry_tables import write_registry_tables
+from clv_ml.operate.retention import Removed
 from clv_ml.pipeline import ScoringResult
-from clv_ml.registry_tables import write_registry_tables
-from clv_ml.retention import Removed
 from clv_ml.settings import Settings
 from clv_ml.spark import tables
 from clv_ml.spark.functions import register
 from clv_ml.spark.publish import publish as publish
 from clv_ml.spark.session import SparkPlaces, open_session
-from clv_ml.training import TrainingResult
-from clv_ml.training import train as train_on_copy
-from clv_ml.warehouse import connect
+from clv_ml.warehouse.connection import connect
+from clv_ml.warehouse.dbt_runner import run_dbt
 
 FIT_COLUMNS = (
     "as_of_date, total_purchases, days_since_first_purchase, days_since_last_purchase, total_revenue"

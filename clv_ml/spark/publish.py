@@ -13,7 +13,7 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 
 from clv_ml.errors import PublishError
-from clv_ml.publication import RECORD, Publication, published_tables
+from clv_ml.operate.publication import RECORD, Publication, published_tables
 from clv_ml.settings import Settings
 from clv_ml.spark.session import SparkPlaces, open_session
 

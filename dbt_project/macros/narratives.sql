@@ -1,6 +1,6 @@
 {#- Drivers and sentences in business language. Templates stand with the column descriptions (`meta.phrase`), those of
     drivers that are no column with `customer_drivers`, and the words between them with `customer_narratives`;
-    clv_ml/narrative.py renders the same templates for a single customer. -#}
+    clv_ml/serve/narrative.py renders the same templates for a single customer. -#}
 
 {#- What to say of each driver, by name: {other: template, zero, one, missing}. -#}
 {% macro driver_phrases() -%}

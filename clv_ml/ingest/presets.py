@@ -1,0 +1,111 @@
+"""
+A preset: one SQL file that maps the columns of a known feed onto a table of the input contract.
+
+The file is a SELECT from the relation ``feed`` (all columns text, absent optional ones NULL, plus ``feed_row``) whose
+columns are the contract's; what it leaves out is NULL. It neither filters nor validates: the generic step does that,
+the same for every preset. Its header comment declares::
+
+    -- table: events                        or id_history, fx_rates, attributes
+    -- event_id: given                      the feed's own id
+                 content                    derived; an identical row is a duplicate
+                 numbered content           derived; an identical row is another event
+    -- requires: order_id, customer_id|client_id     "|" separates names of which one must be there
+    -- optional: category, quantity
+    -- same as: events                      instead of all of the above
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from clv_ml.errors import InputError
+
+DBT_FOLDER = Path(__file__).resolve().parents[2] / "dbt_project"
+PRESETS_FOLDER = DBT_FOLDER / "presets"
+
+CONTRACT: dict[str, tuple[str, ...]] = {
+    "events": (
+        "event_id",
+        "customer_id",
+        "event_type",
+        "occurred_at",
+        "recorded_at",
+        "session_id",
+        "order_id",
+        "product_id",
+        "category",
+        "quantity",
+        "amount",
+        "currency",
+    ),
+    "id_history": ("old_customer_id", "new_customer_id", "merged_at"),
+    "fx_rates": ("currency", "valid_from", "rate_to_reporting"),
+    "attributes": ("customer_id", "known_at", "attributes"),
+}
+EVENT_ID_RULES = ("given", "content", "numbered content")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A parsed preset file. ``required`` holds one tuple of alternative names per required column."""
+
+    name: str
+    table: str
+    event_id_rule: str | None
+    required: tuple[tuple[str, ...], ...]
+    optional: tuple[str, ...]
+    sql: str
+
+    def missing_from(self, columns: tuple[str, ...]) -> tuple[str, ...]:
+        """Required columns that are not among the given ones, upper and lower case alike."""
+        present = {column.lower() for column in columns}
+        return tuple(
+            " or ".join(names)
+            for names in self.required
+            if not any(name.lower() in present for name in names)
+        )
+
+    def absent_from(self, columns: tuple[str, ...]) -> tuple[str, ...]:
+        """Every column that the SQL may name and the feed does not have."""
+        present = {column.lower() for column in columns}
+        declared = (*(name for names in self.required for name in names), *self.optional)
+        return tuple(name for name in declared if name.lower() not in present)
+
+
+def preset_names(folder: Path = PRESETS_FOLDER) -> tuple[str, ...]:
+    """The presets there are, sorted."""
+    return tuple(sorted(path.stem for path in folder.glob("*.sql")))
+
+
+def load_preset(name: str, folder: Path = PRESETS_FOLDER) -> Preset:
+    """
+    Read and parse ``<folder>/<name>.sql``.
+
+    Raises:
+        InputError: If there is no such preset, or its header does not declare what it must.
+    """
+    if name not in preset_names(folder):
+        raise InputError(f"There is no preset {name!r}. Presets are: {', '.join(preset_names(folder))}.")
+    sql = (folder / f"{name}.sql").read_text(encoding="utf-8")
+    if original := _declared(sql, "same as"):
+        return load_preset(original, folder)
+    table, rule = _declared(sql, "table"), _declared(sql, "event_id")
+    if table not in CONTRACT:
+        raise InputError(f"Preset {name!r} must declare '-- table:' as one of {', '.join(CONTRACT)}.")
+    if (rule in EVENT_ID_RULES) != (table == "events"):
+        raise InputError(
+            f"Preset {name!r} must declare '-- event_id:' as one of {', '.join(EVENT_ID_RULES)} "
+            "if its table is events, and not otherwise."
+        )
+    required = tuple(tuple(_names(column, "|")) for column in _names(_declared(sql, "requires"), ","))
+    optional = tuple(_names(_declared(sql, "optional"), ","))
+    return Preset(name, table, rule or None, required, optional, sql)
+
+
+def _declared(sql: str, key: str) -> str:
+    found = re.search(rf"^-- {key}:(.*)$", sql, flags=re.MULTILINE)
+    return found.group(1).strip() if found else ""
+
+
+def _names(text: str, separator: str) -> list[str]:
+    return [name.strip() for name in text.split(separator) if name.strip()]

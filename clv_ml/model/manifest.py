@@ -1,0 +1,310 @@
+"""
+What ``manifest.json`` may contain: the description of a model version, validated as untrusted input.
+
+A manifest says what the model is (features, anchor, the recipe's grammar, lines' coefficients), what it was made from
+and for, how it was measured, and which bytes its files have. The boosters themselves stand beside it as LightGBM text.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import lightgbm as lgb
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+from clv_ml.errors import ModelError
+from clv_ml.model.recipe import Line, Link, Output, Recipe, Term, Trees
+from clv_ml.settings import VERSION_PATTERN
+
+NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
+ONNX_FILE, MANIFEST_FILE = "model.onnx", "manifest.json"
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+Column = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
+Text = Annotated[str, Field(min_length=1, max_length=200)]
+Day = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class LineSpec(_Strict):
+    """A line, whole: arrays have one number per feature, in feature order."""
+
+    kind: Literal["line"] = "line"
+    name: Name
+    link: Link
+    coefficients: tuple[float, ...]
+    missing_coefficients: tuple[float, ...]
+    medians: tuple[float, ...]
+    intercept: float
+
+
+class TreesSpec(_Strict):
+    """A booster's place in a term, and the line whose score is added; its text is the file ``<name>.txt``."""
+
+    kind: Literal["trees"] = "trees"
+    name: Name
+    link: Link
+    slope: float
+    intercept: float
+    power: float = 1.0
+    beside: LineSpec | None = None
+
+
+class TermSpec(_Strict):
+    """weight x (anchor) x product over factors."""
+
+    weight: float
+    anchored: bool
+    factors: tuple[Annotated[TreesSpec | LineSpec, Field(discriminator="kind")], ...]
+
+
+class OutputSpec(_Strict):
+    """A named sum of terms."""
+
+    name: Name
+    terms: tuple[TermSpec, ...]
+
+
+class FeatureSpec(_Strict):
+    """
+    A column that the model reads.
+
+    ``missing_as_zero`` is true where training saw no missing value in it, so that the model reads one as 0.
+    """
+
+    name: Column
+    type: Text
+    missing_as_zero: bool
+
+
+class AnchorPartSpec(_Strict):
+    """A column that the anchor is made of, and the value that it is compared with, in the column's unit."""
+
+    name: Text
+    reference: Annotated[float, Field(ge=0)]
+
+
+class ParitySpec(_Strict):
+    """Result of the gate: rows compared, and worst |onnx - lightgbm| / max(|lightgbm|, 0.01)."""
+
+    rows: Annotated[int, Field(gt=0)]
+    worst_relative_difference: Annotated[float, Field(ge=0, le=1e-9)]
+
+
+class FileSpec(_Strict):
+    """A file's bytes."""
+
+    sha256: Sha256
+    bytes: Annotated[int, Field(gt=0)]
+
+
+class ModelDescription(_Strict):
+    """
+    What the trainer says of a model; the rest of the manifest is worked out when it is written.
+
+    ``feature_definitions`` maps what defines features (a model, a macro) to the md5 of its text, so that a change can be
+    refused by name; ``feature_hash`` is one over all of them.
+
+    ``training_dates`` maps a part (train, calibrate, test) to its as-of dates. ``anchor_reference`` is the anchor that
+    drivers are measured against, in the reporting currency: the geometric mean over training rows, say. ``anchor_parts``
+    says what the anchor is made of: first ``anchor_factors`` columns that it is proportional to (the mean customer's value, say),
+    then what is added up.
+    ``feature_drivers`` names the driver of features that are reported together; any other is reported by its own name.
+    """
+
+    version: Annotated[str, Field(pattern=VERSION_PATTERN)]
+    model_type: Text
+    feature_hash: Text
+    feature_definitions: dict[str, Text] = {}
+    horizon_days: Annotated[int, Field(gt=0)]
+    reporting_currency: Text
+    anchor_reference: Annotated[float, Field(gt=0)] | None = None
+    anchor_parts: tuple[AnchorPartSpec, ...] = ()
+    anchor_factors: Annotated[int, Field(ge=0)] = 1
+    feature_drivers: dict[str, Text] = {}
+    training_dates: dict[str, tuple[Day, ...]] = {}
+    parameters: dict[str, JsonValue] = {}
+    metrics: dict[str, JsonValue] = {}
+    calibration: dict[str, JsonValue] = {}
+
+
+class Manifest(ModelDescription):
+    """The whole of ``manifest.json``."""
+
+    format: Literal[1] = 1
+    created_at: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$")]
+    features: tuple[FeatureSpec, ...]
+    anchor: Column | None
+    outputs: tuple[OutputSpec, ...]
+    library_versions: dict[str, str]
+    parity: ParitySpec
+    files: dict[str, FileSpec]
+
+    @model_validator(mode="after")
+    def _files_are_those_of_the_recipe(self) -> "Manifest":
+        expected = {ONNX_FILE} | {booster_file(name) for name in self.booster_names}
+        if set(self.files) != expected:
+            raise ValueError(f"files lists {sorted(self.files)} where the recipe has {sorted(expected)}")
+        if self.anchor is not None and self.anchor_reference is None:
+            raise ValueError("anchor_reference is missing for an anchored model")
+        return self
+
+    @model_validator(mode="after")
+    def _calibration_is_numbers(self) -> "Manifest":
+        """The SQL renders it, so no text may stand in it."""
+        if not _numbers_only(self.calibration):
+            raise ValueError("calibration holds something else than numbers")
+        return self
+
+    @property
+    def booster_names(self) -> tuple[str, ...]:
+        """Names of the boosters, each once, in order of use."""
+        factors = (factor for output in self.outputs for term in output.terms for factor in term.factors)
+        return tuple(dict.fromkeys(factor.name for factor in factors if isinstance(factor, TreesSpec)))
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the features, in order."""
+        return tuple(feature.name for feature in self.features)
+
+    @property
+    def explained_columns(self) -> tuple[str, ...]:
+        """Columns that an explanation needs: the features, the anchor and its parts, each once."""
+        anchor = () if self.anchor is None else (self.anchor,)
+        return tuple(dict.fromkeys((*self.feature_names, *anchor, *(p.name for p in self.anchor_parts))))
+
+
+def _numbers_only(value: JsonValue) -> bool:
+    if isinstance(value, dict):
+        return all(_numbers_only(item) for item in value.values())
+    if isinstance(value, list):
+        return all(_numbers_only(item) for item in value)
+    return value is None or isinstance(value, int | float)
+
+
+def booster_file(name: str) -> str:
+    """The file of a booster in a model's folder."""
+    return f"{name}.txt"
+
+
+def manifest_bytes(manifest: Manifest) -> bytes:
+    """
+    The manifest as it is stored: sorted keys, UTF-8; floats read back to the same bits.
+
+    Raises:
+        ModelError: If a parameter, metric or calibration is not finite: JSON has no such number.
+    """
+    try:
+        return (json.dumps(manifest.model_dump(), indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
+    except ValueError as error:
+        raise ModelError(
+            f"Manifest of {manifest.version!r} holds a NaN or infinity. Store None instead."
+        ) from error
+
+
+def parse_manifest(content: bytes, where: str) -> Manifest:
+    """
+    A validated manifest.
+
+    Raises:
+        ModelError: If it is not JSON, has a key twice, or breaks the schema; names the file and the first faults.
+    """
+    try:
+        json.loads(content, object_pairs_hook=_unique_keys)
+        return Manifest.model_validate_json(content)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()[:3]
+        )
+    except (ValueError, RecursionError) as error:
+        faults = str(error)
+    raise ModelError(
+        f"{where} is not a model manifest: {faults}. Restore the folder or train again (clv train)."
+    )
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    if len(set(keys)) != len(keys):
+        raise ValueError(f"a key stands twice among {sorted(keys)[:5]}")
+    return dict(pairs)
+
+
+def output_specs(recipe: Recipe) -> tuple[OutputSpec, ...]:
+    """The recipe's grammar as it is stored."""
+    return tuple(
+        OutputSpec(name=output.name, terms=tuple(_term_spec(term) for term in output.terms))
+        for output in recipe.outputs
+    )
+
+
+def _term_spec(term: Term) -> TermSpec:
+    factors = tuple(_factor_spec(factor) for factor in term.factors)
+    return TermSpec(weight=float(term.weight), anchored=bool(term.anchored), factors=factors)
+
+
+def _factor_spec(factor: Trees | Line) -> TreesSpec | LineSpec:
+    if isinstance(factor, Line):
+        return _line_spec(factor)
+    return TreesSpec(
+        name=factor.name,
+        link=factor.link,
+        slope=float(factor.slope),
+        intercept=float(factor.intercept),
+        power=float(factor.power),
+        beside=None if factor.beside is None else _line_spec(factor.beside),
+    )
+
+
+def _line_spec(line: Line) -> LineSpec:
+    vectors = {
+        key: tuple(np.asarray(getattr(line, key), dtype=np.float64).tolist())
+        for key in ("coefficients", "missing_coefficients", "medians")
+    }
+    # pyrefly: ignore[bad-argument-type]
+    return LineSpec(name=line.name, link=line.link, intercept=float(line.intercept), **vectors)
+
+
+def recipe_from(manifest: Manifest, boosters: Mapping[str, lgb.Booster]) -> Recipe:
+    """The recipe that the manifest describes, with its boosters by name."""
+    outputs = tuple(
+        Output(spec.name, tuple(_term(term, boosters) for term in spec.terms)) for spec in manifest.outputs
+    )
+    return Recipe(manifest.feature_names, manifest.anchor, outputs)
+
+
+def _term(spec: TermSpec, boosters: Mapping[str, lgb.Booster]) -> Term:
+    return Term(spec.weight, tuple(_factor(factor, boosters) for factor in spec.factors), spec.anchored)
+
+
+def _factor(spec: TreesSpec | LineSpec, boosters: Mapping[str, lgb.Booster]) -> Trees | Line:
+    if isinstance(spec, LineSpec):
+        return _line(spec)
+    beside = None if spec.beside is None else _line(spec.beside)
+    booster = boosters[spec.name]
+    return Trees(spec.name, booster, spec.link, spec.slope, spec.intercept, spec.power, beside)
+
+
+def _line(spec: LineSpec) -> Line:
+    vectors = (np.array(spec.coefficients), np.array(spec.missing_coefficients), np.array(spec.medians))
+    return Line(spec.name, *vectors, intercept=spec.intercept, link=spec.link)
+
+
+def check_version(version: str) -> str:
+    """
+    The version, if it can name a folder.
+
+    Raises:
+        ModelError: If it could point elsewhere or hide.
+    """
+    if not re.fullmatch(VERSION_PATTERN, version):
+        raise ModelError(
+            f"{version!r} cannot name a model version. Use letters, digits, '.', '_' and '-', at most 100."
+        )
+    return version

@@ -1,0 +1,273 @@
+"""
+Writes and reads ``models/<version>/``: ``model.onnx``, one LightGBM text per booster, ``manifest.json``.
+
+A version appears whole or not at all and never changes. Beside it stands ``<version>.sha256``, the manifest's own hash
+in the format of ``sha256sum``: the manifest vouches for the files, that line for the manifest. Nothing is pickled.
+
+A folder is untrusted until it was checked: sizes, hashes, names and schema before anything is parsed, then the trees'
+text, then the graph's operators, and last that the graph is, byte for byte, what the text and the manifest give when
+exported again. So even someone who can recompute every hash cannot make a graph that says other than its own boosters.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version as library_version
+from pathlib import Path
+
+import lightgbm as lgb
+import numpy as np
+import onnx
+import onnxruntime as ort
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+
+from clv_ml.errors import ExportError, ModelError, ModelTamperedError
+from clv_ml.model.booster_text import booster_text, read_forest
+from clv_ml.model.manifest import (
+    MANIFEST_FILE,
+    ONNX_FILE,
+    FeatureSpec,
+    FileSpec,
+    Manifest,
+    ModelDescription,
+    ParitySpec,
+    booster_file,
+    check_version,
+    manifest_bytes,
+    output_specs,
+    parse_manifest,
+    recipe_from,
+)
+from clv_ml.model.onnx_export import OPERATORS, export_onnx, features_without_missing, recipe_factors
+from clv_ml.model.onnx_session import open_session
+from clv_ml.model.parity import check_parity
+from clv_ml.model.recipe import Recipe, Trees
+from clv_ml.warehouse.safe_files import (
+    REMEDY,
+    read_file,
+    remove_unfinished,
+    replace_file,
+    sha256,
+    sync_folder,
+)
+
+MANIFEST_MAX_BYTES = 16 * 2**20
+MODEL_MAX_BYTES = 512 * 2**20
+_LIBRARIES = ("lightgbm", "numpy", "onnx", "onnxruntime", "pyarrow")
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A checked model, ready to score. ``session`` has one thread and may be run from several at once."""
+
+    folder: Path
+    manifest: Manifest
+    manifest_sha256: str
+    recipe: Recipe
+    session: ort.InferenceSession
+
+
+def write_model(
+    models_dir: Path,
+    recipe: Recipe,
+    description: ModelDescription,
+    training_rows: NDArray[np.float64],
+    anchor: NDArray[np.float64] | None = None,
+    feature_types: Mapping[str, str] | None = None,
+) -> LoadedModel:
+    """
+    Publishes a model version, if its graph agrees with LightGBM, and reads it back.
+
+    Args:
+        training_rows: Shape (n, F), for the parity gate; NaN where missing.
+
+        anchor: Shape (n,), in the reporting currency, where the recipe has an anchor.
+
+        feature_types: SQL type of each feature by name; "double" where not given.
+
+    Raises:
+        ExportError: If the recipe cannot be exported or the graph disagrees with LightGBM. Nothing is left behind.
+        ModelError: If the version exists.
+    """
+    folder = models_dir / check_version(description.version)
+    _refuse_existing(folder)
+    graph = export_onnx(recipe)
+    parity = check_parity(recipe, graph, training_rows, anchor)
+    files = {ONNX_FILE: graph, **_booster_files(recipe)}
+    specs = {name: FileSpec(sha256=sha256(content), bytes=len(content)) for name, content in files.items()}
+    manifest = Manifest(
+        **description.model_dump(),
+        created_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        features=_feature_specs(recipe, feature_types or {}),
+        anchor=recipe.anchor,
+        outputs=output_specs(recipe),
+        library_versions={name: library_version(name) for name in _LIBRARIES},
+        parity=ParitySpec(**asdict(parity)),
+        files=specs,
+    )
+    return _publish(folder, manifest, files)
+
+
+def load_model(folder: Path, expected_manifest_sha256: str | None = None) -> LoadedModel:
+    """
+    A model version, checked before use.
+
+    Args:
+        expected_manifest_sha256: The manifest's hash as held outside the folder. None trusts the folder's own word,
+            which finds damage but not a forger who recomputed all hashes.
+
+    Raises:
+        ModelTamperedError: If a file is not the one described, is unlisted, or the graph is not its boosters'.
+        ModelError: If a file is missing, too large, or cannot be read as what it should be.
+    """
+    manifest, manifest_sha256 = load_manifest(Path(folder), expected_manifest_sha256)
+    return _assemble(Path(folder), manifest, manifest_sha256)
+
+
+def load_manifest(folder: Path, expected_sha256: str | None = None) -> tuple[Manifest, str]:
+    """The folder's manifest and its hash, without the other files; raises as `load_model` does."""
+    content = read_file(folder / MANIFEST_FILE, MANIFEST_MAX_BYTES)
+    found = sha256(content)
+    if expected_sha256 not in (None, found):
+        raise ModelTamperedError(f"{folder / MANIFEST_FILE} is not the one that was published. {REMEDY}")
+    manifest = parse_manifest(content, str(folder / MANIFEST_FILE))
+    if manifest.version != folder.name:
+        raise ModelTamperedError(
+            f"{folder} holds version {manifest.version!r}. Folders keep their names. {REMEDY}"
+        )
+    return manifest, found
+
+
+def recorded_sha256(folder: Path) -> str:
+    """
+    The manifest's hash as recorded beside the folder when it was published.
+
+    Raises:
+        ModelError: If there is no record, or it is not one.
+    """
+    record = record_file(folder)
+    words = read_file(record, 4096).decode("ascii", "replace").split()
+    if len(words) != 2 or words[1] != f"{folder.name}/{MANIFEST_FILE}":
+        raise ModelError(f"{record} is not a line of sha256sum for {folder.name}/{MANIFEST_FILE}. {REMEDY}")
+    return words[0]
+
+
+def _assemble(folder: Path, manifest: Manifest, manifest_sha256: str) -> LoadedModel:
+    """Reads, checks and joins what the manifest lists."""
+    files = _listed_files(folder, manifest)
+    boosters = {name: _booster(folder, name, files[booster_file(name)]) for name in manifest.booster_names}
+    recipe = recipe_from(manifest, boosters)
+    graph = files[ONNX_FILE]
+    _check_graph(folder / ONNX_FILE, graph)
+    try:
+        same = export_onnx(recipe) == graph
+    except ExportError as error:
+        raise ModelTamperedError(
+            f"{folder / MANIFEST_FILE} does not fit its boosters: {error} {REMEDY}"
+        ) from error
+    if not same:
+        raise ModelTamperedError(
+            f"{folder / ONNX_FILE} is not the graph of its own boosters and manifest. {REMEDY}"
+        )
+    return LoadedModel(folder, manifest, manifest_sha256, recipe, open_session(graph))
+
+
+def _listed_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
+    """Exactly the files of the manifest, each with the bytes that it lists."""
+    present = set(os.listdir(folder))
+    if unlisted := present - set(manifest.files) - {MANIFEST_FILE}:
+        raise ModelTamperedError(f"{folder} holds unlisted files: {', '.join(sorted(unlisted))}. {REMEDY}")
+    files = {}
+    for name, spec in manifest.files.items():
+        content = read_file(folder / name, min(spec.bytes, MODEL_MAX_BYTES))
+        if len(content) != spec.bytes or sha256(content) != spec.sha256:
+            raise ModelTamperedError(f"{folder / name} is not the file that the manifest describes. {REMEDY}")
+        files[name] = content
+    return files
+
+
+def _booster(folder: Path, name: str, content: bytes) -> lgb.Booster:
+    """A booster from text that was read and found whole before LightGBM sees it."""
+    try:
+        text = content.decode("utf-8")
+        read_forest(text, name)
+        return lgb.Booster(model_str=text)
+    except (ExportError, ValueError, lgb.basic.LightGBMError) as error:
+        raise ModelTamperedError(f"{folder / booster_file(name)} cannot be read: {error} {REMEDY}") from error
+
+
+def _check_graph(path: Path, content: bytes) -> None:
+    """Only listed operators, no subgraphs or functions, no data outside the file."""
+    try:
+        model = onnx.ModelProto.FromString(content)
+    except DecodeError as error:
+        raise ModelTamperedError(f"{path} is not an ONNX model. {REMEDY}") from error
+    if model.functions or model.training_info or model.graph.sparse_initializer:
+        raise ModelTamperedError(
+            f"{path} has functions, training or sparse parts, which no export has. {REMEDY}"
+        )
+    for node in model.graph.node:
+        if (node.domain, node.op_type) not in OPERATORS:
+            raise ModelTamperedError(f"{path} uses operator {node.op_type!r}, which is not allowed. {REMEDY}")
+        if any(a.HasField("g") or a.graphs for a in node.attribute):
+            raise ModelTamperedError(f"{path} has a graph inside node {node.name!r}. {REMEDY}")
+    attributes = [a.t for node in model.graph.node for a in node.attribute if a.HasField("t")]
+    for tensor in [*model.graph.initializer, *attributes]:
+        if tensor.external_data or tensor.data_location != onnx.TensorProto.DEFAULT:
+            raise ModelTamperedError(f"{path} keeps tensor {tensor.name!r} outside the file. {REMEDY}")
+
+
+def _publish(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> LoadedModel:
+    """
+    Writes a hidden folder beside, reads it back, records the manifest's hash, then moves the folder into place: a version
+    that is there has its record, wherever the process was killed.
+    """
+    content = manifest_bytes(manifest)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    remove_unfinished(folder)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        for name, data in {**files, MANIFEST_FILE: content}.items():
+            replace_file(temporary / name, data)
+        loaded = _assemble(temporary, manifest, sha256(content))
+        temporary.chmod(0o755)
+        _refuse_existing(folder)
+        record = f"{loaded.manifest_sha256}  {folder.name}/{MANIFEST_FILE}\n"
+        replace_file(record_file(folder), record.encode())
+        os.rename(temporary, folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if not folder.exists():
+            record_file(folder).unlink(missing_ok=True)
+        raise
+    sync_folder(folder.parent)
+    return replace(loaded, folder=folder)
+
+
+def record_file(folder: Path) -> Path:
+    """The file beside a version's folder that holds its manifest's hash."""
+    return folder.with_name(f"{folder.name}.sha256")
+
+
+def _refuse_existing(folder: Path) -> None:
+    if folder.exists():
+        raise ModelError(
+            f"Model version {folder.name!r} exists in {folder.parent}. Versions never change: name another."
+        )
+
+
+def _booster_files(recipe: Recipe) -> dict[str, bytes]:
+    boosters = {f.name: f.booster for f in recipe_factors(recipe) if isinstance(f, Trees)}
+    return {booster_file(name): booster_text(booster).encode() for name, booster in boosters.items()}
+
+
+def _feature_specs(recipe: Recipe, types: Mapping[str, str]) -> tuple[FeatureSpec, ...]:
+    as_zero = set(features_without_missing(recipe))
+    return tuple(
+        FeatureSpec(name=name, type=types.get(name, "double"), missing_as_zero=name in as_zero)
+        for name in recipe.features
+    )

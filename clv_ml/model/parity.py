@@ -1,0 +1,236 @@
+"""
+Proves that an ONNX graph gives LightGBM's own predictions, where it is hardest.
+
+Beside the training rows, every split is met by a row that really arrives there, standing on its threshold, one
+floating-point step to either side, and missing. A difference of one branch anywhere shows.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clv_ml.errors import ExportError
+from clv_ml.model.booster_text import Forest, Tree
+from clv_ml.model.onnx_export import forests
+from clv_ml.model.onnx_session import evaluate, open_session
+from clv_ml.model.recipe import Line, Recipe, Trees
+
+TOLERANCE = 1e-9
+"""Of max(|prediction|, SMALLEST): the promise of the design, in double precision."""
+SMALLEST = 0.01
+"""Reporting currency or share: below it, differences count as if against it."""
+CHUNK_ROWS = 8_192
+
+Floats = NDArray[np.float64]
+RowKind = Literal["training", "threshold", "missing"]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Rows of one kind: features (n, F), and the training row that each was made from (n,)."""
+
+    kind: RowKind
+    features: Floats
+    origin: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Rows checked, and the worst |onnx - lightgbm| / max(|lightgbm|, 0.01) over all outputs."""
+
+    rows: int
+    worst_relative_difference: float
+
+
+def predict(recipe: Recipe, features: Floats, anchor: Floats | None = None) -> dict[str, Floats]:
+    """
+    The reference: each output by LightGBM's own ``predict`` and NumPy.
+
+    Args:
+        features: Shape (n, F) in the recipe's order, NaN where missing.
+
+        anchor: Shape (n,), or None where the recipe has none.
+
+    Returns:
+        Output name to shape (n,), in the output's unit.
+    """
+    if recipe.anchor is not None and anchor is None:
+        raise ExportError(f"The recipe is anchored on {recipe.anchor!r}. Pass the anchor of each row.")
+    scores: dict[str, Floats] = {}
+    outputs = {}
+    for output in recipe.outputs:
+        total = np.zeros(len(features))
+        for index, term in enumerate(output.terms):
+            product = np.ones(len(features))
+            for factor in term.factors:
+                product = product * factor_of(factor, margin(factor, features, scores))
+            if term.anchored and anchor is not None:
+                product = product * anchor
+            total = total + product * term.weight if index else product * term.weight
+        outputs[output.name] = total
+    return outputs
+
+
+def margin(factor: Trees | Line, features: Floats, scores: dict[str, Floats] | None = None) -> Floats:
+    """A factor before its link, shape (n,). ``scores`` keeps raw scores by booster, so that each is computed once."""
+    if isinstance(factor, Line):
+        missing = np.isnan(features)
+        filled = np.where(missing, factor.medians, features)
+        return filled @ factor.coefficients + missing @ factor.missing_coefficients + factor.intercept
+    scores = {} if scores is None else scores
+    if factor.name not in scores:
+        raw = (
+            factor.booster.predict(features, raw_score=True, num_threads=1) if len(features) else np.zeros(0)
+        )
+        scores[factor.name] = np.asarray(raw, dtype=np.float64)
+    score = scores[factor.name]
+    if factor.beside is not None:
+        score = score + margin(factor.beside, features)
+    return score * factor.slope + factor.intercept
+
+
+def factor_of(factor: Trees | Line, margin: Floats) -> Floats:
+    """What a term is multiplied by, from the factor's margin: link(margin) to its power. Shape (n,)."""
+    value = link(margin, factor.link)
+    return value if isinstance(factor, Line) or factor.power == 1 else value**factor.power
+
+
+def link(margin: Floats, name: str) -> Floats:
+    """Margin through its link, both of shape (n,)."""
+    with np.errstate(over="ignore"):
+        if name == "exp":
+            return np.exp(margin)
+        if name == "sigmoid":
+            return 1.0 / (1.0 + np.exp(-margin))
+        if name == "one_over_sigmoid":
+            return 1.0 + np.exp(-margin)
+        if name == "excess":
+            odds = np.exp(-np.maximum(margin, 0.0))
+            return (1.0 - odds) * (1.0 / (1.0 + odds))
+    return np.maximum(margin, 0.0) if name == "relu" else margin
+
+
+def probe_rows(recipe: Recipe, training_rows: Floats, chunk_rows: int = CHUNK_ROWS) -> Iterator[Probe]:
+    """
+    Training rows, rows on and beside every split threshold, and rows with missing values, a chunk at a time.
+
+    Args:
+        training_rows: Shape (n, F), n at least 1.
+
+        chunk_rows: Most rows of one probe, so that memory does not grow with the model.
+    """
+    for start in range(0, len(training_rows), chunk_rows):
+        rows = training_rows[start : start + chunk_rows]
+        yield Probe("training", rows, np.arange(start, start + len(rows)))
+    yield _missing_rows(training_rows)
+    for forest in forests(recipe).values():
+        yield from _split_rows(forest, training_rows, chunk_rows)
+
+
+def check_parity(
+    recipe: Recipe, onnx_bytes: bytes, training_rows: Floats, anchor: Floats | None = None
+) -> Parity:
+    """
+    Compares the graph with LightGBM on every probe.
+
+    Args:
+        training_rows: Shape (n, F), n at least 1.
+
+        anchor: Shape (n,); a probe takes the anchor of the training row that it was made from.
+
+    Raises:
+        ExportError: Naming output, kind of row and worst difference, if any row is off by more than the tolerance.
+    """
+    if not len(training_rows):
+        raise ExportError("Parity needs at least one training row, there is none. Pass the rows of the fit.")
+    session = open_session(onnx_bytes)
+    rows, worst = 0, 0.0
+    for probe in probe_rows(recipe, np.ascontiguousarray(training_rows, dtype=np.float64)):
+        probe_anchor = None if anchor is None else anchor[probe.origin]
+        with np.errstate(invalid="ignore"):  # beside a threshold of the largest double lies infinity
+            expected = predict(recipe, probe.features, probe_anchor)
+        found = evaluate(session, probe.features, probe_anchor)
+        for name, reference in expected.items():
+            worst = max(worst, _worst(name, probe.kind, found[name], reference))
+        rows += len(probe.features)
+    return Parity(rows, worst)
+
+
+def _worst(name: str, kind: RowKind, found: Floats, expected: Floats) -> float:
+    """Worst relative difference of one output on one probe; equal infinities and NaN in both count as equal."""
+    same = (found == expected) | (np.isnan(found) & np.isnan(expected))
+    with np.errstate(invalid="ignore"):
+        relative = np.abs(found - expected) / np.maximum(np.abs(expected), SMALLEST)
+    relative = np.where(same, 0.0, np.nan_to_num(relative, nan=np.inf))
+    row = int(relative.argmax())
+    if relative[row] > TOLERANCE:
+        raise ExportError(
+            f"Output {name!r} of the ONNX graph differs from LightGBM on {kind} rows: {found[row]!r} against "
+            f"{expected[row]!r}, relative difference {relative[row]:.3g}, allowed {TOLERANCE:g}. The model is not "
+            f"published; train it with other parameters, or with the locked library versions."
+        )
+    return float(relative[row])
+
+
+def _missing_rows(training_rows: Floats) -> Probe:
+    """Each feature missing in turn, then all, then none but one."""
+    count = training_rows.shape[1]
+    origin = np.arange(2 * count + 1) % len(training_rows)
+    rows = training_rows[origin].copy()
+    one, rest = np.eye(count, dtype=bool), ~np.eye(count, dtype=bool)
+    rows[np.concatenate([one, rest, np.ones((1, count), dtype=bool)])] = np.nan
+    return Probe("missing", rows, origin)
+
+
+def _split_rows(forest: Forest, training_rows: Floats, chunk_rows: int) -> Iterator[Probe]:
+    """For each split of each tree four rows that reach it: below, on and above its threshold, and missing."""
+    rows: list[Floats] = []
+    origins: list[int] = []
+    for tree in forest.trees:
+        for split, bounds in _paths(tree):
+            origin = len(rows) % len(training_rows)
+            row = _row_within(training_rows[origin], bounds)
+            rows.append(np.repeat(row[None, :], 4, axis=0))
+            at = tree.threshold[split]
+            rows[-1][:, tree.feature[split]] = np.nextafter(at, -np.inf), at, np.nextafter(at, np.inf), np.nan
+            origins.append(origin)
+            if 4 * len(rows) >= chunk_rows:
+                yield from _split_probes(rows, origins)
+                rows, origins = [], []
+    yield from _split_probes(rows, origins)
+
+
+def _split_probes(rows: list[Floats], origins: list[int]) -> Iterator[Probe]:
+    if rows:
+        stacked, origin = np.stack(rows), np.array(origins, dtype=np.int64)
+        yield Probe("threshold", stacked[:, :3].reshape(-1, stacked.shape[2]), np.repeat(origin, 3))
+        yield Probe("missing", np.ascontiguousarray(stacked[:, 3]), origin)
+
+
+def _paths(tree: Tree) -> Iterator[tuple[int, dict[int, tuple[float, float]]]]:
+    """Each split with what leads to it: feature to (low, high], low infinite where only a missing value passes."""
+    waiting: list[tuple[int, dict[int, tuple[float, float]]]] = [(0, {})] if len(tree.feature) else []
+    while waiting:
+        split, bounds = waiting.pop()
+        yield split, bounds
+        feature, at = int(tree.feature[split]), float(tree.threshold[split])
+        low, high = bounds.get(feature, (-np.inf, np.inf))
+        if tree.left[split] >= 0:
+            waiting.append((int(tree.left[split]), {**bounds, feature: (low, min(high, at))}))
+        if tree.right[split] >= 0:
+            waiting.append((int(tree.right[split]), {**bounds, feature: (max(low, at), high)}))
+
+
+def _row_within(row: Floats, bounds: dict[int, tuple[float, float]]) -> Floats:
+    """The row, with each bounded feature moved inside its bounds where it is not."""
+    row = row.copy()
+    for feature, (low, high) in bounds.items():
+        if low == np.inf:
+            row[feature] = np.nan
+        elif not low < row[feature] <= high:
+            beside = np.nextafter(low, np.inf) if np.isfinite(low) else 0.0
+            row[feature] = high if np.isfinite(high) else beside
+    return row

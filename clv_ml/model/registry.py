@@ -1,0 +1,260 @@
+"""
+Which model version is the champion: ``champion.json``, a pointer swapped in one step.
+
+The pointer holds the version, its manifest's hash, and the pointers that it replaced, newest first, so that rollback
+needs no other file. ``promotions.jsonl`` is a diary of what happened, for people; nothing reads it back. The folders
+are the truth: a registry table in the warehouse is rebuilt from `list_models`.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from clv_ml.errors import ModelError
+from clv_ml.model.manifest import MANIFEST_FILE, Manifest, Sha256, check_version
+from clv_ml.model.model_files import LoadedModel, load_manifest, load_model, record_file, recorded_sha256
+from clv_ml.warehouse.safe_files import replace_file
+
+CHAMPION_FILE, DIARY_FILE = "champion.json", "promotions.jsonl"
+KEPT_POINTERS = 50
+REMOVED = ".removed."
+
+
+class Pointer(BaseModel):
+    """A version, the hash of its manifest, and when and why it became champion."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    version: str
+    manifest_sha256: Sha256
+    promoted_at: str
+    reason: str
+
+
+class Champion(Pointer):
+    """The pointer in force, and those before it, newest first."""
+
+    previous: tuple[Pointer, ...] = Field(default=())
+
+
+@dataclass(frozen=True)
+class ListedModel:
+    """A version in the folder. ``fault`` says why it cannot be used; then ``manifest`` may be None."""
+
+    version: str
+    manifest: Manifest | None
+    is_champion: bool
+    fault: str | None
+
+
+@dataclass(frozen=True)
+class ShownModel:
+    """
+    A version, every file of it checked. ``reason`` says why it is or was the champion, None where it never was;
+    ``fault`` why it cannot be used.
+    """
+
+    version: str
+    manifest: Manifest | None
+    is_champion: bool
+    reason: str | None
+    fault: str | None
+
+
+def list_models(models_dir: Path) -> list[ListedModel]:
+    """Every version, oldest first, each with its manifest or the reason why it has none. Files are not hashed."""
+    pointer = champion(models_dir)
+    current = pointer.version if pointer else None
+    folders = [path for path in _entries(models_dir) if path.is_dir() and not path.name.startswith(".")]
+    listed = [_listed(folder, folder.name == current) for folder in folders]
+    return sorted(
+        listed, key=lambda model: (model.manifest.created_at if model.manifest else "", model.version)
+    )
+
+
+def show(models_dir: Path, version: str) -> ShownModel:
+    """
+    All that is known of a version; a damaged one is shown with its fault.
+
+    Raises:
+        ModelError: If there is no such version; the message names those there are.
+    """
+    _require(models_dir, version)
+    folder, pointer = Path(models_dir) / version, champion(models_dir)
+    is_champion = pointer is not None and pointer.version == version
+    listed = _listed(folder, is_champion)
+    fault = listed.fault
+    if fault is None:
+        try:
+            load(models_dir, None if is_champion else version)
+        except ModelError as error:
+            fault = str(error)
+    return ShownModel(version, listed.manifest, is_champion, reasons(pointer).get(version), fault)
+
+
+def reasons(pointer: Champion | None) -> dict[str, str]:
+    """Why each version that is or was the champion became it, by version."""
+    return {p.version: p.reason for p in (*reversed(pointer.previous), pointer)} if pointer else {}
+
+
+def champion(models_dir: Path) -> Champion | None:
+    """
+    The pointer in force, or None where no model was promoted.
+
+    Raises:
+        ModelError: If ``champion.json`` is not a pointer.
+    """
+    path = Path(models_dir) / CHAMPION_FILE
+    if not path.exists():
+        return None
+    try:
+        return Champion.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise ModelError(
+            f"{path} is not a pointer to a model: {error.errors()[0]['msg']}. Promote a version again "
+            f"(delete the file, then clv models promote)."
+        ) from error
+
+
+def load(models_dir: Path, version: str | None = None) -> LoadedModel | None:
+    """
+    The champion, or the pinned version, checked against the hash that is held outside its folder.
+
+    Returns:
+        None where no version is pinned and no champion exists.
+
+    Raises:
+        ModelError: If the version is absent or damaged.
+    """
+    pointer = champion(models_dir)
+    if version is None:
+        return (
+            load_model(Path(models_dir) / check_version(pointer.version), pointer.manifest_sha256)
+            if pointer
+            else None
+        )
+    _require(models_dir, version)
+    folder = Path(models_dir) / version
+    return load_model(folder, recorded_sha256(folder))
+
+
+def promote(models_dir: Path, version: str, reason: str) -> Champion:
+    """
+    Makes a version the champion, after loading and checking it whole. Promoting the champion again changes nothing.
+
+    Raises:
+        ModelError: If the version is absent or damaged; the pointer then stays as it was.
+    """
+    model = load(models_dir, version)
+    assert model is not None  # a pinned version loads or raises
+    old = champion(models_dir)
+    if old and (old.version, old.manifest_sha256) == (version, model.manifest_sha256):
+        return old
+    kept = (_bare(old), *old.previous)[:KEPT_POINTERS] if old else ()
+    new = Champion(
+        version=version,
+        manifest_sha256=model.manifest_sha256,
+        promoted_at=_now(),
+        reason=reason,
+        previous=kept,
+    )
+    return _swap(Path(models_dir), "promote", new, reason)
+
+
+def rollback(models_dir: Path, reason: str = "rollback") -> Champion:
+    """
+    Returns to the champion before this one, after checking it; repeated, goes further back.
+
+    Raises:
+        ModelError: If there is none before, or it is absent or damaged; the pointer then stays as it was.
+    """
+    old = champion(models_dir)
+    if old is None or not old.previous:
+        raise ModelError(
+            f"{models_dir} has no earlier champion to return to. Promote a version (clv models promote)."
+        )
+    target = old.previous[0]
+    load_model(Path(models_dir) / check_version(target.version), target.manifest_sha256)
+    return _swap(
+        Path(models_dir), "rollback", Champion(**target.model_dump(), previous=old.previous[1:]), reason
+    )
+
+
+def remove_old(models_dir: Path, kept: int, pinned: Collection[str] = ()) -> tuple[str, ...]:
+    """
+    Removes all but the newest versions. The champion, the one before it, pinned versions and folders whose manifest cannot
+    be read stay in any case.
+
+    Returns:
+        What was removed, oldest first.
+    """
+    models_dir = Path(models_dir)
+    pointer = champion(models_dir)
+    needed = {*pinned, *((p.version for p in (pointer, *pointer.previous[:1])) if pointer else ())}
+    readable = [model for model in list_models(models_dir) if model.manifest is not None]
+    removed = [model for model in readable[:-kept] if model.version not in needed]
+    for model in removed:
+        folder = models_dir / model.version
+        sha256 = load_manifest(folder)[1]
+        # out of sight in one step: a version is there whole or not at all
+        hidden = folder.rename(models_dir / f"{REMOVED}{model.version}")
+        record_file(folder).unlink(missing_ok=True)
+        _note(models_dir, "remove", model.version, sha256, f"older than the newest {kept}")
+        shutil.rmtree(hidden, ignore_errors=True)
+    for left in models_dir.glob(f"{REMOVED}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    return tuple(model.version for model in removed)
+
+
+def _require(models_dir: Path, version: str) -> None:
+    if not (Path(models_dir) / check_version(version)).is_dir():
+        known = ", ".join(model.version for model in list_models(models_dir)) or "none"
+        raise ModelError(
+            f"Model version {version!r} is not in {models_dir}; there are: {known}. Name one of them."
+        )
+
+
+def _swap(models_dir: Path, action: str, new: Champion, reason: str) -> Champion:
+    replace_file(models_dir / CHAMPION_FILE, (new.model_dump_json(indent=1) + "\n").encode())
+    _note(models_dir, action, new.version, new.manifest_sha256, reason)
+    return new
+
+
+def _note(models_dir: Path, action: str, version: str, sha256: str, reason: str) -> None:
+    entry = {"at": _now(), "action": action, "version": version, "manifest_sha256": sha256, "reason": reason}
+    with open(models_dir / DIARY_FILE, "a", encoding="utf-8") as diary:
+        diary.write(json.dumps(entry) + "\n")
+        diary.flush()
+        os.fsync(diary.fileno())
+
+
+def _listed(folder: Path, is_champion: bool) -> ListedModel:
+    manifest = None
+    try:
+        manifest, sha256 = load_manifest(folder)
+        fault = (
+            None
+            if recorded_sha256(folder) == sha256
+            else f"{MANIFEST_FILE} is not the one that was published"
+        )
+    except ModelError as error:
+        fault = str(error)
+    return ListedModel(folder.name, manifest, is_champion, fault)
+
+
+def _bare(pointer: Champion) -> Pointer:
+    return Pointer(**pointer.model_dump(exclude={"previous"}))
+
+
+def _entries(models_dir: Path) -> list[Path]:
+    return sorted(Path(models_dir).iterdir()) if Path(models_dir).is_dir() else []
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

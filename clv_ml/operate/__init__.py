@@ -1,0 +1,1 @@
+"""What runs around a model in use: publish, retain, erase, examine, compare, one customer's card."""

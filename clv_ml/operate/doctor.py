@@ -1,0 +1,269 @@
+"""
+`clv doctor`: how the installation, the warehouse, the model and what is monitored are, in one list of findings.
+
+Nothing is changed, and nothing that is absent is an error: the finding says what to run. While a run holds the warehouse,
+what is monitored is read from the published copy.
+"""
+
+import math
+import platform
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from typing import Any, Literal
+
+import duckdb
+
+from clv_ml.errors import ClvError, WarehouseBusyError, WarehouseError
+from clv_ml.model import model_in_use, registry
+from clv_ml.model.manifest import Manifest
+from clv_ml.model.model_in_use import pinned_version
+from clv_ml.operate.publication import CURRENT, DATABASE, RECORD
+from clv_ml.settings import Settings, published_folder
+from clv_ml.warehouse import locking
+from clv_ml.warehouse.connection import connect
+from clv_ml.warehouse.queries import ask
+
+LIBRARIES = ("clv-ml", "duckdb", "dbt-core", "dbt-duckdb", "lightgbm", "onnxruntime")
+FEWEST_COPIES, ENOUGH_COPIES = 1.2, 4.0
+"""Free disk space in sizes of the warehouse: a publication and an erasure each write a copy."""
+SHOWN = 3
+
+Status = Literal["ok", "absent", "warn", "fail"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """
+    One thing looked at. ``absent``: not made yet, and ``text`` says what to run; ``warn``: look at it; ``fail``: what the
+    product promises does not hold. ``details`` has the figures behind the text.
+    """
+
+    name: str
+    status: Status
+    text: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def examine(settings: Settings) -> tuple[Finding, ...]:
+    """Every finding, in a fixed order. Raises nothing that a look at a broken installation could raise."""
+    looks: dict[str, Callable[[Settings], Finding]] = {
+        "versions": _versions,
+        "lock": _lock,
+        "warehouse": _warehouse,
+        "model": _model,
+        **{name: partial(_read, name, look) for name, look in MONITORED.items()},
+        "publication": _publication,
+        "disk": _disk,
+    }
+    return tuple(_guarded(name, look, settings) for name, look in looks.items())
+
+
+def _guarded(name: str, look: Callable[[Settings], Finding], settings: Settings) -> Finding:
+    try:
+        return look(settings)
+    except (ClvError, duckdb.Error, OSError, ValueError) as error:
+        return Finding(name, "fail", _one_line(error))
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _versions(settings: Settings) -> Finding:
+    found = {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+    return Finding("versions", "ok", ", ".join(f"{name} {number}" for name, number in found.items()), found)
+
+
+def _lock(settings: Settings) -> Finding:
+    process = locking.holder(settings)
+    text = f"a run holds the warehouse: process {process}" if process else "no run is under way"
+    return Finding("lock", "ok", text, {"process": process})
+
+
+def _warehouse(settings: Settings) -> Finding:
+    details = {"path": str(settings.warehouse)}
+    if not settings.warehouse.exists():
+        return Finding(
+            "warehouse", "absent", f"none at {settings.warehouse}; run clv ingest, or clv run FILE", details
+        )
+    try:
+        with connect(settings) as connection:
+            tables = connection.execute("select count(*) from duckdb_tables()").fetchall()[0][0]
+    except WarehouseBusyError as error:
+        return Finding("warehouse", "warn", f"in use: {_one_line(error)}", details)
+    size = settings.warehouse.stat().st_size
+    text = f"{settings.warehouse}, {tables} tables, {size / 1e6:,.0f} MB"
+    return Finding("warehouse", "ok", text, {**details, "tables": tables, "bytes": size})
+
+
+def _model(settings: Settings) -> Finding:
+    pinned = pinned_version(settings)
+    model = registry.load(settings.models, pinned)
+    if model is None:
+        return Finding("model", "absent", f"none in {settings.models}; run clv train, or clv run", {})
+    manifest = model.manifest
+    details = {
+        "version": manifest.version,
+        "is_pinned": pinned is not None,
+        "created_at": manifest.created_at,
+        "manifest_sha256": model.manifest_sha256,
+        "caution": manifest.parameters.get("caution"),
+    }
+    age = (datetime.now(UTC) - datetime.fromisoformat(manifest.created_at)).days
+    text = (
+        f"{manifest.version}{' (pinned)' if pinned else ''}, {age} days old, every file as it was published"
+    )
+    warnings = []
+    if due := _why_due(settings):
+        warnings.append(f"{due}: run clv run, or clv train{_or_ask_for(manifest, settings)}")
+    if details["caution"]:
+        warnings.append(f"caution: {details['caution']}")
+    return Finding("model", "warn" if warnings else "ok", "; ".join([text, *warnings]), details)
+
+
+def _or_ask_for(manifest: Manifest, settings: Settings) -> str:
+    """Runs may name a horizon of their own, which the doctor then has to be told."""
+    made_for = manifest.horizon_days
+    return "" if made_for == settings.vars.horizon_days else f"; or clv doctor --horizon-days {made_for}"
+
+
+def _why_due(settings: Settings) -> str | None:
+    try:
+        return model_in_use.why_training_is_due(settings)
+    except (ClvError, duckdb.Error):
+        return None  # nothing to compare with; the finding on the warehouse says why
+
+
+def _read(
+    name: str, look: Callable[[Settings, duckdb.DuckDBPyConnection], Finding], settings: Settings
+) -> Finding:
+    """What a look at the tables finds; a table that is not there yet is no fault."""
+    try:
+        with connect(_readable(settings)) as connection:
+            return look(settings, connection)
+    except WarehouseBusyError:
+        return Finding(name, "warn", "cannot be read while another process has the warehouse")
+    except WarehouseError:
+        return Finding(name, "absent", "not known yet; run clv run")
+
+
+def _readable(settings: Settings) -> Settings:
+    """The same place, or that of the published copy while another process has the warehouse."""
+    copy = published_folder(settings) / DATABASE
+    try:
+        with connect(settings):
+            return settings
+    except WarehouseBusyError:
+        return settings.model_copy(update={"warehouse": copy}) if copy.exists() else settings
+
+
+def _scores(settings: Settings, connection: duckdb.DuckDBPyConnection) -> Finding:
+    (row,) = ask(connection, "doctor_scores")
+    if not row["customers"]:
+        return Finding("scores", "absent", "nobody was scored yet; run clv run", row)
+    text = (
+        f"{row['customers']:,} customers as of {row['as_of_date']}, {row['customers_of_model']:,} of them by "
+        f"{row['model_version'] or 'no model'}"
+    )
+    return Finding("scores", "ok", text, row)
+
+
+def _data(settings: Settings, connection: duckdb.DuckDBPyConnection) -> Finding:
+    checks = ask(connection, "doctor_data")
+    newest = [row["newest_at"] for row in checks if row["subject"] == "newest_event"]
+    if not newest:
+        return Finding("data", "absent", "no events yet; run clv ingest, then clv run")
+    age = (datetime.now(UTC).replace(tzinfo=None) - newest[0]).days
+    unusual = [row for row in checks if row["status"] != "ok"]
+    details = {"newest_event_at": newest[0], "age_days": age, "unusual": unusual}
+    text = f"newest event {newest[0]:%Y-%m-%d %H:%M}, {age} days ago"
+    if unusual:
+        text += "; " + "; ".join(_unusual(row) for row in unusual[:SHOWN]) + _more(unusual)
+    if any(row["status"] == "fail" for row in unusual):
+        return Finding("data", "fail", text, details)
+    # the newest event sets the scoring date, so only the clock on the wall sees a feed that stopped
+    is_stale = age > settings.vars.freshness_days
+    return Finding("data", "warn" if unusual or is_stale else "ok", text, details)
+
+
+def _unusual(row: Mapping[str, Any]) -> str:
+    usual = f" (usual: {row['usual_value']:g})" if row["usual_value"] is not None else ""
+    return f"{row['check_name']}, {row['subject']}: {row['measured_value']:.4g}{usual}"
+
+
+def _drift(settings: Settings, connection: duckdb.DuckDBPyConnection) -> Finding:
+    rows = ask(connection, "doctor_drift")
+    if not rows:
+        return Finding("drift", "absent", "nothing to compare yet; run clv run with a model")
+    large = [row for row in rows if row["drift"] == "large"]
+    text = f"{len(large)} of {len(rows)} features and outputs moved far"
+    if large:
+        names = (
+            row["measure"] + (f" (PSI {row['psi']:.2f})" if row["psi"] is not None else "")
+            for row in large[:SHOWN]
+        )
+        text += f": {', '.join(names)}{_more(large)}"
+    return Finding("drift", "warn" if large else "ok", text, {"compared": len(rows), "large": large})
+
+
+def _accuracy(settings: Settings, connection: duckdb.DuckDBPyConnection) -> Finding:
+    rows = {row["estimator"]: row for row in ask(connection, "doctor_accuracy")}
+    if "model" not in rows:
+        text = f"no scoring date is {settings.vars.horizon_days} days past yet"
+        return Finding("accuracy", "absent", text)
+    model = rows["model"]
+    best = rows.get("typical", model)["nmae_to_best_baseline"]
+    coverage, bias = model["interval_coverage"], model["bias"]
+    texts = [f"predictions of {model['as_of_date']} for {model['customers']:,} customers"]
+    if bias is not None:
+        texts.append(f"total off by {math.expm1(bias):+.0%}")
+    if best is not None:
+        texts.append(f"error {best:.2f} of the best baseline's")
+    if coverage is not None:
+        texts.append(f"intervals held {coverage:.0%}")
+    is_off = (
+        abs(bias or 0) > settings.vars.accuracy_bias
+        or (
+            coverage is not None
+            and abs(coverage - settings.vars.interval_coverage) > settings.vars.accuracy_coverage_gap
+        )
+        or (best or 0) > 1
+    )
+    return Finding("accuracy", "warn" if is_off else "ok", ", ".join(texts), rows)
+
+
+MONITORED = {"scores": _scores, "data": _data, "drift": _drift, "accuracy": _accuracy}
+"""What is read from tables."""
+
+
+def _publication(settings: Settings) -> Finding:
+    folder = published_folder(settings)
+    if not (folder / CURRENT).is_symlink():
+        return Finding("publication", "absent", "nothing is published; run clv publish, or clv run")
+    with connect(settings.model_copy(update={"warehouse": folder / DATABASE})) as connection:
+        ((name,),) = connection.execute(f"select version from {RECORD}").fetchall()
+    made = datetime.strptime(name, "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
+    hours = (datetime.now(UTC) - made).total_seconds() / 3600
+    details = {"version": name, "age_hours": round(hours, 2), "path": str(folder / DATABASE)}
+    return Finding("publication", "ok", f"{name}, {hours:,.1f} hours old", details)
+
+
+def _disk(settings: Settings) -> Finding:
+    folder = next(path for path in settings.warehouse.absolute().parents if path.exists())
+    free = shutil.disk_usage(folder).free
+    size = settings.warehouse.stat().st_size if settings.warehouse.exists() else 0
+    details = {"free_bytes": free, "warehouse_bytes": size}
+    text = f"{free / 1e9:,.1f} GB free at {folder}"
+    if free < FEWEST_COPIES * size:
+        return Finding(
+            "disk", "fail", f"{text}: too little for one copy of the warehouse; make room", details
+        )
+    return Finding("disk", "warn" if free < ENOUGH_COPIES * size else "ok", text, details)
+
+
+def _more(rows: list) -> str:
+    return f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""

@@ -1,0 +1,193 @@
+"""
+The published copy of the marts: what readers open, so that they never meet the writer's lock.
+
+``published/`` beside the warehouse (``NAME-published/`` where that is not ``clv.duckdb``) holds one folder a version, each with ``clv.duckdb`` and a Parquet file per table,
+and the link ``current``, which is swapped in one step. ``published/clv.duckdb`` leads through it. A version never
+changes; the one before stays until the next publication, and a reader that has an older file open keeps it.
+"""
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from clv_ml.errors import PublishError
+from clv_ml.settings import Settings, published_folder
+from clv_ml.warehouse.connection import connect
+from clv_ml.warehouse.safe_files import sync_folder
+
+MARTS = Path("models_sql/marts")
+"""The rule of what is published: every model of this folder of the project."""
+DATABASE, CURRENT, RECORD = "clv.duckdb", "current", "publication"
+UNFINISHED = ".unfinished."
+READABLE_BY = "v1.5.0"
+"""The oldest DuckDB that must open what is published; readers update later than the writer."""
+CSV_SAFE = (
+    r"create macro csv_safe(value) as case when regexp_matches(value, '^[=+\-@＝＋－＠\t\r\n]') "
+    "then '''' || value else value end"
+)
+"""For who exports CSV: text that a spreadsheet would run as a formula gets an apostrophe before it. A feed decides its ids."""
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A version that readers see, where it is (a database file; on Spark a schema), and the rows of each table."""
+
+    version: str
+    path: Path | str
+    rows: dict[str, int]
+
+
+def published_tables(settings: Settings) -> list[str]:
+    """The marts, by name."""
+    return sorted(path.stem for path in (settings.project / MARTS).glob("*.sql"))
+
+
+def publish(settings: Settings) -> Publication:
+    """
+    Copies the marts to a fresh version, checks it as a reader would, and makes it the current one.
+
+    Raises:
+        WarehouseError: If the warehouse is absent or locked.
+
+        PublishError: If a mart is missing, or the copy cannot be written or differs. The old version stays.
+    """
+    folder = published_folder(settings)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_unfinished(folder)
+        temporary = Path(tempfile.mkdtemp(dir=folder, prefix=UNFINISHED))
+        try:
+            version = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+            rows = _write(settings, temporary, version)
+            _check(temporary, version, rows)
+            _sync(temporary)
+            # a clock that was moved back may repeat a name: the random end keeps versions apart
+            version_folder = folder / f"{version}-{temporary.name.removeprefix(UNFINISHED)}"
+            temporary.chmod(0o755)
+            os.rename(temporary, version_folder)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        previous = _current(folder)
+        _point(folder / CURRENT, version_folder.name)
+        _point(folder / DATABASE, f"{CURRENT}/{DATABASE}")
+        _remove_old(folder, {version_folder.name, previous})
+    except (OSError, duckdb.Error) as error:
+        raise PublishError(
+            f"{folder} cannot take a new version: {error}. Readers still see the old one. "
+            "Make room or give write permission, then run clv publish."
+        ) from error
+    return Publication(version_folder.name, folder / DATABASE, rows)
+
+
+def require_marts(settings: Settings) -> None:
+    """
+    Refuses a warehouse without what is published.
+
+    Raises:
+        WarehouseError: If there is no warehouse, or another process has it.
+        PublishError: Naming each table that is missing.
+    """
+    with connect(settings) as warehouse:
+        names = warehouse.execute("select table_name from information_schema.tables").fetchall()
+    if missing := [name for name in published_tables(settings) if (name,) not in names]:
+        raise PublishError(
+            f"{settings.warehouse} lacks {', '.join(missing)}. Build the marts (clv run, dbt run)."
+        )
+
+
+def _write(settings: Settings, folder: Path, version: str) -> dict[str, int]:
+    """The tables with their comments, as a database and as Parquet; both carry the version in one row."""
+    require_marts(settings)
+    tables = published_tables(settings)
+    with connect(settings) as warehouse:
+        comments = _comments(warehouse, tables)
+    rows = {}
+    with duckdb.connect(folder / DATABASE, config={"storage_compatibility_version": READABLE_BY}) as copy:
+        copy.execute("set TimeZone = 'UTC'")
+        copy.execute(f"attach {_text(settings.warehouse)} as source (read_only)")
+        copy.execute(f"create table {RECORD} as select {_text(version)} as version")
+        for name in tables:
+            copy.execute(f'create table "{name}" as from source.main."{name}"')
+            rows[name] = copy.execute(f'select count(*) from "{name}"').fetchall()[0][0]
+        for statement in (*comments, CSV_SAFE):
+            copy.execute(statement)
+        copy.execute("detach source")
+        for name in (RECORD, *tables):
+            copy.execute(f'copy "{name}" to {_text(folder / f"{name}.parquet")} (format parquet)')
+        copy.execute("checkpoint")
+    return rows
+
+
+def _comments(warehouse: duckdb.DuckDBPyConnection, tables: list[str]) -> list[str]:
+    """The statements that give the copy the comments of the warehouse."""
+    on_tables = warehouse.execute("select table_name, comment from duckdb_tables()").fetchall()
+    on_columns = warehouse.execute("select table_name, column_name, comment from duckdb_columns()").fetchall()
+    return [
+        *(f'comment on table "{t}" is {_text(text)}' for t, text in on_tables if text and t in tables),
+        *(
+            f'comment on column "{t}"."{column}" is {_text(text)}'
+            for t, column, text in on_columns
+            if text and t in tables
+        ),
+    ]
+
+
+def _check(folder: Path, version: str, rows: dict[str, int]) -> None:
+    """Reads the copy anew, database and Parquet, and compares it with what was meant."""
+    with duckdb.connect(folder / DATABASE, read_only=True) as copy:
+        for name, expected in {RECORD: 1, **rows}.items():
+            found = copy.execute(f'select count(*) from "{name}"').fetchall()[0][0]
+            parquet = copy.execute(f"select count(*) from {_text(folder / f'{name}.parquet')}").fetchall()[0][
+                0
+            ]
+            if (found, parquet) != (expected, expected):
+                raise PublishError(
+                    f"The copy {version} of {name} has {found} rows, its Parquet file {parquet}, not {expected}. "
+                    "Readers still see the old version. Check the disk, then run clv publish."
+                )
+
+
+def _sync(folder: Path) -> None:
+    for path in folder.iterdir():
+        sync_folder(path)
+        path.chmod(0o444)
+    sync_folder(folder)
+
+
+def _point(link: Path, target: str) -> None:
+    """Makes a link lead elsewhere in one step."""
+    if link.is_symlink() and os.readlink(link) == target:
+        return
+    temporary = link.with_name(f"{UNFINISHED}{link.name}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    os.replace(temporary, link)
+    sync_folder(link.parent)
+
+
+def _current(folder: Path) -> str | None:
+    link = folder / CURRENT
+    return os.readlink(link) if link.is_symlink() else None
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """What a killed publication left."""
+    for path in folder.glob(f"{UNFINISHED}*"):
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def _remove_old(folder: Path, kept: set[str | None]) -> None:
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink() and path.name not in kept:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _text(value: object) -> str:
+    """A text as SQL."""
+    return "'" + str(value).replace("'", "''") + "'"

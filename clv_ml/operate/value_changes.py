@@ -1,0 +1,208 @@
+"""
+Why customers' values differ between two scoring dates, or between two models on one date.
+
+The answers are SQL, in ``dbt_project/diff/``, over two sides: what was said before and after, and why.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+
+from clv_ml.errors import InputError, WarehouseError
+from clv_ml.model.manifest import check_version
+from clv_ml.settings import Settings
+from clv_ml.warehouse.connection import connect
+
+Row = dict[str, Any]
+IN_USE, CHALLENGER = "customer", "challenger"
+"""Before `_predictions` and `_drivers`: what the model in use said, and what another said beside it."""
+
+
+@dataclass(frozen=True)
+class ValueChanges:
+    """
+    What moved from one side to the other, in the reporting currency; the dates of two models are one date.
+
+    ``drivers`` has a row per driver over all customers, and their changes add up to ``total_after - total_before``;
+    ``customers`` has those whose value changed most, each with its own ``drivers``. ``is_other_model`` tells that the
+    models of the two sides differ, so that part of any change is the model's.
+    """
+
+    from_date: date
+    to_date: date
+    model_before: str
+    model_after: str
+    is_other_model: bool
+    customers_before: int
+    customers_after: int
+    customers_on_both: int
+    total_before: Decimal
+    total_after: Decimal
+    drivers: tuple[Row, ...]
+    customers: tuple[Row, ...]
+
+
+def value_changes(
+    settings: Settings, from_date: date, to_date: date, customer_id: str | None = None, customers: int = 10
+) -> ValueChanges:
+    """
+    Compares what was predicted on two dates.
+
+    Args:
+        settings: Names the warehouse; nothing in it is changed.
+
+        from_date: The earlier scoring date.
+
+        to_date: The later scoring date.
+
+        customer_id: Show this customer instead of those who changed most.
+
+        customers: How many of those.
+
+    Raises:
+        InputError: If a date was not scored (the message lists those that were), the dates are not in order, or the
+            customer was scored on neither.
+
+        WarehouseError: If there is no warehouse, or nothing was scored in it.
+    """
+    with connect(settings) as connection:
+        _check_dates(connection, from_date, to_date)
+        return _changes(settings, connection, (Side(from_date), Side(to_date)), customer_id, customers)
+
+
+def model_changes(
+    settings: Settings, before: str, after: str, customer_id: str | None = None, customers: int = 10
+) -> ValueChanges:
+    """
+    Compares what two versions say on today's scoring date; both must have been scored (see ``unscored_versions``).
+
+    Args:
+        settings: Names the warehouse; nothing in it is changed.
+
+        before: The version that counts as before.
+
+        after: The version that it is compared with.
+
+        customer_id: Show this customer instead of those whose values differ most.
+
+        customers: How many of those.
+
+    Raises:
+        InputError: If the customer was scored by neither.
+
+        WarehouseError: If nothing was scored.
+    """
+    with connect(settings) as connection:
+        day, where = _scored_today(connection)
+        sides = tuple(Side(day, version, where[version]) for version in (before, after))
+        return _changes(settings, connection, (sides[0], sides[1]), customer_id, customers)
+
+
+def unscored_versions(settings: Settings, versions: Sequence[str]) -> tuple[str, ...]:
+    """Those of the versions that have not scored today's scoring date from today's features."""
+    with connect(settings) as connection:
+        _, where = _scored_today(connection)
+    return tuple(version for version in dict.fromkeys(versions) if version not in where)
+
+
+@dataclass(frozen=True)
+class Side:
+    """What is compared: a scoring date, by the model in use, or by a version from the tables with this prefix."""
+
+    as_of_date: date
+    version: str | None = None
+    prefix: str = IN_USE
+
+    def rows_of(self, table: str) -> str:
+        # a statement that creates a view takes no parameters; these are dates and checked names, not text from outside
+        of_version = f" and model_version = '{check_version(self.version)}'" if self.version else ""
+        return f"select * from {self.prefix}_{table} where as_of_date = date '{self.as_of_date}'{of_version}"
+
+
+def _scored_today(connection: duckdb.DuckDBPyConnection) -> tuple[date, dict[str, str]]:
+    """The scoring date, and by version the prefix of the tables that hold what it says of that date."""
+    try:
+        today = "select as_of_date, build_hash from scoring_rows group by all"
+        ((day, build_hash),) = connection.execute(today).fetchall()
+    except (duckdb.CatalogException, ValueError) as error:
+        raise WarehouseError("Nothing was scored here yet. Score first (clv run).") from error
+    found = connection.execute("select table_name from duckdb_tables()").fetchall()
+    where = {}
+    for prefix in (CHALLENGER, IN_USE):
+        if (f"{prefix}_drivers",) in found:
+            sql = (
+                f"select distinct model_version from {prefix}_drivers where as_of_date = ? and build_hash = ?"
+            )
+            where |= {version: prefix for (version,) in connection.execute(sql, [day, build_hash]).fetchall()}
+    return day, where
+
+
+def _changes(
+    settings: Settings,
+    connection: duckdb.DuckDBPyConnection,
+    sides: tuple[Side, Side],
+    customer_id: str | None,
+    customers: int,
+) -> ValueChanges:
+    for name, side in zip(("before", "after"), sides, strict=True):
+        connection.execute(f"create temp view said_{name} as {side.rows_of('predictions')}")
+        connection.execute(f"create temp view drivers_{name} as {side.rows_of('drivers')}")
+    totals = _rows(connection, _sql(settings, "totals"))[0]
+    connection.execute(f"create temp table driver_changes as {_sql(settings, 'driver_changes')}")
+    chosen = {"customer_id": customer_id, "customers": customers}
+    shown = _rows(connection, _sql(settings, "customer_changes"), chosen)
+    if customer_id is not None and not shown:
+        raise InputError(
+            f"Customer {customer_id!r} was scored neither on {sides[0].as_of_date} nor on {sides[1].as_of_date}. "
+            "Look the number up in customer_predictions."
+        )
+    return ValueChanges(
+        from_date=sides[0].as_of_date,
+        to_date=sides[1].as_of_date,
+        **totals,
+        is_other_model=totals["model_before"] != totals["model_after"],
+        drivers=tuple(_rows(connection, _sql(settings, "total_changes"))),
+        customers=tuple({**row, "drivers": _drivers(connection, row["customer_id"])} for row in shown),
+    )
+
+
+def _sql(settings: Settings, name: str) -> str:
+    return (settings.project / "dbt_project" / "diff" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Row | None = None) -> list[Row]:
+    cursor = connection.execute(sql, parameters or {})
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _drivers(connection: duckdb.DuckDBPyConnection, customer_id: str) -> list[Row]:
+    sql = (
+        "select driver_name, change, value_before, value_after from driver_changes "
+        "where customer_id = $customer_id and change <> 0 order by abs(change) desc, driver_name"
+    )
+    return _rows(connection, sql, {"customer_id": customer_id})
+
+
+def _check_dates(connection: duckdb.DuckDBPyConnection, from_date: date, to_date: date) -> None:
+    try:
+        found = connection.execute(
+            "select distinct as_of_date from customer_predictions order by 1"
+        ).fetchall()
+    except duckdb.CatalogException as error:
+        raise WarehouseError("Nothing was scored here yet. Score first (clv run).") from error
+    scored = [day for (day,) in found]
+    if not scored:
+        raise WarehouseError("No model has scored here yet. Train and score first (clv run).")
+    missing = [str(day) for day in (from_date, to_date) if day not in scored]
+    if missing:
+        raise InputError(
+            f"Nothing was scored as of {' and '.join(missing)}. There are {', '.join(map(str, scored))}; "
+            "another date is scored by clv score --as-of."
+        )
+    if from_date >= to_date:
+        raise InputError(f"{from_date} is not before {to_date}. Name the earlier scoring date first.")

@@ -1,0 +1,1 @@
+"""A fitted model at work: scores, drivers, narratives, the SQL plugin, the notebook's `Predictor`."""

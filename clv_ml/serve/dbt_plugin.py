@@ -1,0 +1,110 @@
+"""
+The dbt-duckdb plugin: gives the connection the model in use as SQL functions.
+
+``clv_model()`` returns what the SQL needs to know of it as JSON (NULL without one), ``clv_score(struct)`` its outputs,
+``clv_explain(list of structs, kept)`` the strongest drivers of every customer. The struct's fields are the model's own
+columns, by name; in ``clv_explain`` with ``customer_id`` before them and the anchor's parts after them.
+"""
+
+import json
+from functools import cache
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from dbt.adapters.duckdb.plugins import BasePlugin
+
+from clv_ml.errors import ClvError
+from clv_ml.learn.btyd import register_functions
+from clv_ml.model import registry
+from clv_ml.model.manifest import Manifest
+from clv_ml.model.model_files import LoadedModel
+from clv_ml.model.model_in_use import describe, pinned_version, read_manifest
+from clv_ml.serve.scoring import score
+from clv_ml.serve.strongest_drivers import DRIVER_FIELDS, explain_batches
+from clv_ml.settings import Settings, load_settings
+from clv_ml.warehouse.connection import harden
+
+
+class Plugin(BasePlugin):
+    """
+    Found by dbt-duckdb under this name. Its configuration passes on the vars that are read outside the macro ``setting``
+    (``model_version`` here, ``raw_schema`` in the sources), which are checked before anything runs. It may name ``only_folders``: then the
+    database is hardened and reads and writes nothing outside its own file and those.
+    """
+
+    def initialize(self, plugin_config: dict[str, Any]) -> None:
+        given = {name: plugin_config.get(name) for name in ("model_version", "raw_schema")}
+        self._settings = load_settings({name: value for name, value in given.items() if value})
+        self._only_folders: list[str] | None = plugin_config.get("only_folders")
+
+    def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
+        register(conn, self._settings)
+        if self._only_folders is not None:
+            harden(conn, [self._settings.project / folder for folder in self._only_folders])
+
+
+def register(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """
+    Registers the functions. The manifest is read now, since it gives the struct's fields; the model itself is loaded,
+    with all checks, when it is first asked for. A fault is reported by ``clv_model()``, so that features still refresh.
+    """
+
+    @cache
+    def model() -> LoadedModel:
+        loaded = registry.load(settings.models, pinned_version(settings))
+        assert loaded is not None  # the functions exist only where a manifest was found
+        return loaded
+
+    register_functions(connection)
+    manifest = None
+    try:
+        manifest = read_manifest(settings)
+        described = (lambda: describe(model)) if manifest else (lambda: None)
+    except ClvError as error:
+        fault = json.dumps({"error": str(error)})
+        described = lambda: fault  # noqa: E731
+    connection.create_function(  # pyrefly: ignore[no-matching-overload]
+        "clv_model", described, [], duckdb.sqltype("VARCHAR"), null_handling="special", side_effects=True
+    )
+    if manifest:
+        _register_model(connection, manifest, model)
+
+
+def _register_model(connection: duckdb.DuckDBPyConnection, manifest: Manifest, model: Any) -> None:
+    names = manifest.feature_names
+    columns = dict.fromkeys((*names, *((manifest.anchor,) if manifest.anchor else ())), "DOUBLE")
+    explained = dict.fromkeys(manifest.explained_columns, "DOUBLE")
+    outputs = {output.name: "DOUBLE" for output in manifest.outputs}
+
+    def clv_score(rows: pa.Array | pa.ChunkedArray) -> pa.Array:
+        return score(model(), _whole(rows))
+
+    def clv_explain(batches: pa.Array | pa.ChunkedArray, kept: pa.Array | pa.ChunkedArray) -> pa.Array:
+        return explain_batches(model(), _whole(batches), _whole(kept)[0].as_py())
+
+    # pyrefly: ignore[no-matching-overload]
+    connection.create_function(
+        "clv_score",
+        clv_score,
+        [duckdb.struct_type(columns)],
+        duckdb.struct_type(outputs),
+        type="arrow",
+        null_handling="special",
+    )
+    # pyrefly: ignore[no-matching-overload]
+    connection.create_function(
+        "clv_explain",
+        clv_explain,
+        [
+            duckdb.list_type(duckdb.struct_type({"customer_id": "VARCHAR", **explained})),
+            duckdb.sqltype("INTEGER"),
+        ],
+        duckdb.list_type(duckdb.struct_type(DRIVER_FIELDS)),
+        type="arrow",
+        null_handling="special",
+    )
+
+
+def _whole(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values

@@ -1,0 +1,94 @@
+"""
+The scoring kernel: an Arrow batch in, an Arrow batch out, the same bits for a row whatever stands around it.
+
+DuckDB calls it as a SQL function, the distributed engine per partition, Python directly. Columns are found by name.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from clv_ml.model.model_files import LoadedModel
+from clv_ml.model.onnx_session import padded_rows, run_padded
+from clv_ml.serve.columns import Batch, select_columns, to_doubles
+
+CHUNK_ROWS = 16_384
+"""Rows scored at a time: bounds memory, and is the unit that threads share."""
+FILL_ROWS = 1_024
+"""Rows of the matrix filled at a time, so that columns are turned into rows within the processor's cache."""
+
+
+def score(model: LoadedModel, batch: Batch, threads: int = 1) -> pa.StructArray:
+    """
+    Every output of the model for every row.
+
+    Args:
+        batch: Must hold the model's features and its anchor; order is free, other columns are ignored. NULL is a
+            missing value.
+
+        threads: Chunks scored at once. The result is the same for any number.
+
+    Returns:
+        One row per input row; a double field per output, in the manifest's order. A field is NULL where the row has
+        no prediction: its anchor or whole struct is NULL, or the number overflows.
+
+    Raises:
+        FeatureMismatchError: Naming each column that is missing or not a number.
+    """
+    anchor = model.manifest.anchor
+    names = model.manifest.feature_names + (() if anchor is None else (anchor,))
+    parts = select_columns(batch, names, model.manifest.version)
+    jobs = list(_chunks(parts))
+    results = [np.empty(sum(part.num_rows for part in parts)) for _ in model.manifest.outputs]
+
+    def run(job: tuple[int, pa.RecordBatch]) -> None:
+        start, chunk = job
+        for result, values in zip(results, _score_chunk(model, chunk), strict=True):
+            result[start : start + chunk.num_rows] = values
+
+    if threads > 1 and len(jobs) > 1:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(run, jobs))
+    else:
+        for job in jobs:
+            run(job)
+    return _as_struct(model, results, batch)
+
+
+def _chunks(parts: list[pa.RecordBatch]) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Slices of at most a chunk with the row that each starts at; nothing is copied."""
+    start = 0
+    for part in parts:
+        for offset in range(0, part.num_rows, CHUNK_ROWS):
+            chunk = part.slice(offset, CHUNK_ROWS)
+            yield start + offset, chunk
+        start += part.num_rows
+
+
+def _score_chunk(model: LoadedModel, chunk: pa.RecordBatch) -> list[NDArray[np.float64]]:
+    """One array of shape (n,) per output, in order."""
+    rows, count = chunk.num_rows, len(model.manifest.features)
+    matrix = np.zeros((padded_rows(rows), count))
+    columns = [to_doubles(column) for column in chunk.columns]
+    for start in range(0, rows, FILL_ROWS):
+        part = slice(start, min(start + FILL_ROWS, rows))
+        for index in range(count):
+            matrix[part, index] = columns[index][part]
+    anchor = None
+    if model.manifest.anchor is not None:
+        anchor = np.zeros(len(matrix))
+        anchor[:rows] = columns[count]
+    outputs = run_padded(model.session, matrix, anchor)
+    return [outputs[output.name][:rows] for output in model.manifest.outputs]
+
+
+def _as_struct(model: LoadedModel, results: list[NDArray[np.float64]], batch: Batch) -> pa.StructArray:
+    names = [output.name for output in model.manifest.outputs]
+    no_row = np.zeros(len(batch) if isinstance(batch, pa.StructArray) else batch.num_rows, dtype=np.bool_)
+    if isinstance(batch, pa.StructArray) and batch.null_count:
+        no_row = np.asarray(batch.is_null())
+    arrays = [pa.array(values, mask=no_row | ~np.isfinite(values)) for values in results]
+    return pa.StructArray.from_arrays(arrays, names=names)

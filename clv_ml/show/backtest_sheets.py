@@ -1,0 +1,149 @@
+"""A backtest as tables to read: for the terminal (`clv backtest`) and as Markdown (`make bench-quality`)."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from clv_ml.learn.backtest import BacktestResult
+from clv_ml.measure.comparison import Comparison
+
+HEADS = {
+    "mae": "MAE",
+    "nmae": "nMAE",
+    "rmse": "RMSE",
+    "r2": "R²",
+    "spearman": "Spear.",
+    "gini": "Gini",
+    "top_decile_lift": "lift",
+    "bias": "bias",
+    "decile_mape": "dMAPE",
+    "decile_wape": "dWAPE",
+}
+"""Metrics shown of every estimator, and how they are headed. docs/backtest.md defines them."""
+SEGMENT_HEADS = {name: HEADS[name] for name in ("nmae", "r2", "spearman", "gini", "bias")}
+HELD_HEADS = {
+    "coverage": "coverage",
+    "coverage_top_fifth": "of top fifth",
+    "mean_width_to_mean": "width / mean",
+    "confidence_error": "conf. error",
+    "churn_brier": "Brier",
+    "churn_brier_of_constant": "constant's",
+    "churn_calibration_error": "churn error",
+}
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A titled table of texts; the first column names the row."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def sheets(result: BacktestResult) -> list[Sheet]:
+    """Everything a reader needs: estimators, origins, comparison, segments, deciles, churn, intervals."""
+    ahead = f"{result.horizon_days} days ahead"
+    pooled = result.figures(None)
+    each = [
+        _estimators(f"{ahead}, from {day} (published: {form})", result.figures(day))
+        for day, form in zip(result.origins, result.forms, strict=True)
+    ]
+    return [
+        _estimators(f"{ahead}, mean of {len(result.origins)} origins", result.averages()),
+        comparison_sheet("Against the best baseline, mean of origins", result.comparisons),
+        _estimators(f"{ahead}, all origins' customers pooled", pooled),
+        *each,
+        _segments(result),
+        _deciles(result),
+        _churn(result),
+        _held(result),
+    ]
+
+
+def comparison_sheet(title: str, comparisons: Sequence[Comparison]) -> Sheet:
+    """Ours against the best baseline of each metric; a loss beyond chance is marked."""
+    rows = [
+        (
+            one.metric,
+            f"{one.estimator} {one.ours:.3f}",
+            f"{one.baseline} {one.theirs:.3f}",
+            f"{one.gain:+.3f}",
+            f"{one.gain_low:+.3f} to {one.gain_high:+.3f}",
+            f"{one.p_holm:.3f}",
+            "LOSS" if one.is_loss else "",
+        )
+        for one in comparisons
+    ]
+    return Sheet(title, ("metric", "ours", "best baseline", "gain", "95 %", "p (Holm)", ""), tuple(rows))
+
+
+def markdown(sheet: Sheet) -> str:
+    """The sheet as a Markdown table under its title in bold."""
+    lines = [sheet.head, ("---",) * len(sheet.head), *sheet.rows]
+    return "\n".join([f"**{sheet.title}**", "", *("| " + " | ".join(line) + " |" for line in lines)])
+
+
+def _estimators(title: str, figures: Mapping[str, Mapping[str, float]]) -> Sheet:
+    rows = [(name, *(_number(metrics[key]) for key in HEADS)) for name, metrics in figures.items()]
+    return Sheet(title, ("estimator", *HEADS.values()), tuple(rows))
+
+
+def _segments(result: BacktestResult) -> Sheet:
+    """The model by group; nMAE is the typical value's."""
+    rows = []
+    for segment, customers in _segment_sizes(result, ("behavior_type", "spend_band")):
+        figures = result.figures(None, segment)
+        model = {**figures["model"], "nmae": figures["typical"]["nmae"]}
+        means = (_number(model["mean_predicted"]), _number(model["mean_actual"]))
+        rows.append((segment, f"{customers:,}", *means, *(_number(model[key]) for key in SEGMENT_HEADS)))
+    head = ("model, pooled", "customers", "predicted", "actual", *SEGMENT_HEADS.values())
+    return Sheet("By segment (nMAE of the typical value)", head, tuple(rows))
+
+
+def _deciles(result: BacktestResult) -> Sheet:
+    rows = []
+    for segment, customers in _segment_sizes(result, ("decile",)):
+        model = result.figures(None, segment)["model"]
+        predicted, actual = model["mean_predicted"], model["mean_actual"]
+        ratio = _number(actual / predicted) if predicted > 0 else ""
+        rows.append((segment, f"{customers:,}", _number(predicted), _number(actual), ratio))
+    head = ("model, pooled", "customers", "predicted", "actual", "actual / predicted")
+    return Sheet("Calibration by decile of prediction, means", head, tuple(rows))
+
+
+def _churn(result: BacktestResult) -> Sheet:
+    rows = []
+    for segment, customers in _segment_sizes(result, ("churn_decile",)):
+        model = result.figures(None, segment)["model"]
+        rows.append(
+            (segment, f"{customers:,}", f"{model['churn_predicted']:.3f}", f"{model['churn_observed']:.3f}")
+        )
+    head = ("pooled", "customers", "predicted", "observed")
+    return Sheet("Chance of churn, by tenth", head, tuple(rows))
+
+
+def _held(result: BacktestResult) -> Sheet:
+    rows = []
+    for day in (*result.origins, None):
+        model = result.figures(day)["model"]
+        rows.append((day or "pooled", *(f"{model[key]:.3f}" for key in HELD_HEADS)))
+    title = "How intervals, confidence and chance of churn held"
+    return Sheet(title, ("origin", *HELD_HEADS.values()), tuple(rows))
+
+
+def _segment_sizes(result: BacktestResult, columns: Sequence[str]) -> list[tuple[str, int]]:
+    """Segments of these columns over all origins, in the order in which they stand, with their customers."""
+    sizes = {
+        row["segment"]: row["customers"]
+        for row in result.metrics.to_pylist()
+        if row["origin"] is None and row["segment"].split("=")[0] in columns
+    }
+    return list(sizes.items())
+
+
+def _number(value: float) -> str:
+    """Three decimals, fewer where the number is large; nothing where the figure is not defined."""
+    if math.isnan(value):
+        return ""
+    return f"{value:,.3f}" if abs(value) < 100 else f"{value:,.0f}"

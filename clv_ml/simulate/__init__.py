@@ -1,0 +1,1 @@
+"""The demo's shop. Its known truth is for tests and benchmarks, and lives with them."""

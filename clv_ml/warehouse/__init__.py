@@ -1,0 +1,1 @@
+"""The only rooms that open the database, call dbt, lock or replace files."""

@@ -1,0 +1,73 @@
+"""The package has wings, and imports between them point one way: down this list."""
+
+import ast
+from pathlib import Path
+
+import clv_ml
+
+PACKAGE = Path(clv_ml.__file__).parent
+FLOORS = (
+    "cli",
+    "show",
+    "spark",
+    "pipeline",
+    "operate",
+    "serve",
+    "learn",
+    "model",
+    "warehouse",
+    "ingest",
+    "measure",
+    "simulate",
+    "settings",
+    "errors",
+)
+"""Wings and rooms of the ground floor, top first."""
+
+
+def imports_of(path: Path) -> set[str]:
+    """The wings that a module imports, however deep inside its functions."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module == "clv_ml":
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("clv_ml."):
+            names = [(node.module or "").split(".")[1]]
+        elif isinstance(node, ast.Import):
+            names = [alias.name.split(".")[1] for alias in node.names if alias.name.startswith("clv_ml.")]
+        found.update(names)
+    return found & set(FLOORS)
+
+
+def modules() -> dict[str, Path]:
+    """Every module but the package's own list of public names, by its path below the package."""
+    return {
+        str(path.relative_to(PACKAGE)): path
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if path != PACKAGE / "__init__.py"
+    }
+
+
+def test_every_module_lies_on_a_floor():
+    """A new wing is put on its floor here, where a reader looks for the order."""
+    wings = {Path(name).parts[0].removesuffix(".py") for name in modules()}
+
+    assert wings == set(FLOORS)
+
+
+def test_imports_point_down():
+    """No wing imports one above it, at the top of a module or inside a function."""
+    against = [
+        f"{name} imports {wing}"
+        for name, path in modules().items()
+        for wing in imports_of(path)
+        if FLOORS.index(wing) < FLOORS.index(Path(name).parts[0].removesuffix(".py"))
+    ]
+
+    assert not against
+
+
+def test_the_top_of_the_package_is_small():
+    """What lies at the top is seen at one glance."""
+    assert len(list(PACKAGE.glob("*.py"))) <= 8
