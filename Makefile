@@ -57,6 +57,7 @@ test-duckdb-1.5: $(OLDER)/.ready  # the main tests on the DuckDB before the lock
 lint: $(READY)
 	$(BIN)/ruff check clv_ml tests benchmarks
 	$(BIN)/ruff format --check clv_ml tests benchmarks
+	$(BIN)/sqlfmt --check --quiet models_sql dbt_project
 	$(BIN)/pyrefly check
 
 bench: $(READY)  # speed of scoring, as ratios measured in one run
@@ -82,7 +83,8 @@ audit: $(READY)  # what is installed, beside the lock; works offline
 
 lock:  # needs uv; everything else needs only pip
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
-	    --no-strip-extras --no-emit-index-url --no-annotate --no-header --upgrade --quiet -o requirements.lock
+	    --no-strip-extras --no-emit-index-url --no-annotate --no-header --upgrade --quiet \
+	    -c constraints.txt -o requirements.lock
 	uv pip compile pyproject.toml --extra spark --group dev --universal --python-version 3.11 --generate-hashes \
 	    --no-strip-extras --no-emit-index-url --no-annotate --no-header --upgrade --quiet -c requirements.lock \
 	    -o requirements-spark.lock

@@ -81,7 +81,7 @@ class Language:
             return f"{self.currency} {amount_text(value)}"
         if how == "exp":
             return number_text(math.exp(value), 1)
-        if how == ".0%":
+        if how == "share":
             return f"{number_text(value * 100.0, 0)} %"
         return number_text(value, int(how[1]))
 

@@ -1,4 +1,5 @@
--- If we can reach only so many customers, what share of the value do we reach? By the number of the best customers chosen.
+-- If we can reach only so many customers, what share of the value do we reach? By the number of the best
+-- customers chosen.
 with
     placed as (
         select

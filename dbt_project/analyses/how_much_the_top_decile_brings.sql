@@ -1,4 +1,5 @@
--- How much revenue does the top decile bring? Deciles from the most valuable, with their share and the running share.
+-- How much revenue does the top decile bring? Deciles from the most valuable, with their share and the
+-- running share.
 select
     value_decile,
     customer_count,

@@ -1,4 +1,5 @@
--- How sure are we? By value tier: the total with its own interval, and how wide single customers' intervals are.
+-- How sure are we? By value tier: the total with its own interval, and how wide single customers' intervals
+-- are.
 with
     intervals as (
         select

@@ -1,4 +1,5 @@
--- What changed since last month? Each segment's total today against the previous scoring date, for the customers who were
+-- What changed since last month? Each segment's total today against the previous scoring date, for the
+-- customers who were
 -- scored on both. Trends are empty after the first scoring; `clv diff` says why a value changed.
 select
     segmentation,

@@ -1,4 +1,5 @@
--- What may winning a customer cost? Recent cohorts: spent in their time so far and expected in the horizon, per customer. Net
+-- What may winning a customer cost? Recent cohorts: spent in their time so far and expected in the horizon,
+-- per customer. Net
 -- revenue, not margin: multiply by your margin before you compare it with the cost of acquisition.
 select
     acquisition_month,

@@ -1,12 +1,16 @@
--- Which driver dominates a segment? The three that move most money, up or down, among the three largest drivers
+-- Which driver dominates a segment? The three that move most money, up or down, among the three largest
+-- drivers
 -- of each of its customers.
 with
     top_drivers as (
-        select customer_id, driver_1_name as driver, driver_1_contribution as contribution from {{ ref("customer_clv") }}
+        select customer_id, driver_1_name as driver, driver_1_contribution as contribution
+        from {{ ref("customer_clv") }}
         union all
-        select customer_id, driver_2_name as driver, driver_2_contribution as contribution from {{ ref("customer_clv") }}
+        select customer_id, driver_2_name as driver, driver_2_contribution as contribution
+        from {{ ref("customer_clv") }}
         union all
-        select customer_id, driver_3_name as driver, driver_3_contribution as contribution from {{ ref("customer_clv") }}
+        select customer_id, driver_3_name as driver, driver_3_contribution as contribution
+        from {{ ref("customer_clv") }}
     ),
 
     moved as (

@@ -1,4 +1,5 @@
--- Which new customers look most promising? One purchase so far, not long ago, by what they are expected to bring.
+-- Which new customers look most promising? One purchase so far, not long ago, by what they are expected to
+-- bring.
 select
     customer.customer_id,
     customer.first_purchase_at,

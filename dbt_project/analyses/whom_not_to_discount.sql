@@ -9,6 +9,8 @@ select
     round(customer.interval_mean_days, 0) as usual_days_between_purchases
 from {{ ref("customer_clv") }} as customer
 inner join {{ ref("customer_segments") }} as segment on segment.customer_id = customer.customer_id
-where segment.value_tier in ('top', 'high') and coalesce(customer.churn_probability, customer.churn_risk_score) < 0.2
+where
+    segment.value_tier in ('top', 'high')
+    and coalesce(customer.churn_probability, customer.churn_risk_score) < 0.2
 order by customer.clv_estimate desc, customer.customer_id
 limit 20

@@ -8,6 +8,9 @@ select
     customer.clv_estimate
 from {{ ref("customer_clv") }} as customer
 inner join {{ ref("customer_segments") }} as segment on segment.customer_id = customer.customer_id
-where segment.value_tier in ('top', 'high', 'medium') and customer.total_purchases >= 2 and customer.refund_rate > 0
+where
+    segment.value_tier in ('top', 'high', 'medium')
+    and customer.total_purchases >= 2
+    and customer.refund_rate > 0
 order by customer.refund_rate desc, customer.customer_id
 limit 20

@@ -1,4 +1,5 @@
--- Whose value moved most since the previous scoring date? Today's best customers stand in its place after the first scoring.
+-- Whose value moved most since the previous scoring date? Today's best customers stand in its place after
+-- the first scoring.
 with
     dates as (
         select
@@ -26,5 +27,8 @@ left join
     on earlier.customer_id = customer.customer_id
     and earlier.as_of_date = dates.previous_date
 where customer.clv_predicted is not null
-order by abs(customer.clv_predicted - earlier.clv_predicted) desc nulls last, customer.clv_predicted desc, customer.customer_id
+order by
+    abs(customer.clv_predicted - earlier.clv_predicted) desc nulls last,
+    customer.clv_predicted desc,
+    customer.customer_id
 limit 20

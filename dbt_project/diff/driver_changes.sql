@@ -1,6 +1,9 @@
--- Grain: customer_id x driver: why a customer's clv_predicted changed from `said_before` to `said_after`: two scoring dates, or two
--- models on one date. The changes of a customer add up to theirs, in the reporting currency. A driver that stands on one side only
--- counts as 0 on the other. Those scored on one side only changed by all of their value, under the driver '(new customer)' or
+-- Grain: customer_id x driver: why a customer's clv_predicted changed from `said_before` to `said_after`:
+-- two scoring dates, or two
+-- models on one date. The changes of a customer add up to theirs, in the reporting currency. A driver that
+-- stands on one side only
+-- counts as 0 on the other. Those scored on one side only changed by all of their value, under the driver
+-- '(new customer)' or
 -- '(not scored any more)'.
 with
     customers as (
@@ -25,7 +28,8 @@ with
         select customer_id, side, driver_name, driver_value, contribution
         from drivers
         union all
-        select customer_id, side, '(base)' as driver_name, null as driver_value, max(driver_base) as contribution
+        select
+            customer_id, side, '(base)' as driver_name, null as driver_value, max(driver_base) as contribution
         from drivers
         group by customer_id, side
     ),
@@ -36,10 +40,12 @@ with
             contributions.driver_name,
             max(case when contributions.side = 'before' then contributions.driver_value end) as value_before,
             max(case when contributions.side = 'after' then contributions.driver_value end) as value_after,
-            coalesce(max(case when contributions.side = 'before' then contributions.contribution end), 0)
-                as contribution_before,
-            coalesce(max(case when contributions.side = 'after' then contributions.contribution end), 0)
-                as contribution_after
+            coalesce(
+                max(case when contributions.side = 'before' then contributions.contribution end), 0
+            ) as contribution_before,
+            coalesce(
+                max(case when contributions.side = 'after' then contributions.contribution end), 0
+            ) as contribution_after
         from customers
         inner join contributions on contributions.customer_id = customers.customer_id
         where customers.predicted_before is not null and customers.predicted_after is not null
@@ -49,7 +55,9 @@ with
     one_side as (
         select
             customer_id,
-            case when predicted_before is null then '(new customer)' else '(not scored any more)' end as driver_name,
+            case
+                when predicted_before is null then '(new customer)' else '(not scored any more)'
+            end as driver_name,
             null as value_before,
             null as value_after,
             coalesce(predicted_before, 0) as contribution_before,
@@ -67,4 +75,11 @@ select
     contribution_after,
     -- exact sums, whatever the order of rows
     cast(contribution_after - contribution_before as decimal(28, 6)) as change
-from (select * from both_sides union all select * from one_side) as changes
+from
+    (
+        select *
+        from both_sides
+        union all
+        select *
+        from one_side
+    ) as changes

@@ -1,4 +1,5 @@
--- Grain: one row: how many customers were scored in `said_before`, in `said_after` and in both, what they were worth, and by
+-- Grain: one row: how many customers were scored in `said_before`, in `said_after` and in both, what they
+-- were worth, and by
 -- which model versions.
 select
     count(before.customer_id) as customers_before,
@@ -9,5 +10,4 @@ select
     string_agg(distinct before.model_version, ', ' order by before.model_version) as model_before,
     string_agg(distinct after.model_version, ', ' order by after.model_version) as model_after
 from said_before as before
-full outer join
-    said_after as after on after.customer_id = before.customer_id
+full outer join said_after as after on after.customer_id = before.customer_id

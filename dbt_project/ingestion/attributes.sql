@@ -1,5 +1,7 @@
--- Grain: one row per row of the feed, typed, with the first reason against it (NULL: kept) and whether it is new.
--- One row per customer and instant; the first one stands. Without a known_at nobody can tell which dates may see the row.
+-- Grain: one row per row of the feed, typed, with the first reason against it (NULL: kept) and whether it
+-- is new.
+-- One row per customer and instant; the first one stands. Without a known_at nobody can tell which dates
+-- may see the row.
 with
     settings as (select * from ingest_settings),
 
@@ -36,7 +38,8 @@ with
     ),
 
     copies as (
-        select *, row_number() over same_key as copy, first_value(attributes) over same_key as first_attributes
+        select
+            *, row_number() over same_key as copy, first_value(attributes) over same_key as first_attributes
         from judged
         window same_key as (partition by own_reason, customer_id, known_at order by feed_row)
     ),

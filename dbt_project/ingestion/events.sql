@@ -1,4 +1,5 @@
--- Grain: one row per row of the feed, typed, with the first reason against it (NULL: kept) and whether it is new.
+-- Grain: one row per row of the feed, typed, with the first reason against it (NULL: kept) and whether it
+-- is new.
 -- Reads mapped (text), known_events, known_rates and ingest_settings (one row).
 with
     settings as (select * from ingest_settings),
@@ -110,10 +111,11 @@ with
         left join rates on rates.rated_currency = typed.currency
     ),
 
-    described as materialized (
+    described as materialized(
         select
             *,
-            -- An event cannot be known before it happens, and one that comes without a date of knowledge must not
+            -- An event cannot be known before it happens, and one that comes without a date of knowledge
+            -- must not
             -- enter a feature date that was built without it.
             greatest(occurred_at, coalesce(told_at, built_as_of, occurred_at)) as recorded_at,
             event_content(
@@ -148,7 +150,8 @@ with
         select
             feed_row,
             content,
-            case event_id_rule
+            case
+                event_id_rule
                 when 'given'
                 then given_id
                 when 'content'

@@ -1,5 +1,6 @@
 -- Grain: one row per line of a CSV that is no row, from what the reader rejected.
--- One record may have several errors: the first one names it. A quote that runs over the end of its line spoils each
+-- One record may have several errors: the first one names it. A quote that runs over the end of its line
+-- spoils each
 -- line up to the next quote, and each of them is rejected as a line of its own.
 with
     records as (
@@ -16,11 +17,16 @@ with
         select
             *,
             cast(line as bigint) - 1 - record_number as rows_before,
-            case error_type
-                when 'MISSING COLUMNS' then 'too_few_fields'
-                when 'TOO MANY COLUMNS' then 'too_many_fields'
-                when 'INVALID ENCODING' then 'not_utf8'
-                when 'LINE SIZE OVER MAXIMUM' then 'line_too_long'
+            case
+                error_type
+                when 'MISSING COLUMNS'
+                then 'too_few_fields'
+                when 'TOO MANY COLUMNS'
+                then 'too_many_fields'
+                when 'INVALID ENCODING'
+                then 'not_utf8'
+                when 'LINE SIZE OVER MAXIMUM'
+                then 'line_too_long'
                 else 'bad_quotes'
             end as reason
         from records

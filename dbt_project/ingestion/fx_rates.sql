@@ -1,4 +1,5 @@
--- Grain: one row per row of the feed, typed, with the first reason against it (NULL: kept) and whether it is new.
+-- Grain: one row per row of the feed, typed, with the first reason against it (NULL: kept) and whether it
+-- is new.
 -- One rate per currency and instant; the first one stands. A rate may be known ahead of its day.
 with
     settings as (select * from ingest_settings),
@@ -34,9 +35,7 @@ with
 
     copies as (
         select
-            *,
-            row_number() over same_key as copy,
-            first_value(rate_to_reporting) over same_key as first_rate
+            *, row_number() over same_key as copy, first_value(rate_to_reporting) over same_key as first_rate
         from judged
         window same_key as (partition by own_reason, currency, valid_from order by feed_row)
     ),

@@ -1,5 +1,7 @@
--- Grain: one row per quarantined row of the feed: those that failed a check, and lines that are no row at all.
--- quarantine_id is the same whenever the same text fails for the same reason, so that feeding a file twice adds nothing.
+-- Grain: one row per quarantined row of the feed: those that failed a check, and lines that are no row at
+-- all.
+-- quarantine_id is the same whenever the same text fails for the same reason, so that feeding a file twice
+-- adds nothing.
 with
     settings as (select * from ingest_settings),
 
@@ -28,7 +30,8 @@ with
     erased as (select distinct reject_number from words where is_erased(clean_id(word))),
 
     rejected as (
-        select line_number, reason, raw_text from failed
+        select line_number, reason, raw_text
+        from failed
         union all
         select
             feed_rejects.line_number,
@@ -39,9 +42,7 @@ with
     ),
 
     numbered as (
-        select
-            *,
-            row_number() over (partition by reason, raw_text order by line_number) as occurrence
+        select *, row_number() over (partition by reason, raw_text order by line_number) as occurrence
         from rejected
     )
 
@@ -52,7 +53,11 @@ select
             preset,
             reason,
             cast(occurrence as varchar),
-            case when reason = 'erased' then concat_ws(chr(31), source, cast(line_number as varchar)) else raw_text end
+            case
+                when reason = 'erased'
+                then concat_ws(chr(31), source, cast(line_number as varchar))
+                else raw_text
+            end
         )
     ) as quarantine_id,
     ingested_at as quarantined_at,

@@ -5,12 +5,12 @@
 
 {#- Whole days from the first instant to the second, rounded down. -#}
 {% macro days_between(earlier, later) -%}
-    cast(floor({{ seconds_between(earlier, later) }} / 86400.0E0) as int)
+    cast(floor({{ seconds_between(earlier, later) }} / 86400.0e0) as int)
 {%- endmacro %}
 
 {#- a / b as double, NULL where b is zero or either is NULL. -#}
 {% macro ratio(numerator, denominator) -%}
-    (cast({{ numerator }} as double) / nullif(cast({{ denominator }} as double), 0.0E0))
+    (cast({{ numerator }} as double) / nullif(cast({{ denominator }} as double), 0.0e0))
 {%- endmacro %}
 
 {#- Sample standard deviation from exact sums, in the unit of the summed numbers; NULL with fewer than two. -#}
@@ -20,7 +20,8 @@
         then
             sqrt(
                 cast(
-                    {{ wide(count) }} * {{ wide(total_of_squares) }} - {{ wide(total) }} * {{ wide(total) }} as double
+                    {{ wide(count) }} * {{ wide(total_of_squares) }}
+                    - {{ wide(total) }} * {{ wide(total) }} as double
                 )
                 / cast({{ wide(count) }} * ({{ wide(count) }} - 1) as double)
             )
@@ -34,18 +35,19 @@
 
 {#- An angle's sine or cosine: position `number` on a circle of `period`, NULL where the number is. -#}
 {% macro on_circle(function, number, period) -%}
-    {{ function }}(2.0E0 * 3.141592653589793E0 * cast({{ number }} as double) / {{ period }}.0E0)
+    {{ function }} (2.0e0 * 3.141592653589793e0 * cast({{ number }} as double) / {{ period }}.0e0)
 {%- endmacro %}
 
 {#- The mean length of a month in days (Gregorian: 365.2425 / 12). -#}
-{% macro days_per_month() -%} 30.436875E0 {%- endmacro %}
+{% macro days_per_month() -%} 30.436875e0 {%- endmacro %}
 
 {#- How many standard deviations to either side hold the share: Tukey's lambda approximation of the normal quantile
     (within 0.02 for shares between 0.5 and 0.98). -#}
 {% macro normal_quantile(share) -%}
     (
         round(
-            (power((1.0E0 + {{ share }}) / 2.0E0, 0.135E0) - power((1.0E0 - {{ share }}) / 2.0E0, 0.135E0)) / 0.1975E0,
+            (power((1.0e0 + {{ share }}) / 2.0e0, 0.135e0) - power((1.0e0 - {{ share }}) / 2.0e0, 0.135e0))
+            / 0.1975e0,
             9
         )
     )

@@ -1,6 +1,5 @@
 {#- Attributes of customers (channel, country, plan, any number) as features. The setting `customer_attributes` declares
     them; columns, SQL and checks all follow from it here. -#}
-
 {#- Refuses a declaration that names no column or that could mean two things. -#}
 {% macro check_attributes(declared) -%}
     {%- if declared is not mapping -%}
@@ -78,7 +77,9 @@
 {%- endmacro %}
 
 {#- An attribute of the row in hand as text; NULL where absent or empty. -#}
-{% macro attribute_text(attribute) -%} nullif(trim({{ json_text("attributes", attribute) }}), '') {%- endmacro %}
+{% macro attribute_text(attribute) -%}
+    nullif(trim({{ json_text("attributes", attribute) }}), '')
+{%- endmacro %}
 
 {% macro attribute_number(text) -%} try_cast({{ text }} as decimal(18, 6)) {%- endmacro %}
 

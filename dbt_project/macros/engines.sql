@@ -1,7 +1,8 @@
 {#- The seams between engines. A model calls these and holds no engine's dialect. -#}
-
 {#- Whole seconds since 1970-01-01 UTC, as bigint. -#}
-{% macro epoch_seconds(instant) -%} {{ return(adapter.dispatch("epoch_seconds", "clv")(instant)) }} {%- endmacro %}
+{% macro epoch_seconds(instant) -%}
+    {{ return(adapter.dispatch("epoch_seconds", "clv")(instant)) }}
+{%- endmacro %}
 
 {% macro duckdb__epoch_seconds(instant) -%} cast(floor(epoch({{ instant }})) as bigint) {%- endmacro %}
 
@@ -30,7 +31,7 @@
 {% macro spark__money(amount) -%}
     case
         when typeof({{ amount }}) = 'double'
-        then cast(round(({{ amount }}) * 100.0E0) / 100.0E0 as decimal(18, 2))
+        then cast(round(({{ amount }}) * 100.0e0) / 100.0e0 as decimal(18, 2))
         else cast(round({{ amount }}, 2) as decimal(18, 2))
     end
 {%- endmacro %}
@@ -40,17 +41,25 @@
 
 {% macro duckdb__md5_number(text) -%} cast('0x' || substr(md5({{ text }}), 1, 12) as bigint) {%- endmacro %}
 
-{% macro spark__md5_number(text) -%} cast(conv(substr(md5({{ text }}), 1, 12), 16, 10) as bigint) {%- endmacro %}
+{% macro spark__md5_number(text) -%}
+    cast(conv(substr(md5({{ text }}), 1, 12), 16, 10) as bigint)
+{%- endmacro %}
 
 {#- A value of a JSON object as text, by its name, which must be plain; NULL where absent. -#}
-{% macro json_text(document, name) -%} {{ return(adapter.dispatch("json_text", "clv")(document, name)) }} {%- endmacro %}
+{% macro json_text(document, name) -%}
+    {{ return(adapter.dispatch("json_text", "clv")(document, name)) }}
+{%- endmacro %}
 
-{% macro duckdb__json_text(document, name) -%} json_extract_string({{ document }}, '$.{{ name }}') {%- endmacro %}
+{% macro duckdb__json_text(document, name) -%}
+    json_extract_string({{ document }}, '$.{{ name }}')
+{%- endmacro %}
 
 {% macro spark__json_text(document, name) -%} get_json_object({{ document }}, '$.{{ name }}') {%- endmacro %}
 
 {#- The names in a JSON object, as one text. -#}
-{% macro json_names(document) -%} {{ return(adapter.dispatch("json_names", "clv")(document)) }} {%- endmacro %}
+{% macro json_names(document) -%}
+    {{ return(adapter.dispatch("json_names", "clv")(document)) }}
+{%- endmacro %}
 
 {% macro duckdb__json_names(document) -%} array_to_string(json_keys({{ document }}), ', ') {%- endmacro %}
 
@@ -67,26 +76,40 @@
 {% macro named_values(names) -%} {{ return(adapter.dispatch("named_values", "clv")(names)) }} {%- endmacro %}
 
 {% macro duckdb__named_values(names) -%}
-    [{% for name in names %}
-        struct_pack(measure := '{{ name }}', measure_value := cast({{ name }} as double)){{ "," if not loop.last }}
-    {%- endfor %}]
+    [
+        {% for name in names %}
+            struct_pack(
+                measure := '{{ name }}', measure_value := cast({{ name }} as double)
+            ){{ "," if not loop.last }}
+        {%- endfor %}
+    ]
 {%- endmacro %}
 
 {% macro spark__named_values(names) -%}
-    array({% for name in names %}
-        named_struct('measure', '{{ name }}', 'measure_value', cast({{ name }} as double)){{ "," if not loop.last }}
-    {%- endfor %})
+    array(
+        {% for name in names %}
+            named_struct(
+                'measure', '{{ name }}', 'measure_value', cast({{ name }} as double)
+            ){{ "," if not loop.last }}
+        {%- endfor %}
+    )
 {%- endmacro %}
 
 {#- A number rounded to a whole, its digits grouped by commas, as text. -#}
-{% macro grouped_digits(number) -%} {{ return(adapter.dispatch("grouped_digits", "clv")(number)) }} {%- endmacro %}
+{% macro grouped_digits(number) -%}
+    {{ return(adapter.dispatch("grouped_digits", "clv")(number)) }}
+{%- endmacro %}
 
-{% macro duckdb__grouped_digits(number) -%} format('{:,}', cast(round({{ number }}) as hugeint)) {%- endmacro %}
+{% macro duckdb__grouped_digits(number) -%}
+    format('{:,}', cast(round({{ number }}) as hugeint))
+{%- endmacro %}
 
 {% macro spark__grouped_digits(number) -%} format_number(round({{ number }}), 0) {%- endmacro %}
 
 {#- A list of the whole numbers from the first to the last. -#}
-{% macro whole_numbers(first, last) -%} {{ return(adapter.dispatch("whole_numbers", "clv")(first, last)) }} {%- endmacro %}
+{% macro whole_numbers(first, last) -%}
+    {{ return(adapter.dispatch("whole_numbers", "clv")(first, last)) }}
+{%- endmacro %}
 
 {% macro duckdb__whole_numbers(first, last) -%} generate_series({{ first }}, {{ last }}) {%- endmacro %}
 

@@ -1,14 +1,15 @@
 {#- Months a customer has been known, at least one: the denominator of every monthly rate. -#}
-{% macro tenure_months(tenure_days) -%} greatest(1.0E0, {{ tenure_days }} / {{ days_per_month() }}) {%- endmacro %}
+{% macro tenure_months(tenure_days) -%}
+    greatest(1.0e0, {{ tenure_days }} / {{ days_per_month() }})
+{%- endmacro %}
 
 {#- Months in the horizon. -#}
-{% macro horizon_months() -%} ({{ setting("horizon_days") }} / {{ days_per_month() }}) {%- endmacro %}
+{% macro horizon_months() -%}({{ setting("horizon_days") }} / {{ days_per_month() }}) {%- endmacro %}
 
 {#- Money weighted by exp(-age / days), the weight rounded to a decimal so that sums are exact on every engine. -#}
 {% macro decayed(amount, happened_at, as_of, days) -%}
-    {{ amount }} * cast(
-        round(exp(-{{ days_between(happened_at, as_of) }} / {{ days }}.0E0), 6) as decimal(7, 6)
-    )
+    {{ amount }}
+    * cast(round(exp(-{{ days_between(happened_at, as_of) }} / {{ days }}.0e0), 6) as decimal(7, 6))
 {%- endmacro %}
 
 {#- A flag as 0 or 1, NULL where the condition is: one of the columns that stand for `behavior_type`. -#}
@@ -18,7 +19,7 @@
 
 {#- Present value of money that comes in evenly over the horizon, taken at its middle. -#}
 {% macro discount_factor() -%}
-    round(power(1.0E0 + {{ setting("annual_discount_rate") }}, -{{ setting("horizon_days") }} / 730.0E0), 9)
+    round(power(1.0e0 + {{ setting("annual_discount_rate") }}, -{{ setting("horizon_days") }} / 730.0e0), 9)
 {%- endmacro %}
 
 {#- Purchases x order value of the CTE `expected`; in a small shop at least those of its columns `once_...`, which say what a

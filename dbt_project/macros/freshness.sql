@@ -1,6 +1,5 @@
 {#- When may a stored feature date be reused? Only while its build_hash is today's: one mechanism, used by dbt's own
     should_full_refresh and by the feature models' date filter. -#}
-
 {#- md5 of the uncompiled text of each model up to features and of each macro that they call, and of the feature settings,
     by name. Engine bodies are left out, so that the hashes are one on all engines. -#}
 {% macro feature_definitions() -%}
@@ -56,7 +55,9 @@
 {%- endmacro %}
 
 {#- The table that lists a dated model's dates and the hash of each: as_of_dates, or what `meta.dates` names. -#}
-{% macro dates_table() -%} {{ return(ref((config.get("meta") or {}).get("dates", "as_of_dates"))) }} {%- endmacro %}
+{% macro dates_table() -%}
+    {{ return(ref((config.get("meta") or {}).get("dates", "as_of_dates"))) }}
+{%- endmacro %}
 
 {#- The dates that this run must compute for {{ this }}: all of them, or those it does not hold under today's hash.
     Rendered as literals, since a list of constants prunes the as-of joins below it and a subquery does not. -#}
@@ -77,9 +78,8 @@
         {%- set wanted = run_query(missing).columns[0].values() -%}
         {%- if wanted | length == 0 -%} false
         {%- else -%}
-            {{ as_of }} in (
-                {%- for date in wanted -%} date '{{ date }}'{{ ", " if not loop.last }} {%- endfor -%}
-            )
+            {{ as_of }}
+            in ({%- for date in wanted -%}date '{{ date }}'{{ ", " if not loop.last }} {%- endfor -%})
         {%- endif -%}
     {%- endif -%}
 {%- endmacro %}

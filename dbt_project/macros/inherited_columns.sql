@@ -1,14 +1,15 @@
 {#- A feature is described once, beside the model that computes it. Wider tables take columns over from the models that
     their `meta.columns_of` names: the SQL through `feature_columns`, the contract through the override below. So a new
     feature is one SQL column and its YAML entry. A model with `meta.declared_by` has columns that a setting declares. -#}
-
 {% macro key_columns() -%} {{ return(["customer_id", "as_of_date", "build_hash"]) }} {%- endmacro %}
 
 {#- The described columns of a model, keys left out, as a dict by name; those that it inherits come first. -#}
 {% macro columns_of(model_name) -%}
     {%- set columns = {} -%}
     {%- for node in graph.nodes.values() if node.resource_type == "model" and node.name == model_name -%}
-        {%- for parent in node.config.meta.get("columns_of", []) -%} {%- do columns.update(columns_of(parent)) -%} {%- endfor -%}
+        {%- for parent in node.config.meta.get("columns_of", []) -%}
+            {%- do columns.update(columns_of(parent)) -%}
+        {%- endfor -%}
         {%- for name, column in node.columns.items() if name not in key_columns() -%}
             {%- do columns.update({name: column}) -%}
         {%- endfor -%}
@@ -35,7 +36,9 @@
 
 {% macro get_assert_columns_equivalent(sql) -%}
     {%- set meta = config.get("meta") or {} -%}
-    {%- for parent in meta.get("columns_of", []) -%} {%- do model["columns"].update(columns_of(parent)) -%} {%- endfor -%}
+    {%- for parent in meta.get("columns_of", []) -%}
+        {%- do model["columns"].update(columns_of(parent)) -%}
+    {%- endfor -%}
     {%- if meta.get("declared_by") == "customer_attributes" -%}
         {%- do model["columns"].update(attribute_columns()) -%}
     {%- endif -%}

@@ -53,6 +53,8 @@
         );
     {% endset %}
     {% if execute %}
-        {% for statement in statements.split(";") if statement.strip() %}{% do run_query(statement) %}{% endfor %}
+        {% for statement in statements.split(";") if statement.strip() %}
+            {% do run_query(statement) %}
+        {% endfor %}
     {% endif %}
 {%- endmacro %}

@@ -1,16 +1,19 @@
 {#- How far a population moved from another one: tenths of the first, the share of the second in each, and the population
     stability index over them. Features and predictions are compared by the same four steps. -#}
-
 {#- Every value of some columns with the number of rows that have it, NULL included: measure, measure_value, row_count. -#}
 {% macro counted_values(names, relation) -%}
     {%- if names %}
-    -- one pass over the rows: a union of a pass for each column would read the relation, often a view, as many times
-    select entry.measure as measure, entry.measure_value as measure_value, count(*) as row_count
-    from (select {{ explode(named_values(names)) }} as entry from {{ relation }}) as entries
-    group by entry.measure, entry.measure_value
+        -- one pass over the rows: a union of a pass for each column would read the relation, often a view,
+        -- as many times
+        select entry.measure as measure, entry.measure_value as measure_value, count(*) as row_count
+        from (select {{ explode(named_values(names)) }} as entry from {{ relation }}) as entries
+        group by entry.measure, entry.measure_value
     {%- else %}
-    select cast(null as string) as measure, cast(null as double) as measure_value, cast(0 as bigint) as row_count
-    where false
+        select
+            cast(null as string) as measure,
+            cast(null as double) as measure_value,
+            cast(0 as bigint) as row_count
+        where false
     {%- endif %}
 {%- endmacro %}
 
@@ -21,7 +24,8 @@
         measure,
         bin_number,
         coalesce(
-            lag(max(measure_value)) over (partition by measure order by bin_number nulls last), cast('-Infinity' as double)
+            lag(max(measure_value)) over (partition by measure order by bin_number nulls last),
+            cast('-Infinity' as double)
         ) as value_above,
         case
             when max(bin_number) over (partition by measure) = bin_number
@@ -103,7 +107,8 @@
         cast(sum(row_count) as bigint) as row_count,
         cast(sum(found_count) as bigint) as found_count,
         {{ ratio("sum(case when bin_number = 0 then row_count end)", "sum(row_count)") }} as missing_rate,
-        {{ ratio("sum(case when bin_number = 0 then found_count end)", "sum(found_count)") }} as found_missing_rate,
+        {{ ratio("sum(case when bin_number = 0 then found_count end)", "sum(found_count)") }}
+        as found_missing_rate,
         {{ ratio("sum(case when bin_number > 5 then found_count else 0 end)", "max(found_with_value)") }}
         - {{ ratio("sum(case when bin_number > 5 then row_count else 0 end)", "max(rows_with_value)") }}
         as upper_half_change,
@@ -114,13 +119,13 @@
                 ) }}
             ) as double
         )
-        / 1000000000.0E0 as psi
+        / 1000000000.0e0 as psi
     from
         (
             select
                 counted.*,
-                greatest({{ ratio("row_count", "rows_with_value") }}, 0.0001E0) as share,
-                greatest({{ ratio("found_count", "found_with_value") }}, 0.0001E0) as found_share
+                greatest({{ ratio("row_count", "rows_with_value") }}, 0.0001e0) as share,
+                greatest({{ ratio("found_count", "found_with_value") }}, 0.0001e0) as found_share
             from
                 (
                     select
@@ -128,8 +133,12 @@
                         bin_number,
                         row_count,
                         found_count,
-                        sum(case when bin_number > 0 then row_count end) over (partition by measure) as rows_with_value,
-                        sum(case when bin_number > 0 then found_count end) over (partition by measure) as found_with_value
+                        sum(case when bin_number > 0 then row_count end) over (
+                            partition by measure
+                        ) as rows_with_value,
+                        sum(case when bin_number > 0 then found_count end) over (
+                            partition by measure
+                        ) as found_with_value
                     from {{ found }}
                 ) as counted
         ) as shares
@@ -140,7 +149,9 @@
 {% macro came_true(actual, predicted) -%}
     (
         abs({{ actual }} - {{ predicted }}) <= case
-            when {{ predicted }} < {{ setting("confidence_floor") }} then {{ setting("confidence_floor") }} else 0.5E0 * {{ predicted }}
+            when {{ predicted }} < {{ setting("confidence_floor") }}
+            then {{ setting("confidence_floor") }}
+            else 0.5e0 * {{ predicted }}
         end
     )
 {%- endmacro %}

@@ -1,7 +1,6 @@
 {#- Drivers and sentences in business language. Templates stand with the column descriptions (`meta.phrase`), those of
     drivers that are no column with `customer_drivers`, and the words between them with `customer_narratives`;
     clv_ml/serve/narrative.py renders the same templates for a single customer. -#}
-
 {#- What to say of each driver, by name: {other: template, zero, one, missing}. -#}
 {% macro driver_phrases() -%}
     {%- set phrases = {} -%}
@@ -18,22 +17,26 @@
 
 {#- A driver as a phrase; one without a template is called by its name. -#}
 {% macro driver_phrase(name, value) -%}
-    case {{ name }}
+    case
+        {{ name }}
         {%- for driver, phrase in driver_phrases().items() | sort %}
-        when '{{ driver }}'
-        then
-            case
-                {%- if phrase.zero %} when {{ value }} = 0 then {{ said(phrase.zero, value) }} {%- endif %}
-                {%- if phrase.one %} when {{ value }} = 1 then {{ said(phrase.one, value) }} {%- endif %}
-                when {{ value }} is null then {{ said(phrase.missing or phrase.other, value) }}
-                else {{ said(phrase.other, value) }}
-            end
+            when '{{ driver }}'
+            then
+                case
+                    {%- if phrase.zero %}
+                        when {{ value }} = 0 then {{ said(phrase.zero, value) }}
+                    {%- endif %}
+                    {%- if phrase.one %} when {{ value }} = 1 then {{ said(phrase.one, value) }} {%- endif %}
+                    when {{ value }} is null
+                    then {{ said(phrase.missing or phrase.other, value) }}
+                    else {{ said(phrase.other, value) }}
+                end
         {%- endfor %}
         else replace({{ name }}, '_', ' ')
     end
 {%- endmacro %}
 
-{#- A template as SQL text: {value:.0f}, {value:.1f} and {value:.2f} are numbers, {value:.0%} a share, {value:exp} the
+{#- A template as SQL text: {value:.0f}, {value:.1f} and {value:.2f} are numbers, {value:share} a share, {value:exp} the
     number whose logarithm the value is, {value:money} an amount in the reporting currency. -#}
 {% macro said(template, value) -%}
     {%- if not execute -%} {{ return("''") }} {%- endif -%}
@@ -41,7 +44,8 @@
     {%- for part in modules.re.split("(\\{value:[^}]*\\})", template) if part -%}
         {%- set decimals = modules.re.fullmatch("\\{value:[.]([0-9])f\\}", part) -%}
         {%- if decimals -%} {%- do parts.append(number_text(value, decimals.group(1))) -%}
-        {%- elif part == "{value:.0%}" -%} {%- do parts.append(number_text(value ~ " * 100.0E0", 0) ~ " || ' %'") -%}
+        {%- elif part == "{value:share}" -%}
+            {%- do parts.append(number_text(value ~ " * 100.0E0", 0) ~ " || ' %'") -%}
         {%- elif part == "{value:exp}" -%} {%- do parts.append(number_text("exp(" ~ value ~ ")", 1)) -%}
         {%- elif part == "{value:money}" -%}
             {%- do parts.append("'" ~ setting("reporting_currency") ~ " ' || " ~ amount_text(value)) -%}
@@ -61,12 +65,11 @@
 
 {#- Money as text: whole above a hundred, with cents below. -#}
 {% macro amount_text(amount) -%}
-    case
-        when abs({{ amount }}) >= 100 then {{ grouped_digits(amount) }} else {{ number_text(amount, 2) }}
-    end
+    case when abs({{ amount }}) >= 100 then {{ grouped_digits(amount) }} else {{ number_text(amount, 2) }} end
 {%- endmacro %}
 
 {#- What a driver adds or takes, as text with its sign. -#}
-{% macro signed_amount(amount) -%}
-    case when {{ amount }} >= 0 then '+' else '' end || {{ amount_text(amount) }}
-{%- endmacro %}
+{% macro signed_amount(amount) -%} {{ sign_shown(amount) }} || {{ amount_text(amount) }} {%- endmacro %}
+
+{#- A plus sign where money adds; a minus sign comes with the digits. -#}
+{% macro sign_shown(amount) -%} case when {{ amount }} >= 0 then '+' else '' end {%- endmacro %}

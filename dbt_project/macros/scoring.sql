@@ -2,7 +2,6 @@
 
     The engine's plugin registers `clv_model()`, which returns the manifest as JSON (NULL without a champion), and
     `clv_score` and `clv_explain`, whose argument has exactly the columns that the manifest lists. -#}
-
 {#- The manifest of the model in use as a dict, or none. -#}
 {% macro champion() -%}
     {%- if not execute -%} {{ return(none) }} {%- endif -%}
@@ -16,7 +15,9 @@
     {#- named before any early return, so that dbt sees the dependency while it parses -#}
     {%- set tables = [ref("customer_features"), ref("customer_baselines"), ref("customer_anchors")] -%}
     {%- if not execute -%} {{ return({"method": "simple: no model", "model": none}) }} {%- endif -%}
-    {%- if not setting("use_ml_clv") -%} {{ return({"method": "simple: model switched off", "model": none}) }} {%- endif -%}
+    {%- if not setting("use_ml_clv") -%}
+        {{ return({"method": "simple: model switched off", "model": none}) }}
+    {%- endif -%}
     {%- set model = champion() -%}
     {%- if model is none -%} {{ return({"method": "simple: no model", "model": none}) }} {%- endif -%}
     {%- set refusal = model.get("error") or why_refused(model, tables) -%}
@@ -89,7 +90,9 @@
 {% macro model_struct(model, columns=none, also=[]) -%}
     {%- set parts = [] -%}
     {%- for name in also -%} {%- do parts.append((name, name)) -%} {%- endfor -%}
-    {%- for name in columns or model_columns(model) -%} {%- do parts.append((name, "cast(" ~ name ~ " as double)")) -%} {%- endfor -%}
+    {%- for name in columns or model_columns(model) -%}
+        {%- do parts.append((name, "cast(" ~ name ~ " as double)")) -%}
+    {%- endfor -%}
     {{ return(adapter.dispatch("struct_of", "clv")(parts)) }}
 {%- endmacro %}
 
@@ -102,13 +105,17 @@
 
 {% macro duckdb__struct_of(parts) -%}
     struct_pack(
-        {%- for name, expression in parts %} {{ name }} := {{ expression }}{{ "," if not loop.last }} {%- endfor -%}
+        {%- for name, expression in parts %}
+            {{ name }} := {{ expression }}{{ "," if not loop.last }}
+        {%- endfor -%}
     )
 {%- endmacro %}
 
 {% macro spark__struct_of(parts) -%}
     named_struct(
-        {%- for name, expression in parts %} '{{ name }}', {{ expression }}{{ "," if not loop.last }} {%- endfor -%}
+        {%- for name, expression in parts %}
+            '{{ name }}', {{ expression }}{{ "," if not loop.last }}
+        {%- endfor -%}
     )
 {%- endmacro %}
 
@@ -117,7 +124,7 @@
 {% macro batch_of(key) -%} {{ return(adapter.dispatch("batch_of", "clv")(key)) }} {%- endmacro %}
 
 {% macro duckdb__batch_of(key) -%}
-    cast(floor(row_number() over (order by {{ key }}) / 100000.0E0) as int)
+    cast(floor(row_number() over (order by {{ key }}) / 100000.0e0) as int)
 {%- endmacro %}
 
 {% macro spark__batch_of(key) -%} {{ key }} {%- endmacro %}
@@ -132,7 +139,9 @@
 {%- endmacro %}
 
 {#- A number of the manifest as SQL; an open end (null) is the given bound. -#}
-{% macro number_or(value, bound) -%} cast('{{ value if value is not none else bound }}' as double) {%- endmacro %}
+{% macro number_or(value, bound) -%}
+    cast('{{ value if value is not none else bound }}' as double)
+{%- endmacro %}
 
 {#- The row's date has not been scored by this model from these features. What was scored stays as it is. -#}
 {% macro not_yet_scored(relation, model) -%}

@@ -6,7 +6,8 @@
     {%- set text = value | string -%}
     {%- set valid = namespace(answer=false) -%}
     {%- if value is none -%}
-    {%- elif kind == "integer" -%} {%- set valid.answer = modules.re.fullmatch("[0-9]{1,6}", text) is not none -%}
+    {%- elif kind == "integer" -%}
+        {%- set valid.answer = modules.re.fullmatch("[0-9]{1,6}", text) is not none -%}
     {%- elif kind == "positive integer" -%}
         {%- set valid.answer = modules.re.fullmatch("[1-9][0-9]{0,5}", text) is not none -%}
     {%- elif kind == "share" -%}
@@ -16,7 +17,8 @@
     {%- elif kind == "boolean" -%} {%- set valid.answer = value in (true, false) -%}
     {%- elif kind == "date" -%}
         {%- set valid.answer = modules.re.fullmatch("([0-9]{4}-[0-9]{2}-[0-9]{2})?", text) is not none -%}
-    {%- elif kind == "currency" -%} {%- set valid.answer = modules.re.fullmatch("[A-Z]{3}", text) is not none -%}
+    {%- elif kind == "currency" -%}
+        {%- set valid.answer = modules.re.fullmatch("[A-Z]{3}", text) is not none -%}
     {%- elif kind == "name" -%}
         {%- set valid.answer = modules.re.fullmatch("[A-Za-z][A-Za-z0-9_.-]{0,99}", text) is not none -%}
     {%- elif kind == "schema" -%}
@@ -106,7 +108,8 @@
     {%- for name in names -%}
         {%- set value = setting(name) -%}
         {%- if value is mapping -%} {%- set value = tojson(value, sort_keys=true) -%}
-        {%- elif value is sequence and value is not string -%} {%- set value = value | sort | join(",") -%} {%- endif -%}
+        {%- elif value is sequence and value is not string -%} {%- set value = value | sort | join(",") -%}
+        {%- endif -%}
         {%- do texts.append(name ~ "=" ~ value) -%}
     {%- endfor -%}
     {{ return(texts | join(";")) }}

@@ -1,9 +1,6 @@
 {#- The window rules. Every window of the project is half-open and stands here; no model writes its own comparison. -#}
-
 {#- What was known before as_of: `known_at` is when the event had both happened and been recorded. -#}
-{% macro known_before(known_at, as_of) -%}
-    {{ known_at }} < {{ as_of }}
-{%- endmacro %}
+{% macro known_before(known_at, as_of) -%} {{ known_at }} < {{ as_of }} {%- endmacro %}
 
 {#- A state of knowledge that held at as_of. It begins strictly after known_from and lasts up to known_until. -#}
 {% macro state_known_before(known_from, known_until, as_of) -%}
@@ -35,7 +32,8 @@
 {% macro in_horizon_last_year(happened_at, as_of) -%}
     (
         {{ happened_at }} >= {{ as_of }} - interval '365 days'
-        and {{ happened_at }} < {{ as_of }} + interval '{{ setting("horizon_days") }} days' - interval '365 days'
+        and {{ happened_at }}
+        < {{ as_of }} + interval '{{ setting("horizon_days") }} days' - interval '365 days'
         and {{ happened_at }} < {{ as_of }}
     )
 {%- endmacro %}

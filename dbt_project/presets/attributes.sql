@@ -1,4 +1,5 @@
--- Attributes of customers: one row per customer and instant from which they were known. Every other column of the feed is
+-- Attributes of customers: one row per customer and instant from which they were known. Every other column
+-- of the feed is
 -- an attribute and kept as text; the setting customer_attributes declares which of them become features.
 -- table: attributes
 -- requires: customer_id, known_at

@@ -1,5 +1,6 @@
 -- UCI Online Retail II: one row an invoice line. Invoices whose number starts with C cancel earlier lines.
--- Postage, manual corrections and fees are lines like any other: they are money. Identical lines of one invoice are
+-- Postage, manual corrections and fees are lines like any other: they are money. Identical lines of one
+-- invoice are
 -- two lines, not one twice. Local times of the shop are taken as UTC. Ids such as 12346.0 were numbers once.
 -- table: events
 -- event_id: numbered content
@@ -8,12 +9,12 @@ with
     lines as (
         select
             feed_row,
-            clean_text(coalesce(InvoiceNo, Invoice)) as invoice,
-            regexp_replace(clean_text(coalesce(CustomerID, "Customer ID")), '\.0+$', '') as customer_id,
-            clean_text(Quantity) as quantity,
-            clean_text(coalesce(UnitPrice, Price)) as unit_price_gbp,
-            StockCode as product_id,
-            InvoiceDate as occurred_at
+            clean_text(coalesce(invoiceno, invoice)) as invoice,
+            regexp_replace(clean_text(coalesce(customerid, "Customer ID")), '\.0+$', '') as customer_id,
+            clean_text(quantity) as quantity,
+            clean_text(coalesce(unitprice, price)) as unit_price_gbp,
+            stockcode as product_id,
+            invoicedate as occurred_at
         from feed
     )
 
@@ -26,7 +27,8 @@ select
     product_id,
     quantity,
     round(
-        quantity_of(quantity) * case when is_number(unit_price_gbp) then try_cast(unit_price_gbp as decimal(18, 6)) end,
+        quantity_of(quantity)
+        * case when is_number(unit_price_gbp) then try_cast(unit_price_gbp as decimal(18, 6)) end,
         2
     ) as amount,
     'GBP' as currency

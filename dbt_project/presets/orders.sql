@@ -1,4 +1,5 @@
--- Orders of any shop: one row an order, or an order line. A negative amount is a refund of the order it names.
+-- Orders of any shop: one row an order, or an order line. A negative amount is a refund of the order it
+-- names.
 -- An identical row is the same order exported twice, so the second one is quarantined.
 -- table: events
 -- event_id: content

@@ -1,4 +1,5 @@
--- The customer with this number, or whoever it was merged into. Grain: one row, none where the number is unknown.
+-- The customer with this number, or whoever it was merged into. Grain: one row, none where the number is
+-- unknown.
 select
     customers.customer_id,
     customers.as_of_date,

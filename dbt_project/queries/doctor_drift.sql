@@ -1,4 +1,5 @@
--- What moved: features since training, then outputs and ways of estimating since the scoring date before; most first.
+-- What moved: features since training, then outputs and ways of estimating since the scoring date before;
+-- most first.
 select 'feature' as kind, feature as measure, psi, drift
 from feature_drift
 union all

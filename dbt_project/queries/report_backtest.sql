@@ -7,8 +7,8 @@ with
         group by estimator, metric
     )
 
-pivot (select estimator, metric, metric_value, max(origins) over () as origins from averaged)
-on metric in ('r2', 'nmae', 'spearman', 'gini', 'top_decile_lift', 'bias', 'decile_mape', 'coverage')
+    pivot (select estimator, metric, metric_value, max(origins) over () as origins from averaged)
+    on metric in ('r2', 'nmae', 'spearman', 'gini', 'top_decile_lift', 'bias', 'decile_mape', 'coverage')
 using first(metric_value)
 group by estimator, origins
 order by estimator not in ('model', 'typical'), estimator

@@ -1,4 +1,5 @@
--- A sample of 400 customers, the same each time, and what each of the strongest drivers did to each of them. `place` is the
+-- A sample of 400 customers, the same each time, and what each of the strongest drivers did to each of
+-- them. `place` is the
 -- customer's rank by the driver's value among them, from 0 to 1; NULL where there is no value.
 with
     drivers as (
@@ -20,12 +21,7 @@ with
         limit 8
     ),
 
-    sampled as (
-        select distinct customer_id, md5(customer_id) as place
-        from drivers
-        order by place
-        limit 400
-    )
+    sampled as (select distinct customer_id, md5(customer_id) as place from drivers order by place limit 400)
 
 select
     drivers.driver_name,

@@ -1,4 +1,5 @@
--- What the model in use said of tenths of customers on the test dates, which no fit had seen, and what happened.
+-- What the model in use said of tenths of customers on the test dates, which no fit had seen, and what
+-- happened.
 pivot (
     select training_runs.estimator as decile, training_runs.metric, training_runs.metric_value
     from training_runs

@@ -1,6 +1,11 @@
 -- How far each driver moves today's predictions on average, largest first.
-select drivers.driver_name, sum(abs(drivers.contribution)) / (select count(*) from customer_predictions as scored
-    inner join as_of_dates on as_of_dates.as_of_date = scored.as_of_date and as_of_dates.is_scoring_date) as mean_effect
+select
+    drivers.driver_name,
+    sum(abs(drivers.contribution)) / (
+        select count(*)
+        from customer_predictions as scored
+        inner join as_of_dates on as_of_dates.as_of_date = scored.as_of_date and as_of_dates.is_scoring_date
+    ) as mean_effect
 from customer_drivers as drivers
 inner join
     customer_clv as customers

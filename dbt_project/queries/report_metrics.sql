@@ -6,8 +6,20 @@ pivot (
     where model_registry.is_champion and training_runs.estimator not like 'decile!___' escape '!'
 )
 on metric in (
-    'r2', 'mae', 'nmae', 'spearman', 'gini', 'top_decile_lift', 'bias', 'decile_mape',
-    'coverage', 'coverage_top_fifth', 'confidence_error', 'brier', 'brier_of_constant', 'calibration_error'
+    'r2',
+    'mae',
+    'nmae',
+    'spearman',
+    'gini',
+    'top_decile_lift',
+    'bias',
+    'decile_mape',
+    'coverage',
+    'coverage_top_fifth',
+    'confidence_error',
+    'brier',
+    'brier_of_constant',
+    'calibration_error'
 )
 using first(metric_value)
 group by estimator

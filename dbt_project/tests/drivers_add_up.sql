@@ -1,4 +1,5 @@
--- Fails on customers whose base, three contributions and rest are not clv_predicted within 1e-6, or whose full list of
+-- Fails on customers whose base, three contributions and rest are not clv_predicted within 1e-6, or whose
+-- full list of
 -- drivers is not. NULL contributions (fewer than three drivers) count as nothing.
 with
     customers as (select * from {{ ref("customer_clv") }} where clv_predicted is not null),
@@ -15,9 +16,9 @@ with
             customers.clv_predicted,
             customers.driver_base
             + customers.driver_rest
-            + coalesce(customers.driver_1_contribution, 0.0E0)
-            + coalesce(customers.driver_2_contribution, 0.0E0)
-            + coalesce(customers.driver_3_contribution, 0.0E0) as shown,
+            + coalesce(customers.driver_1_contribution, 0.0e0)
+            + coalesce(customers.driver_2_contribution, 0.0e0)
+            + coalesce(customers.driver_3_contribution, 0.0e0) as shown,
             listed.explained
         from customers
         left join
@@ -32,5 +33,5 @@ from compared
 where
     shown is null
     or explained is null
-    or abs(shown - clv_predicted) > 0.000001E0
-    or abs(explained - clv_predicted) > 0.000001E0
+    or abs(shown - clv_predicted) > 0.000001e0
+    or abs(explained - clv_predicted) > 0.000001e0

@@ -1,5 +1,7 @@
--- Grain: one row per as_of_date: how much of the anchor persistence makes up, beside the probabilistic estimate. Half the
--- weight that would have been best on the dates whose answers were known by then, and a quarter where there are none.
+-- Grain: one row per as_of_date: how much of the anchor persistence makes up, beside the probabilistic
+-- estimate. Half the
+-- weight that would have been best on the dates whose answers were known by then, and a quarter where there
+-- are none.
 -- Best: weighted least squares of each customer's share of the shop's total, with weights 1 / expected share.
 {{ config(materialized="table") }}
 
@@ -18,7 +20,7 @@ with
             {{ ratio("baselines.steady_value", "levels.persistence_total") }} as persistence_share,
             {{ ratio("baselines.probabilistic_value", "levels.probabilistic_total") }} as probabilistic_share,
             {{ ratio("labels.label_revenue", "levels.actual_total") }} as actual_share,
-            0.02E0 / levels.customer_count as least_share
+            0.02e0 / levels.customer_count as least_share
         from levels
         inner join baselines on baselines.as_of_date = levels.as_of_date
         inner join
@@ -30,7 +32,7 @@ with
         select
             shares.*,
             persistence_share - probabilistic_share as difference,
-            1.0E0 / greatest(least_share, 0.5E0 * (persistence_share + probabilistic_share)) as weight
+            1.0e0 / greatest(least_share, 0.5e0 * (persistence_share + probabilistic_share)) as weight
         from shares
     ),
 
@@ -38,7 +40,9 @@ with
     fits as (
         select
             as_of_date,
-            sum({{ whole("weight * difference * (actual_share - probabilistic_share) * 1000000000000.0E0") }}) as explained,
+            sum(
+                {{ whole("weight * difference * (actual_share - probabilistic_share) * 1000000000000.0E0") }}
+            ) as explained,
             sum({{ whole("weight * difference * difference * 1000000000000.0E0") }}) as varied
         from weighed
         group by as_of_date
@@ -46,7 +50,10 @@ with
 
     known_fits as (
         select
-            levels.as_of_date, count(*) as date_count, sum(fits.explained) as explained, sum(fits.varied) as varied
+            levels.as_of_date,
+            count(*) as date_count,
+            sum(fits.explained) as explained,
+            sum(fits.varied) as varied
         from levels
         inner join levels as earlier on earlier.is_fitted = levels.is_fitted
         inner join fits on fits.as_of_date = earlier.as_of_date
@@ -61,11 +68,13 @@ with
             levels.build_hash,
             coalesce(known_fits.date_count, 0) as date_count,
             round(
-                0.5E0
-                * case
+                0.5e0 * case
                     when known_fits.varied > 0
-                    then greatest(0.0E0, least(1.0E0, {{ ratio("known_fits.explained", "known_fits.varied") }}))
-                    else 0.5E0
+                    then
+                        greatest(
+                            0.0e0, least(1.0e0, {{ ratio("known_fits.explained", "known_fits.varied") }})
+                        )
+                    else 0.5e0
                 end,
                 6
             ) as persistence_weight
@@ -77,5 +86,6 @@ select
     as_of_date,
     cast(date_count as int) as known_date_count,
     persistence_weight,
-    {{ build_hash(["weights.build_hash", "cast(cast(persistence_weight as decimal(7, 6)) as string)"]) }} as build_hash
+    {{ build_hash(["weights.build_hash", "cast(cast(persistence_weight as decimal(7, 6)) as string)"]) }}
+    as build_hash
 from weights

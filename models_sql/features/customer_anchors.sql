@@ -1,8 +1,13 @@
--- Grain: customer_id x as_of_date, for customers who ever bought. The anchor that the model multiplies: persistence and the
--- probabilistic estimate, each scaled to the shop's level, weighted as `anchor_weights` says; and the customer's spend
--- relative to it, before the level's correction: else each date's expected season would show in the ratios of all.
+-- Grain: customer_id x as_of_date, for customers who ever bought. The anchor that the model multiplies:
+-- persistence and the
+-- probabilistic estimate, each scaled to the shop's level, weighted as `anchor_weights` says; and the
+-- customer's spend
+-- relative to it, before the level's correction: else each date's expected season would show in the ratios
+-- of all.
 with
-    purchases as (select * from {{ ref("customer_rfm") }} where {{ is_wanted("as_of_date") }} and total_purchases > 0),
+    purchases as (
+        select * from {{ ref("customer_rfm") }} where {{ is_wanted("as_of_date") }} and total_purchases > 0
+    ),
 
     baselines as (select * from {{ ref("customer_baselines") }} where {{ is_wanted("as_of_date") }}),
 
@@ -19,13 +24,13 @@ with
             cast(levels.level_value as double) / levels.customer_count as mean_value,
             coalesce(
                 cast(baselines.steady_value as double)
-                * (cast(levels.level_value as double) / nullif(levels.persistence_total, 0.0E0)),
-                0.0E0
+                * (cast(levels.level_value as double) / nullif(levels.persistence_total, 0.0e0)),
+                0.0e0
             ) as persistence_part,
             coalesce(
                 cast(baselines.probabilistic_value as double)
-                * (cast(levels.level_value as double) / nullif(levels.probabilistic_total, 0.0E0)),
-                0.0E0
+                * (cast(levels.level_value as double) / nullif(levels.probabilistic_total, 0.0e0)),
+                0.0e0
             ) as probabilistic_part
         from baselines
         inner join levels on levels.as_of_date = baselines.as_of_date
@@ -50,15 +55,19 @@ with
             anchored.anchor_value,
             cast(anchored.anchor_value as double) as anchor,
             anchored.correction,
-            greatest(0.01E0, anchored.mean_value) as mean_value,
-            {{ money("0.98E0 * anchored.persistence_weight * anchored.persistence_part") }} as anchor_persistence,
-            {{ money("0.98E0 * (1.0E0 - anchored.persistence_weight) * anchored.probabilistic_part") }} as anchor_probabilistic,
+            greatest(0.01e0, anchored.mean_value) as mean_value,
+            {{ money("0.98E0 * anchored.persistence_weight * anchored.persistence_part") }}
+            as anchor_persistence,
+            {{ money("0.98E0 * (1.0E0 - anchored.persistence_weight) * anchored.probabilistic_part") }}
+            as anchor_probabilistic,
             anchored.persistence_value,
             anchored.empirical_bayes_value,
             anchored.probabilistic_value
         from purchases
         inner join
-            anchored on anchored.customer_id = purchases.customer_id and anchored.as_of_date = purchases.as_of_date
+            anchored
+            on anchored.customer_id = purchases.customer_id
+            and anchored.as_of_date = purchases.as_of_date
     )
 
 select
@@ -70,12 +79,16 @@ select
     anchor_probabilistic,
     round(ln(anchor / mean_value), 9) as log_anchor_to_mean,
     {%- for days in [30, 90, 180, 365] %}
-    cast(revenue_{{ days }}d as double) * ({{ setting("horizon_days") }} / {{ days }}.0E0) / anchor * correction
-    as revenue_{{ days }}d_to_anchor,
+        cast(revenue_{{ days }}d as double)
+        * ({{ setting("horizon_days") }} / {{ days }}.0e0)
+        / anchor
+        * correction as revenue_{{ days }}d_to_anchor,
     {%- endfor %}
     {%- for days in [15, 45, 120, 360] %}
-    cast(decayed_revenue_{{ days }}d as double) * ({{ setting("horizon_days") }} / {{ days }}.0E0) / anchor * correction
-    as decayed_revenue_{{ days }}d_to_anchor,
+        cast(decayed_revenue_{{ days }}d as double)
+        * ({{ setting("horizon_days") }} / {{ days }}.0e0)
+        / anchor
+        * correction as decayed_revenue_{{ days }}d_to_anchor,
     {%- endfor %}
     cast(revenue_horizon_last_year as double) / anchor * correction as revenue_horizon_last_year_to_anchor,
     cast(persistence_value as double) / anchor * correction as persistence_to_anchor,
@@ -83,6 +96,6 @@ select
     cast(probabilistic_value as double) / anchor * correction as probabilistic_to_anchor,
     avg_order_value / anchor * correction as avg_order_value_to_anchor,
     cast(last_order_value as double) / anchor * correction as last_order_value_to_anchor,
-    std_order_value / nullif(avg_order_value, 0.0E0) as order_value_cv,
+    std_order_value / nullif(avg_order_value, 0.0e0) as order_value_cv,
     weight_hash as build_hash
 from rows_with_anchor

@@ -1,7 +1,10 @@
--- Grain: customer_id x as_of_date, for customers who ever bought. The baselines of record: estimates of the horizon's
+-- Grain: customer_id x as_of_date, for customers who ever bought. The baselines of record: estimates of the
+-- horizon's
 -- revenue by formula from what was known on the date. BTYD ones are NULL until their parameters were fitted.
 with
-    purchases as (select * from {{ ref("customer_rfm") }} where {{ is_wanted("as_of_date") }} and total_purchases > 0),
+    purchases as (
+        select * from {{ ref("customer_rfm") }} where {{ is_wanted("as_of_date") }} and total_purchases > 0
+    ),
 
     simple as (
         select customer_id, as_of_date, simple_clv_estimate
@@ -19,7 +22,9 @@ with
             purchases.total_purchases - 1 as repeats,
             purchases.days_since_first_purchase as exposure_days,
             least(365, greatest(1, dates.shop_age_days)) as history_days,
-            (purchases.total_purchases - 1) * purchases.std_order_value * purchases.std_order_value as order_spread
+            (purchases.total_purchases - 1)
+            * purchases.std_order_value
+            * purchases.std_order_value as order_spread
         from purchases
         inner join dates on dates.as_of_date = purchases.as_of_date
     ),
@@ -38,7 +43,9 @@ with
             sum({{ wide("total_purchases") }} * {{ wide("total_purchases") }}) as orders_squared,
             sum(total_revenue) as revenue,
             sum({{ whole("10000.0E0 * coalesce(order_spread, 0.0E0)") }}) as within_squares,
-            sum({{ whole("10000.0E0 * total_purchases * avg_order_value * avg_order_value") }}) as mean_squares
+            sum(
+                {{ whole("10000.0E0 * total_purchases * avg_order_value * avg_order_value") }}
+            ) as mean_squares
         from counted
         group by as_of_date
     ),
@@ -55,42 +62,46 @@ with
             cast(orders as double) as orders,
             {{ ratio("revenue", "orders") }} as mean_order,
             {{ ratio("orders_squared", "orders") }} as mean_weight,
-            {{ ratio("within_squares", "orders - n") }} / 10000.0E0 as within_variance,
-            cast(mean_squares as double) / 10000.0E0 as mean_squares
+            {{ ratio("within_squares", "orders - n") }} / 10000.0e0 as within_variance,
+            cast(mean_squares as double) / 10000.0e0 as mean_squares
         from sums
     ),
 
     variances as (
         select
             moments.*,
-            (xx - 2.0E0 * mean_rate * xt + mean_rate * mean_rate * tt - mean_rate * t) / nullif(tt, 0.0E0)
-            as rate_variance,
+            (xx - 2.0e0 * mean_rate * xt + mean_rate * mean_rate * tt - mean_rate * t)
+            / nullif(tt, 0.0e0) as rate_variance,
             (mean_squares - orders * mean_order * mean_order - (n - 1) * within_variance)
-            / nullif(orders - mean_weight, 0.0E0) as between_variance
+            / nullif(orders - mean_weight, 0.0e0) as between_variance
         from moments
     ),
 
-    -- gamma prior of the rate in days of exposure, credibility of the order value in orders; NULL: no spread between
+    -- gamma prior of the rate in days of exposure, credibility of the order value in orders; NULL: no
+    -- spread between
     -- customers beyond chance, so everybody gets the mean
     priors as (
         select
             as_of_date,
             n,
-            coalesce(mean_rate, 0.0E0) as mean_rate,
+            coalesce(mean_rate, 0.0e0) as mean_rate,
             case when rate_variance > 0 then mean_rate / rate_variance end as prior_days,
             mean_order,
             case
                 when within_variance is null
-                then 1.0E0
+                then 1.0e0
                 when between_variance > 0
                 then within_variance / between_variance
             end as prior_orders
         from variances
     ),
 
-    -- Everybody twice: as they are, and (`once_`) as a customer of the same recency and mean order value after a single
-    -- purchase would be, which in a small shop is the least that anybody who bought more is given. BG/NBD lets nobody leave
-    -- before a repeat purchase; for this comparison a single purchase counts as one, else those long silent would set a floor
+    -- Everybody twice: as they are, and (`once_`) as a customer of the same recency and mean order value
+    -- after a single
+    -- purchase would be, which in a small shop is the least that anybody who bought more is given. BG/NBD
+    -- lets nobody leave
+    -- before a repeat purchase; for this comparison a single purchase counts as one, else those long silent
+    -- would set a floor
     -- that no silent customer is worth.
     {%- set order_value = ratio("counted.total_revenue", "counted.total_purchases") %}
     estimated as (
@@ -98,35 +109,36 @@ with
             counted.*,
             priors.n < {{ setting("small_shop_customers") }} as is_small_shop,
             {%- for who, revenue in [("", "counted.revenue_365d"), ("once_", order_value)] %}
-            {{ money(revenue ~ " * (" ~ setting("horizon_days") ~ ".0E0 / counted.history_days)") }}
-            as {{ who }}persistence_value,
+                {{ money(revenue ~ " * (" ~ setting("horizon_days") ~ ".0E0 / counted.history_days)") }}
+                as {{ who }}persistence_value,
             {%- endfor %}
             {%- for who, repeats, exposure_days, orders, revenue in [
                 ("", "counted.repeats", "counted.exposure_days", "counted.total_purchases", "counted.total_revenue"),
                 ("once_", "0.0E0", "counted.days_since_last_purchase", "1.0E0", order_value)
             ] %}
-            coalesce(
-                (priors.mean_rate * priors.prior_days + {{ repeats }}) / (priors.prior_days + {{ exposure_days }}),
-                priors.mean_rate
-            )
-            * {{ setting("horizon_days") }} as {{ who }}bayes_purchases,
-            greatest(
-                0.0E0,
                 coalesce(
-                    (priors.mean_order * priors.prior_orders + {{ revenue }})
-                    / (priors.prior_orders + {{ orders }}),
-                    priors.mean_order
+                    (priors.mean_rate * priors.prior_days + {{ repeats }})
+                    / (priors.prior_days + {{ exposure_days }}),
+                    priors.mean_rate
                 )
-            ) as {{ who }}bayes_order_value,
-            greatest(0.0E0, cast({{ revenue }} as double)) as {{ who }}spent,
-            cast({{ orders }} as double) as {{ who }}orders,
+                * {{ setting("horizon_days") }} as {{ who }}bayes_purchases,
+                greatest(
+                    0.0e0,
+                    coalesce(
+                        (priors.mean_order * priors.prior_orders + {{ revenue }})
+                        / (priors.prior_orders + {{ orders }}),
+                        priors.mean_order
+                    )
+                ) as {{ who }}bayes_order_value,
+                greatest(0.0e0, cast({{ revenue }} as double)) as {{ who }}spent,
+                cast({{ orders }} as double) as {{ who }}orders,
             {%- endfor %}
             cast(counted.repeats as double) as x,
-            (counted.days_since_first_purchase - counted.days_since_last_purchase) / 7.0E0 as recency_weeks,
-            counted.days_since_first_purchase / 7.0E0 as age_weeks,
-            case when priors.n < {{ setting("small_shop_customers") }} then 0.0E0 end as once_x,
-            0.0E0 as once_recency_weeks,
-            counted.days_since_last_purchase / 7.0E0 as once_age_weeks
+            (counted.days_since_first_purchase - counted.days_since_last_purchase) / 7.0e0 as recency_weeks,
+            counted.days_since_first_purchase / 7.0e0 as age_weeks,
+            case when priors.n < {{ setting("small_shop_customers") }} then 0.0e0 end as once_x,
+            0.0e0 as once_recency_weeks,
+            counted.days_since_last_purchase / 7.0e0 as once_age_weeks
         from counted
         inner join priors on priors.as_of_date = counted.as_of_date
     ),
@@ -136,46 +148,45 @@ with
             estimated.*,
             fitted.build_hash as fitted_hash,
             {%- for who in ["", "once_"] %}
-            clv_bgnbd_purchases(
-                {{ who }}x,
-                {{ who }}recency_weeks,
-                {{ who }}age_weeks,
-                {{ setting("horizon_days") }} / 7.0E0,
-                fitted.bgnbd_r,
-                fitted.bgnbd_alpha,
-                fitted.bgnbd_a,
-                fitted.bgnbd_b
-            )
-            * case
-                when {{ who }}x = once_x
-                then
-                    clv_bgnbd_alive(
-                        once_x + 1.0E0,
-                        0.0E0,
-                        once_age_weeks,
-                        fitted.bgnbd_r,
-                        fitted.bgnbd_alpha,
-                        fitted.bgnbd_a,
-                        fitted.bgnbd_b
-                    )
-                else 1.0E0
-            end as {{ who }}bgnbd_purchases,
-            clv_paretonbd_purchases(
-                {{ who }}x,
-                {{ who }}recency_weeks,
-                {{ who }}age_weeks,
-                {{ setting("horizon_days") }} / 7.0E0,
-                fitted.paretonbd_r,
-                fitted.paretonbd_alpha,
-                fitted.paretonbd_s,
-                fitted.paretonbd_beta
-            ) as {{ who }}paretonbd_purchases,
-            coalesce(
-                fitted.gammagamma_p
-                * (fitted.gammagamma_gamma + {{ who }}spent)
-                / nullif(fitted.gammagamma_p * {{ who }}orders + fitted.gammagamma_q - 1.0E0, 0.0E0),
-                {{ who }}bayes_order_value
-            ) as {{ who }}gammagamma_order_value,
+                clv_bgnbd_purchases(
+                    {{ who }}x,
+                    {{ who }}recency_weeks,
+                    {{ who }}age_weeks,
+                    {{ setting("horizon_days") }} / 7.0e0,
+                    fitted.bgnbd_r,
+                    fitted.bgnbd_alpha,
+                    fitted.bgnbd_a,
+                    fitted.bgnbd_b
+                ) * case
+                    when {{ who }}x = once_x
+                    then
+                        clv_bgnbd_alive(
+                            once_x + 1.0e0,
+                            0.0e0,
+                            once_age_weeks,
+                            fitted.bgnbd_r,
+                            fitted.bgnbd_alpha,
+                            fitted.bgnbd_a,
+                            fitted.bgnbd_b
+                        )
+                    else 1.0e0
+                end as {{ who }}bgnbd_purchases,
+                clv_paretonbd_purchases(
+                    {{ who }}x,
+                    {{ who }}recency_weeks,
+                    {{ who }}age_weeks,
+                    {{ setting("horizon_days") }} / 7.0e0,
+                    fitted.paretonbd_r,
+                    fitted.paretonbd_alpha,
+                    fitted.paretonbd_s,
+                    fitted.paretonbd_beta
+                ) as {{ who }}paretonbd_purchases,
+                coalesce(
+                    fitted.gammagamma_p
+                    * (fitted.gammagamma_gamma + {{ who }}spent)
+                    / nullif(fitted.gammagamma_p * {{ who }}orders + fitted.gammagamma_q - 1.0e0, 0.0e0),
+                    {{ who }}bayes_order_value
+                ) as {{ who }}gammagamma_order_value,
             {%- endfor %}
             clv_paretonbd_alive(
                 x,
@@ -194,11 +205,10 @@ with
         select
             expected.*,
             {%- for who in ["", "once_"] %}
-            0.5E0
-            * (
-                coalesce({{ who }}bgnbd_purchases, {{ who }}paretonbd_purchases)
-                + coalesce({{ who }}paretonbd_purchases, {{ who }}bgnbd_purchases)
-            ) as {{ who }}btyd_purchases{{ "," if not loop.last }}
+                0.5e0 * (
+                    coalesce({{ who }}bgnbd_purchases, {{ who }}paretonbd_purchases)
+                    + coalesce({{ who }}paretonbd_purchases, {{ who }}bgnbd_purchases)
+                ) as {{ who }}btyd_purchases{{ "," if not loop.last }}
             {%- endfor %}
         from expected
     )
@@ -218,12 +228,16 @@ select
     greatest(
         expected.persistence_value,
         case
-            when expected.is_small_shop and expected.days_since_last_purchase < 365 then expected.once_persistence_value else 0
+            when expected.is_small_shop and expected.days_since_last_purchase < 365
+            then expected.once_persistence_value
+            else 0
         end,
         0
     ) as steady_value,
     cast(expected.alive_probability as double) as alive_probability,
-    round(ln(greatest(0.000001E0, coalesce(expected.btyd_purchases, expected.bayes_purchases))), 9) as log_expected_purchases,
+    round(
+        ln(greatest(0.000001e0, coalesce(expected.btyd_purchases, expected.bayes_purchases))), 9
+    ) as log_expected_purchases,
     {{ money("expected.gammagamma_order_value") }} as expected_order_value,
     expected.fitted_hash as build_hash
 from averaged as expected

@@ -14,7 +14,8 @@ with
             case
                 when purchases.total_purchases = 0
                 then 'new'
-                when purchases.total_purchases = 1 and tenures.tenure_days < {{ setting("new_customer_days") }}
+                when
+                    purchases.total_purchases = 1 and tenures.tenure_days < {{ setting("new_customer_days") }}
                 then 'new'
                 when purchases.total_purchases = 1
                 then 'one_time'
@@ -28,7 +29,7 @@ with
             end as behavior_type,
             case
                 when intervals.interval_mean_days > 0
-                then intervals.overdue_ratio / (1.0E0 + intervals.overdue_ratio)
+                then intervals.overdue_ratio / (1.0e0 + intervals.overdue_ratio)
             end as churn_risk_score
         from purchases
         inner join
@@ -36,7 +37,9 @@ with
             on intervals.customer_id = purchases.customer_id
             and intervals.as_of_date = purchases.as_of_date
         inner join
-            tenures on tenures.customer_id = purchases.customer_id and tenures.as_of_date = purchases.as_of_date
+            tenures
+            on tenures.customer_id = purchases.customer_id
+            and tenures.as_of_date = purchases.as_of_date
     )
 
 select

@@ -1,4 +1,5 @@
--- Grain: customer_id x as_of_date. How the customer's spend spreads over categories; NULL where no category is known.
+-- Grain: customer_id x as_of_date. How the customer's spend spreads over categories; NULL where no category
+-- is known.
 with
     spine as (select * from {{ ref("int_spine") }} where {{ is_wanted("as_of_date") }}),
 

@@ -1,4 +1,5 @@
--- Grain: customer_id x as_of_date. Browsing before the date. A shop that does not track sessions, page views or carts has
+-- Grain: customer_id x as_of_date. Browsing before the date. A shop that does not track sessions, page
+-- views or carts has
 -- NULL there; one that does has 0 for a customer who never came.
 with
     spine as (select * from {{ ref("int_spine") }} where {{ is_wanted("as_of_date") }}),
@@ -18,10 +19,18 @@ with
             sum(visits.cart_session_count) as carts,
             sum(visits.bought_cart_session_count) as bought_carts,
             sum(
-                case when {{ in_lookback("visits.happened_on", "dates.as_of_date", 30) }} then visits.session_count else 0 end
+                case
+                    when {{ in_lookback("visits.happened_on", "dates.as_of_date", 30) }}
+                    then visits.session_count
+                    else 0
+                end
             ) as sessions_30d,
             sum(
-                case when {{ in_lookback("visits.happened_on", "dates.as_of_date", 90) }} then visits.session_count else 0 end
+                case
+                    when {{ in_lookback("visits.happened_on", "dates.as_of_date", 90) }}
+                    then visits.session_count
+                    else 0
+                end
             ) as sessions_90d,
             max(case when visits.session_count > 0 then visits.happened_on end) as last_session_on
         from dates
@@ -72,4 +81,5 @@ select
     {{ ratio("counted.page_views", "purchases.total_purchases") }} as pages_per_purchase,
     counted.build_hash
 from counted
-inner join purchases on purchases.customer_id = counted.customer_id and purchases.as_of_date = counted.as_of_date
+inner join
+    purchases on purchases.customer_id = counted.customer_id and purchases.as_of_date = counted.as_of_date

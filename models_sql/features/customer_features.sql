@@ -1,4 +1,5 @@
--- Grain: customer_id x as_of_date. Every feature that needs nothing fitted, gathered from the tables beside this one, and
+-- Grain: customer_id x as_of_date. Every feature that needs nothing fitted, gathered from the tables beside
+-- this one, and
 -- the simple estimate that is the fallback and the baseline of record.
 with
     spine as (select * from {{ ref("int_spine") }} where {{ is_wanted("as_of_date") }}),
@@ -35,8 +36,12 @@ select
 from spine
 inner join rfm on rfm.customer_id = spine.customer_id and rfm.as_of_date = spine.as_of_date
 inner join intervals on intervals.customer_id = spine.customer_id and intervals.as_of_date = spine.as_of_date
-inner join engagement on engagement.customer_id = spine.customer_id and engagement.as_of_date = spine.as_of_date
-inner join seasonality on seasonality.customer_id = spine.customer_id and seasonality.as_of_date = spine.as_of_date
-inner join categories on categories.customer_id = spine.customer_id and categories.as_of_date = spine.as_of_date
+inner join
+    engagement on engagement.customer_id = spine.customer_id and engagement.as_of_date = spine.as_of_date
+inner join
+    seasonality on seasonality.customer_id = spine.customer_id and seasonality.as_of_date = spine.as_of_date
+inner join
+    categories on categories.customer_id = spine.customer_id and categories.as_of_date = spine.as_of_date
 inner join behavior on behavior.customer_id = spine.customer_id and behavior.as_of_date = spine.as_of_date
-inner join attributes on attributes.customer_id = spine.customer_id and attributes.as_of_date = spine.as_of_date
+inner join
+    attributes on attributes.customer_id = spine.customer_id and attributes.as_of_date = spine.as_of_date

@@ -1,4 +1,5 @@
--- Grain: customer_id x as_of_date. How regularly the customer bought before the date. Sums are of whole seconds; each mean
+-- Grain: customer_id x as_of_date. How regularly the customer bought before the date. Sums are of whole
+-- seconds; each mean
 -- and deviation is one division at the end.
 with
     spine as (select * from {{ ref("int_spine") }} where {{ is_wanted("as_of_date") }}),
@@ -35,12 +36,12 @@ with
 select
     spine.customer_id,
     spine.as_of_date,
-    measured.mean_seconds / 86400.0E0 as interval_mean_days,
-    measured.std_seconds / 86400.0E0 as interval_std_days,
-    cast(measured.min_seconds as double) / 86400.0E0 as interval_min_days,
-    cast(measured.max_seconds as double) / 86400.0E0 as interval_max_days,
+    measured.mean_seconds / 86400.0e0 as interval_mean_days,
+    measured.std_seconds / 86400.0e0 as interval_std_days,
+    cast(measured.min_seconds as double) / 86400.0e0 as interval_min_days,
+    cast(measured.max_seconds as double) / 86400.0e0 as interval_max_days,
     {{ ratio("measured.std_seconds", "measured.mean_seconds") }} as interval_cv,
-    1.0E0 / (1.0E0 + {{ ratio("measured.std_seconds", "measured.mean_seconds") }}) as regularity_index,
+    1.0e0 / (1.0e0 + {{ ratio("measured.std_seconds", "measured.mean_seconds") }}) as regularity_index,
     {{ ratio("measured.recency_seconds", "measured.mean_seconds") }} as overdue_ratio,
     spine.build_hash
 from spine

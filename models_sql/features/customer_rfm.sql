@@ -1,4 +1,5 @@
--- Grain: customer_id x as_of_date. What the customer bought and gave back before the date: recency, frequency, money.
+-- Grain: customer_id x as_of_date. What the customer bought and gave back before the date: recency,
+-- frequency, money.
 {% set windows = [30, 90, 180, 365] %}
 
 with
@@ -19,21 +20,30 @@ with
             max(ordered_at) as last_purchase_at,
             min(order_value) as min_order_value,
             max(order_value) as max_order_value,
-            sum({{ wide("cast(order_value * 100 as bigint)") }} * {{ wide("cast(order_value * 100 as bigint)") }})
-            as squared_cents,
+            sum(
+                {{ wide("cast(order_value * 100 as bigint)") }}
+                * {{ wide("cast(order_value * 100 as bigint)") }}
+            ) as squared_cents,
             sum({{ wide("cast(order_value * 100 as bigint)") }}) as cents,
             {%- for days in windows %}
-            count(case when {{ in_lookback("ordered_at", "as_of_date", days) }} then 1 end) as purchases_{{ days }}d,
-            sum(case when {{ in_lookback("ordered_at", "as_of_date", days) }} then order_value else 0 end)
-            as gross_{{ days }}d,
+                count(
+                    case when {{ in_lookback("ordered_at", "as_of_date", days) }} then 1 end
+                ) as purchases_{{ days }}d,
+                sum(
+                    case when {{ in_lookback("ordered_at", "as_of_date", days) }} then order_value else 0 end
+                ) as gross_{{ days }}d,
             {%- endfor %}
-            count(case when {{ in_horizon_last_year("ordered_at", "as_of_date") }} then 1 end)
-            as purchases_horizon_last_year,
-            sum(case when {{ in_horizon_last_year("ordered_at", "as_of_date") }} then order_value else 0 end)
-            as gross_horizon_last_year,
+            count(
+                case when {{ in_horizon_last_year("ordered_at", "as_of_date") }} then 1 end
+            ) as purchases_horizon_last_year,
+            sum(
+                case when {{ in_horizon_last_year("ordered_at", "as_of_date") }} then order_value else 0 end
+            ) as gross_horizon_last_year,
             {%- for days in [15, 45, 120, 360] %}
-            sum({{ decayed("order_value", "ordered_at", "as_of_date", days) }}) as decayed_revenue_{{ days }}d
-            {{- "," if not loop.last }}
+                sum(
+                    {{ decayed("order_value", "ordered_at", "as_of_date", days) }}
+                ) as decayed_revenue_{{ days }}d
+                {{- "," if not loop.last }}
             {%- endfor %}
         from orders
         group by customer_id, as_of_date
@@ -56,11 +66,17 @@ with
             as_of_date,
             sum(refund_amount) as refunds,
             {%- for days in windows %}
-            sum(case when {{ in_lookback("refunded_at", "as_of_date", days) }} then refund_amount else 0 end)
-            as refunds_{{ days }}d,
+                sum(
+                    case
+                        when {{ in_lookback("refunded_at", "as_of_date", days) }} then refund_amount else 0
+                    end
+                ) as refunds_{{ days }}d,
             {%- endfor %}
-            sum(case when {{ in_horizon_last_year("refunded_at", "as_of_date") }} then refund_amount else 0 end)
-            as refunds_horizon_last_year
+            sum(
+                case
+                    when {{ in_horizon_last_year("refunded_at", "as_of_date") }} then refund_amount else 0
+                end
+            ) as refunds_horizon_last_year
         from refunds
         group by customer_id, as_of_date
     )
@@ -82,28 +98,28 @@ select
     as avg_order_value,
     {{ ratio("-coalesce(refunded.refunds, 0)", "purchased.gross_revenue") }} as refund_rate,
     {%- for days in windows %}
-    cast(coalesce(purchased.purchases_{{ days }}d, 0) as int) as purchase_count_{{ days }}d,
-    {{ money("coalesce(purchased.gross_" ~ days ~ "d, 0) + coalesce(refunded.refunds_" ~ days ~ "d, 0)") }}
-    as revenue_{{ days }}d,
-    {{ ratio(
+        cast(coalesce(purchased.purchases_{{ days }}d, 0) as int) as purchase_count_{{ days }}d,
+        {{ money("coalesce(purchased.gross_" ~ days ~ "d, 0) + coalesce(refunded.refunds_" ~ days ~ "d, 0)") }}
+        as revenue_{{ days }}d,
+        {{ ratio(
         "purchased.gross_" ~ days ~ "d + coalesce(refunded.refunds_" ~ days ~ "d, 0)",
         "purchased.purchases_" ~ days ~ "d"
     ) }} as avg_order_value_{{ days }}d,
-    {{ ratio("-coalesce(refunded.refunds_" ~ days ~ "d, 0)", "purchased.gross_" ~ days ~ "d") }}
-    as refund_rate_{{ days }}d,
+        {{ ratio("-coalesce(refunded.refunds_" ~ days ~ "d, 0)", "purchased.gross_" ~ days ~ "d") }}
+        as refund_rate_{{ days }}d,
     {%- endfor %}
     cast(coalesce(purchased.purchases_horizon_last_year, 0) as int) as purchase_count_horizon_last_year,
     {{ money(
         "coalesce(purchased.gross_horizon_last_year, 0) + coalesce(refunded.refunds_horizon_last_year, 0)"
     ) }} as revenue_horizon_last_year,
     {%- for days in [15, 45, 120, 360] %}
-    {{ money("coalesce(purchased.decayed_revenue_" ~ days ~ "d, 0)") }} as decayed_revenue_{{ days }}d,
+        {{ money("coalesce(purchased.decayed_revenue_" ~ days ~ "d, 0)") }} as decayed_revenue_{{ days }}d,
     {%- endfor %}
     cast(last_orders.order_value as decimal(18, 2)) as last_order_value,
     cast(purchased.min_order_value as decimal(18, 2)) as min_order_value,
     cast(purchased.max_order_value as decimal(18, 2)) as max_order_value,
-    {{ sample_std("purchased.total_purchases", "purchased.cents", "purchased.squared_cents") }} / 100.0E0
-    as std_order_value,
+    {{ sample_std("purchased.total_purchases", "purchased.cents", "purchased.squared_cents") }}
+    / 100.0e0 as std_order_value,
     cast(purchased.total_items as decimal(18, 3)) as total_items,
     spine.build_hash
 from spine

@@ -1,5 +1,7 @@
--- Grain: customer_id x as_of_date. How long the customer has been known, and when in the week, day and year they buy. A
--- position on a circle is a sine and a cosine, so that 23:00 lies next to 00:00. Clock and weekday are the shop's.
+-- Grain: customer_id x as_of_date. How long the customer has been known, and when in the week, day and year
+-- they buy. A
+-- position on a circle is a sine and a cosine, so that 23:00 lies next to 00:00. Clock and weekday are the
+-- shop's.
 with
     spine as (select * from {{ ref("int_spine") }} where {{ is_wanted("as_of_date") }}),
 
@@ -16,7 +18,7 @@ with
             ordered_at,
             shop_ordered_at,
             -- 1970-01-01 was a Thursday: day 0 of this week is a Monday
-            (cast(floor({{ epoch_seconds("shop_ordered_at") }} / 86400.0E0) as int) + 3) % 7 as day_of_week,
+            (cast(floor({{ epoch_seconds("shop_ordered_at") }} / 86400.0e0) as int) + 3) % 7 as day_of_week,
             extract(hour from shop_ordered_at) as hour_of_day
         from orders
     ),
@@ -65,12 +67,14 @@ select
         "sin",
         "(" ~ days_between("date '1970-01-01'", "spine.as_of_date") ~ " % " ~ setting("seasonality_period_days") ~ ")",
         setting("seasonality_period_days")
-    ) }} as season_phase_sin,
+    ) }}
+    as season_phase_sin,
     {{ on_circle(
         "cos",
         "(" ~ days_between("date '1970-01-01'", "spine.as_of_date") ~ " % " ~ setting("seasonality_period_days") ~ ")",
         setting("seasonality_period_days")
-    ) }} as season_phase_cos,
+    ) }}
+    as season_phase_cos,
     spine.build_hash
 from spine
 left join
@@ -80,4 +84,5 @@ left join
     and weekdays.place = 1
 left join
     hours on hours.customer_id = spine.customer_id and hours.as_of_date = spine.as_of_date and hours.place = 1
-left join last_months on last_months.customer_id = spine.customer_id and last_months.as_of_date = spine.as_of_date
+left join
+    last_months on last_months.customer_id = spine.customer_id and last_months.as_of_date = spine.as_of_date

@@ -1,4 +1,5 @@
--- Grain: one row per as_of_date: the newest fitted parameters known by then, one column each (NULL before the first fit),
+-- Grain: one row per as_of_date: the newest fitted parameters known by then, one column each (NULL before
+-- the first fit),
 -- and a hash of the date's features and these parameters.
 {{ config(materialized="table") }}
 {% set names = fitted_names() %}
@@ -6,7 +7,8 @@
 with
     dates as (select * from {{ ref("as_of_dates") }}),
 
-    -- a fit of features that have changed since is not used, nor one on less than twelve weeks of history: it converges,
+    -- a fit of features that have changed since is not used, nor one on less than twelve weeks of history:
+    -- it converges,
     -- and says little
     parameters as (
         select stored.*
@@ -27,8 +29,10 @@ with
             newest.as_of_date,
             newest.fitted_as_of,
             {%- for name in names %}
-            max(case when parameters.name = '{{ name }}' then parameters.parameter_value end) as {{ name }}
-            {{- "," if not loop.last }}
+                max(
+                    case when parameters.name = '{{ name }}' then parameters.parameter_value end
+                ) as {{ name }}
+                {{- "," if not loop.last }}
             {%- endfor %}
         from newest
         left join parameters on parameters.fitted_as_of = newest.fitted_as_of
@@ -38,9 +42,7 @@ with
 select
     fitted.as_of_date,
     fitted.fitted_as_of,
-    {%- for name in names %}
-    cast(fitted.{{ name }} as double) as {{ name }},
-    {%- endfor %}
+    {%- for name in names %} cast(fitted.{{ name }} as double) as {{ name }}, {%- endfor %}
     {{ build_hash(
         ["dates.build_hash"] + hashed_numbers("fitted", names)
     ) }} as build_hash

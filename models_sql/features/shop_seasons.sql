@@ -1,4 +1,5 @@
--- Grain: one row per as_of_date: what the shop's own repeat revenue of the last year says about the season ahead, and how far
+-- Grain: one row per as_of_date: what the shop's own repeat revenue of the last year says about the season
+-- ahead, and how far
 -- that year can be trusted for it. NULL before there is a year of history and four weeks to compare it with.
 with
     dates as (select * from {{ ref("as_of_dates") }} where {{ is_wanted("as_of_date") }}),
@@ -20,12 +21,15 @@ with
             orders.customer_id,
             max(
                 case
-                    when {{ in_span("orders.ordered_at", "orders.as_of_date", "spans.span_days") }} then 1 else 0
+                    when {{ in_span("orders.ordered_at", "orders.as_of_date", "spans.span_days") }}
+                    then 1
+                    else 0
                 end
             ) as is_recent,
             max(
                 case
-                    when {{ in_span("orders.ordered_at", "orders.as_of_date", "spans.span_days", days_ago=365) }}
+                    when
+                        {{ in_span("orders.ordered_at", "orders.as_of_date", "spans.span_days", days_ago=365) }}
                     then 1
                     else 0
                 end
@@ -51,7 +55,9 @@ with
         from orders
         inner join spans on spans.as_of_date = orders.as_of_date
         inner join
-            purchases on purchases.customer_id = orders.customer_id and purchases.as_of_date = orders.as_of_date
+            purchases
+            on purchases.customer_id = orders.customer_id
+            and purchases.as_of_date = orders.as_of_date
         group by orders.as_of_date, orders.customer_id
     ),
 
@@ -71,15 +77,14 @@ with
             summed.*,
             round(ln({{ ratio("nullif(buyers_recent, 0)", "buyers_year_ago") }}), 9) as log_growth,
             {% if setting("horizon_days") < 365 -%}
-            round(
-                ln(
-                    {{ ratio("nullif(greatest(repeat_revenue_horizon_last_year, 0), 0)", "nullif(greatest(repeat_revenue_365d, 0), 0)") }}
-                    * (365.0E0 / {{ setting("horizon_days") }})
-                ),
-                9
-            )
-            {%- else -%}
-            cast(null as double)
+                round(
+                    ln(
+                        {{ ratio("nullif(greatest(repeat_revenue_horizon_last_year, 0), 0)", "nullif(greatest(repeat_revenue_365d, 0), 0)") }}
+                        * (365.0e0 / {{ setting("horizon_days") }})
+                    ),
+                    9
+                )
+            {%- else -%} cast(null as double)
             {%- endif %} as log_share
         from summed
     )
@@ -90,16 +95,19 @@ select
     cast(coalesce(compared.buyers_recent, 0) as bigint) as buyers_recent,
     cast(coalesce(compared.buyers_year_ago, 0) as bigint) as buyers_year_ago,
     cast(coalesce(compared.repeat_revenue_365d, 0) as decimal(18, 2)) as repeat_revenue_365d,
-    cast(coalesce(compared.repeat_revenue_horizon_last_year, 0) as decimal(18, 2)) as repeat_revenue_horizon_last_year,
+    cast(
+        coalesce(compared.repeat_revenue_horizon_last_year, 0) as decimal(18, 2)
+    ) as repeat_revenue_horizon_last_year,
     compared.log_growth,
-    -- the window lies half a year less half a horizon before the middle of its year: growth in between is not season
+    -- the window lies half a year less half a horizon before the middle of its year: growth in between is
+    -- not season
     round(
         compared.log_share
-        + greatest(-0.7E0, least(0.7E0, compared.log_growth))
-        * (0.5E0 - {{ setting("horizon_days") }} / 730.0E0),
+        + greatest(-0.7e0, least(0.7e0, compared.log_growth))
+        * (0.5e0 - {{ setting("horizon_days") }} / 730.0e0),
         9
     ) as log_season,
-    round(exp(-abs(compared.log_growth)), 9) as steadiness,
+    round(exp(- abs(compared.log_growth)), 9) as steadiness,
     spans.build_hash
 from spans
 left join compared on compared.as_of_date = spans.as_of_date

@@ -1,5 +1,7 @@
--- Grain: one row per date that features exist for: the first of each month (the training grid), today's scoring date, and
--- the scoring dates of the last weeks. The split in time, and the hash under which a stored date may be reused, live here.
+-- Grain: one row per date that features exist for: the first of each month (the training grid), today's
+-- scoring date, and
+-- the scoring dates of the last weeks. The split in time, and the hash under which a stored date may be
+-- reused, live here.
 with
     events as (select known_at, amount from {{ ref("int_events") }}),
 
@@ -106,7 +108,12 @@ with
         select
             case
                 when count(case when fitted.label_known_at <= calibrate_start.as_of_date then 1 end) > 0
-                then max(case when fitted.label_known_at <= calibrate_start.as_of_date then fitted.as_of_date end)
+                then
+                    max(
+                        case
+                            when fitted.label_known_at <= calibrate_start.as_of_date then fitted.as_of_date
+                        end
+                    )
                 else max(fitted.as_of_date)
             end as as_of_date
         from fitted
@@ -116,7 +123,8 @@ with
     -- the hash
     inputs as (
         select
-            coalesce(ids_part.fingerprint, '0') as id_fingerprint, coalesce(rates_part.fingerprint, '0') as rate_fingerprint
+            coalesce(ids_part.fingerprint, '0') as id_fingerprint,
+            coalesce(rates_part.fingerprint, '0') as rate_fingerprint
         from
             (
                 select
@@ -141,8 +149,7 @@ with
     ),
 
     event_days as (
-        select
-            cast(known_at as date) as known_on, count(*) as event_count, sum(coalesce(amount, 0)) as amount
+        select cast(known_at as date) as known_on, count(*) as event_count, sum(coalesce(amount, 0)) as amount
         from events
         group by cast(known_at as date)
     ),

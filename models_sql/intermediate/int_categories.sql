@@ -1,4 +1,5 @@
--- Grain: one row per customer, category and day on which spend in it became known or came to nothing. Amounts are changes,
+-- Grain: one row per customer, category and day on which spend in it became known or came to nothing.
+-- Amounts are changes,
 -- so that sums up to a date give what was known then.
 with
     lines as (select * from {{ ref("int_money_lines") }} where not is_refund and category is not null),
@@ -7,7 +8,7 @@ with
         select customer_id, category, known_at as changed_at, amount
         from lines
         union all
-        select customer_id, category, voided_at, -amount
+        select customer_id, category, voided_at, - amount
         from lines
         where voided_at is not null
     )

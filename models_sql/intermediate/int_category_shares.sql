@@ -1,4 +1,5 @@
--- Grain: customer_id x as_of_date x category: what the customer had spent in it, as far as was known. Positive spend only.
+-- Grain: customer_id x as_of_date x category: what the customer had spent in it, as far as was known.
+-- Positive spend only.
 {{ config(materialized="view") }}
 
 with
@@ -7,15 +8,18 @@ with
     changes as (select * from {{ ref("int_categories") }}),
 
     spend as (
-        select changes.customer_id, dates.as_of_date, changes.category, sum(changes.amount_change) as category_revenue
+        select
+            changes.customer_id,
+            dates.as_of_date,
+            changes.category,
+            sum(changes.amount_change) as category_revenue
         from dates
         inner join changes on {{ known_before("changes.known_on", "dates.as_of_date") }}
         group by changes.customer_id, dates.as_of_date, changes.category
     ),
 
     totals as (
-        select
-            spend.*, sum(category_revenue) over (partition by customer_id, as_of_date) as customer_revenue
+        select spend.*, sum(category_revenue) over (partition by customer_id, as_of_date) as customer_revenue
         from spend
         where category_revenue > 0
     )

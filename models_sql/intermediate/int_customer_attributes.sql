@@ -1,5 +1,7 @@
--- Grain: one row per customer, under the number that stands today, and state of knowledge about their attributes; each
--- state holds for the dates in (known_from, known_until]. A row counts as a whole: what the newest leaves out is NULL.
+-- Grain: one row per customer, under the number that stands today, and state of knowledge about their
+-- attributes; each
+-- state holds for the dates in (known_from, known_until]. A row counts as a whole: what the newest leaves
+-- out is NULL.
 {{ config(pre_hook="{{ refuse_attributes() }}") }}
 
 with
@@ -22,9 +24,7 @@ with
 
 select
     cast(customer_id as string) as customer_id,
-    {%- for name, column in attribute_columns().items() %}
-    {{ column.sql }} as {{ name }},
-    {%- endfor %}
+    {%- for name, column in attribute_columns().items() %} {{ column.sql }} as {{ name }}, {%- endfor %}
     cast(known_at as timestamp) as known_from,
     cast(lead(known_at) over (partition by customer_id order by known_at) as timestamp) as known_until
 from ranked

@@ -1,10 +1,13 @@
--- Grain: one row per customer and state of knowledge about when they were first seen. A late record may move the first
+-- Grain: one row per customer and state of knowledge about when they were first seen. A late record may
+-- move the first
 -- sight back; each state holds for the dates in (known_from, known_until].
 with
     events as (select customer_id, occurred_at, known_at from {{ ref("int_events") }}),
 
     steps as (
-        select customer_id, known_at, min(occurred_at) as occurred_at from events group by customer_id, known_at
+        select customer_id, known_at, min(occurred_at) as occurred_at
+        from events
+        group by customer_id, known_at
     ),
 
     sights as (

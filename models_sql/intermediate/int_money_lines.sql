@@ -1,5 +1,7 @@
--- Grain: one row per purchase or refund line. Pairs a cancellation with its sale: both carry `voided_at`, the moment from
--- which the pair is known to have come to nothing. Everything is ordered by `known_at`, so that a later event never
+-- Grain: one row per purchase or refund line. Pairs a cancellation with its sale: both carry `voided_at`,
+-- the moment from
+-- which the pair is known to have come to nothing. Everything is ordered by `known_at`, so that a later
+-- event never
 -- changes what an earlier date saw.
 with
     events as (select * from {{ ref("int_events") }}),
@@ -22,7 +24,8 @@ with
         where event_type in ('purchase', 'refund')
     ),
 
-    -- A refund names its sale where it bears the number of an order that was known by then; when that was placed is what
+    -- A refund names its sale where it bears the number of an order that was known by then; when that was
+    -- placed is what
     -- was known then too, so that a line of the order that arrives later moves nothing.
     dated_lines as (
         select
@@ -31,7 +34,8 @@ with
                 when order_id is not null
                 then
                     min(case when not is_refund then occurred_at end) over (
-                        partition by customer_id, order_id order by known_at
+                        partition by customer_id, order_id
+                        order by known_at
                         range between unbounded preceding and current row
                     )
             end as ordered_at
@@ -39,12 +43,13 @@ with
     ),
 
     named_lines as (
-        select dated_lines.*, is_refund and ordered_at is not null as names_its_sale
-        from dated_lines
+        select dated_lines.*, is_refund and ordered_at is not null as names_its_sale from dated_lines
     ),
 
-    -- First way: a refund under a number of its own takes back the latest sale of the same customer, product, quantity
-    -- and amount that is still open. Sales and refunds are opening and closing brackets; a pair shares its depth.
+    -- First way: a refund under a number of its own takes back the latest sale of the same customer,
+    -- product, quantity
+    -- and amount that is still open. Sales and refunds are opening and closing brackets; a pair shares its
+    -- depth.
     brackets as (
         select
             event_id,
@@ -126,13 +131,20 @@ with
         where not neighbours.is_refund and neighbours.refund_id is not null
     ),
 
-    -- Second way: an order and the refunds that name it come to zero together, lines that are already paired left out.
+    -- Second way: an order and the refunds that name it come to zero together, lines that are already
+    -- paired left out.
     changes as (
-        select customer_id, order_id, known_at, source_amount, case when names_its_sale then 1 else 0 end as named, 0 as paired
+        select
+            customer_id,
+            order_id,
+            known_at,
+            source_amount,
+            case when names_its_sale then 1 else 0 end as named,
+            0 as paired
         from named_lines
         where not is_refund or names_its_sale
         union all
-        select customer_id, order_id, refunded_at, -source_amount, 0 as named, 1 as paired
+        select customer_id, order_id, refunded_at, - source_amount, 0 as named, 1 as paired
         from found
     ),
 
@@ -155,11 +167,13 @@ with
             known_at,
             refund_count,
             sum(named_count) over (
-                partition by customer_id, order_id order by known_at
+                partition by customer_id, order_id
+                order by known_at
                 rows between unbounded preceding and current row
             ) as named_so_far,
             sum(amount_change) over (
-                partition by customer_id, order_id order by known_at
+                partition by customer_id, order_id
+                order by known_at
                 rows between unbounded preceding and current row
             ) as balance
         from order_steps
@@ -204,10 +218,7 @@ select
             then cancelled_orders.voided_at
         end
     ) as voided_at,
-    case
-        when named_lines.is_refund
-        then coalesce(as_refund.sold_at, named_lines.ordered_at)
-    end as sold_at
+    case when named_lines.is_refund then coalesce(as_refund.sold_at, named_lines.ordered_at) end as sold_at
 from named_lines
 left join
     cancelled_orders

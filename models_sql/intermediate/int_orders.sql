@@ -1,5 +1,7 @@
--- Grain: one row per order and state of knowledge about it. An order's value changes when a line arrives late or is
--- voided; each state holds for the dates in (known_from, known_until], so every date sees the order as it was known then.
+-- Grain: one row per order and state of knowledge about it. An order's value changes when a line arrives
+-- late or is
+-- voided; each state holds for the dates in (known_from, known_until], so every date sees the order as it
+-- was known then.
 -- Only states in which the order stands (at least one line not voided) are kept.
 with
     lines as (select * from {{ ref("int_money_lines") }} where not is_refund),
@@ -8,7 +10,7 @@ with
         select customer_id, order_id, known_at as changed_at, occurred_at, amount, quantity, 1 as line_change
         from lines
         union all
-        select customer_id, order_id, voided_at, occurred_at, -amount, -quantity, -1 as line_change
+        select customer_id, order_id, voided_at, occurred_at, - amount, - quantity, -1 as line_change
         from lines
         where voided_at is not null
     ),
@@ -33,19 +35,23 @@ with
             changed_at as known_from,
             lead(changed_at) over (partition by customer_id, order_id order by changed_at) as known_until,
             min(occurred_at) over (
-                partition by customer_id, order_id order by changed_at
+                partition by customer_id, order_id
+                order by changed_at
                 rows between unbounded preceding and current row
             ) as ordered_at,
             sum(amount) over (
-                partition by customer_id, order_id order by changed_at
+                partition by customer_id, order_id
+                order by changed_at
                 rows between unbounded preceding and current row
             ) as order_value,
             sum(quantity) over (
-                partition by customer_id, order_id order by changed_at
+                partition by customer_id, order_id
+                order by changed_at
                 rows between unbounded preceding and current row
             ) as item_count,
             sum(line_change) over (
-                partition by customer_id, order_id order by changed_at
+                partition by customer_id, order_id
+                order by changed_at
                 rows between unbounded preceding and current row
             ) as line_count
         from steps

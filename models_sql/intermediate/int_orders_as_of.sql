@@ -1,10 +1,7 @@
 -- Grain: customer_id x as_of_date x order_id, for every order that stood, as far as was known, on the date.
 {{ config(materialized="view") }}
 
-with
-    dates as (select * from {{ ref("as_of_dates") }}),
-
-    orders as (select * from {{ ref("int_orders") }})
+with dates as (select * from {{ ref("as_of_dates") }}), orders as (select * from {{ ref("int_orders") }})
 
 select
     orders.customer_id,

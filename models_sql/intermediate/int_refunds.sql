@@ -1,4 +1,5 @@
--- Grain: one row per refund line. It counts from known_from until known_until, when it was paired with its whole sale.
+-- Grain: one row per refund line. It counts from known_from until known_until, when it was paired with its
+-- whole sale.
 select
     event_id as refund_id,
     customer_id,

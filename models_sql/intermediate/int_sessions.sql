@@ -1,16 +1,13 @@
--- Grain: one row per customer, day on which something became known of their sessions, and day on which it happened. Counts
--- are changes, so that sums up to a date give what was known then. A session is a session_id, or a session_start that came
+-- Grain: one row per customer, day on which something became known of their sessions, and day on which it
+-- happened. Counts
+-- are changes, so that sums up to a date give what was known then. A session is a session_id, or a
+-- session_start that came
 -- without one; it happened when the first that was known of it did.
 with
     events as (select * from {{ ref("int_events") }}),
 
     visits as (
-        select
-            customer_id,
-            coalesce(session_id, event_id) as session_key,
-            event_type,
-            occurred_at,
-            known_at
+        select customer_id, coalesce(session_id, event_id) as session_key, event_type, occurred_at, known_at
         from events
         where session_id is not null or event_type = 'session_start'
     ),
@@ -43,11 +40,19 @@ with
             0 as bought_carts
         from sessions
         union all
-        select customer_id, known_at, occurred_at, 0 as sessions, 1 as page_views, 0 as carts, 0 as bought_carts
+        select
+            customer_id, known_at, occurred_at, 0 as sessions, 1 as page_views, 0 as carts, 0 as bought_carts
         from events
         where event_type = 'page_view'
         union all
-        select customer_id, cart_known_at, happened_at, 0 as sessions, 0 as page_views, 1 as carts, 0 as bought_carts
+        select
+            customer_id,
+            cart_known_at,
+            happened_at,
+            0 as sessions,
+            0 as page_views,
+            1 as carts,
+            0 as bought_carts
         from sessions
         where cart_known_at is not null
         union all

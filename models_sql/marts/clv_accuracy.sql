@@ -1,4 +1,5 @@
--- Grain: as_of_date x estimator: what was said on an earlier scoring date against what then happened, for dates whose whole
+-- Grain: as_of_date x estimator: what was said on an earlier scoring date against what then happened, for
+-- dates whose whole
 -- horizon lies within the data. The model (its mean and its typical value) beside every baseline.
 {% set baselines = ["simple", "persistence", "empirical_bayes", "bgnbd", "paretonbd", "btyd"] %}
 
@@ -15,7 +16,8 @@ with
         from history
         inner join
             delivered
-            on {{ label_known_at("history.as_of_date") }} <= cast(delivered.newest_at as date) + interval '1 days'
+            on {{ label_known_at("history.as_of_date") }}
+            <= cast(delivered.newest_at as date) + interval '1 days'
     ),
 
     said as (
@@ -25,7 +27,12 @@ with
             model_version,
             actual_revenue,
             clv_predicted as predicted,
-            case when actual_revenue >= clv_low and actual_revenue <= clv_high then 1 when clv_low is not null then 0 end as is_inside,
+            case
+                when actual_revenue >= clv_low and actual_revenue <= clv_high
+                then 1
+                when clv_low is not null
+                then 0
+            end as is_inside,
             clv_prediction_confidence as confidence,
             case when {{ came_true("actual_revenue", "clv_predicted") }} then 1 else 0 end as is_hit,
             churn_probability as churn,
@@ -45,20 +52,23 @@ with
             null as is_churned
         from happened
         {%- for baseline in baselines %}
-        union all
-        select
-            '{{ baseline }}' as estimator,
-            happened.as_of_date,
-            happened.model_version,
-            happened.actual_revenue,
-            cast(baselines.{{ baseline }}_value as double) as predicted,
-            null as is_inside,
-            null as confidence,
-            null as is_hit,
-            null as churn,
-            null as is_churned
-        from happened
-        left join baselines on baselines.customer_id = happened.customer_id and baselines.as_of_date = happened.as_of_date
+            union all
+            select
+                '{{ baseline }}' as estimator,
+                happened.as_of_date,
+                happened.model_version,
+                happened.actual_revenue,
+                cast(baselines.{{ baseline }}_value as double) as predicted,
+                null as is_inside,
+                null as confidence,
+                null as is_hit,
+                null as churn,
+                null as is_churned
+            from happened
+            left join
+                baselines
+                on baselines.customer_id = happened.customer_id
+                and baselines.as_of_date = happened.as_of_date
         {%- endfor %}
     ),
 
@@ -70,7 +80,8 @@ with
             count(*) as customers,
             cast(sum({{ whole("100.0E0 * predicted") }}) as decimal(28, 0)) * 0.01 as predicted_total,
             sum(actual_revenue) as actual_total,
-            cast(sum({{ whole("100.0E0 * abs(predicted - actual_revenue)") }}) as decimal(28, 0)) * 0.01 as error_total,
+            cast(sum({{ whole("100.0E0 * abs(predicted - actual_revenue)") }}) as decimal(28, 0))
+            * 0.01 as error_total,
             {{ ratio("sum(is_inside)", "count(is_inside)") }} as interval_coverage,
             sum({{ whole("1000000.0E0 * confidence") }}) as confidence_millionths,
             count(confidence) as confidence_count,
@@ -106,8 +117,10 @@ select
     measured.mae,
     measured.nmae,
     measured.nmae / nullif(
-        min(case when measured.estimator not in ('model', 'typical') then measured.nmae end) over (partition by measured.as_of_date),
-        0.0E0
+        min(case when measured.estimator not in ('model', 'typical') then measured.nmae end) over (
+            partition by measured.as_of_date
+        ),
+        0.0e0
     ) as nmae_to_best_baseline,
     measured.interval_coverage,
     {{ ratio("measured.confidence_millionths", "1000000 * measured.confidence_count") }} as confidence_stated,

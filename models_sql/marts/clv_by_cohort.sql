@@ -1,4 +1,5 @@
--- Grain: acquisition_month: buyers by the month of their first purchase, what they brought so far and are expected to bring.
+-- Grain: acquisition_month: buyers by the month of their first purchase, what they brought so far and are
+-- expected to bring.
 with
     buyers as (
         select customer_clv.*, cast(date_trunc('month', first_purchase_at) as date) as acquisition_month

@@ -40,5 +40,5 @@ select
     {{ ratio("estimate_total", "all_total") }} as estimate_share,
     {{ ratio("running_total", "all_total") }} as estimate_share_from_top,
     cast(revenue_so_far as decimal(18, 2)) as revenue_so_far,
-    {{ ratio("churn_millionths", "churn_count") }} / 1000000.0E0 as churn_probability_mean
+    {{ ratio("churn_millionths", "churn_count") }} / 1000000.0e0 as churn_probability_mean
 from added_up

@@ -1,4 +1,5 @@
--- Grain: customer_id. The customer's profile on the scoring date and what they are expected to be worth in the horizon.
+-- Grain: customer_id. The customer's profile on the scoring date and what they are expected to be worth in
+-- the horizon.
 -- `clv_estimate` is always there; `clv_method` says where it came from.
 {% set plan = scoring_plan() %}
 
@@ -19,12 +20,14 @@ with
     behavior as (select * from {{ ref("customer_behavior") }}),
 
     predictions as (
-        select * from {{ ref("customer_predictions") }}
+        select *
+        from {{ ref("customer_predictions") }}
         where model_version = '{{ plan.model.version if plan.model is not none else "" }}'
     ),
 
     drivers as (
-        select * from {{ ref("customer_drivers") }}
+        select *
+        from {{ ref("customer_drivers") }}
         where model_version = '{{ plan.model.version if plan.model is not none else "" }}'
     ),
 
@@ -34,9 +37,11 @@ with
             as_of_date,
             build_hash,
             {%- for rank in [1, 2, 3] %}
-            max(case when driver_rank = {{ rank }} then driver_name end) as driver_{{ rank }}_name,
-            max(case when driver_rank = {{ rank }} then driver_value end) as driver_{{ rank }}_value,
-            max(case when driver_rank = {{ rank }} then contribution end) as driver_{{ rank }}_contribution,
+                max(case when driver_rank = {{ rank }} then driver_name end) as driver_{{ rank }}_name,
+                max(case when driver_rank = {{ rank }} then driver_value end) as driver_{{ rank }}_value,
+                max(
+                    case when driver_rank = {{ rank }} then contribution end
+                ) as driver_{{ rank }}_contribution,
             {%- endfor %}
             max(driver_base) as driver_base
         from drivers
@@ -81,16 +86,16 @@ select
         end as string
     ) as clv_top_features,
     {%- for rank in [1, 2, 3] %}
-    wide_drivers.driver_{{ rank }}_name,
-    wide_drivers.driver_{{ rank }}_value,
-    wide_drivers.driver_{{ rank }}_contribution,
+        wide_drivers.driver_{{ rank }}_name,
+        wide_drivers.driver_{{ rank }}_value,
+        wide_drivers.driver_{{ rank }}_contribution,
     {%- endfor %}
     wide_drivers.driver_base,
     predictions.clv_predicted
     - wide_drivers.driver_base
-    - coalesce(wide_drivers.driver_1_contribution, 0.0E0)
-    - coalesce(wide_drivers.driver_2_contribution, 0.0E0)
-    - coalesce(wide_drivers.driver_3_contribution, 0.0E0) as driver_rest,
+    - coalesce(wide_drivers.driver_1_contribution, 0.0e0)
+    - coalesce(wide_drivers.driver_2_contribution, 0.0e0)
+    - coalesce(wide_drivers.driver_3_contribution, 0.0e0) as driver_rest,
     predictions.model_version as clv_model_version,
     predictions.scored_at,
     predictions.feature_hash,
@@ -113,8 +118,11 @@ inner join
 inner join
     intervals on intervals.customer_id = features.customer_id and intervals.as_of_date = features.as_of_date
 inner join
-    seasonality on seasonality.customer_id = features.customer_id and seasonality.as_of_date = features.as_of_date
-inner join behavior on behavior.customer_id = features.customer_id and behavior.as_of_date = features.as_of_date
+    seasonality
+    on seasonality.customer_id = features.customer_id
+    and seasonality.as_of_date = features.as_of_date
+inner join
+    behavior on behavior.customer_id = features.customer_id and behavior.as_of_date = features.as_of_date
 left join weights on weights.as_of_date = features.as_of_date
 left join
     predictions

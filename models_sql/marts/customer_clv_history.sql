@@ -1,4 +1,5 @@
--- Grain: customer_id x as_of_date, for every scoring date so far: what was predicted then and, once the window is past, what
+-- Grain: customer_id x as_of_date, for every scoring date so far: what was predicted then and, once the
+-- window is past, what
 -- happened. Actuals follow the label's own rule, for dates off the training grid too.
 with
     predictions as (select * from {{ ref("customer_predictions") }}),
@@ -40,13 +41,14 @@ with
         from predictions
         left join renamed on renamed.old_customer_id = predictions.customer_id
         left join
-            joined on joined.customer_id = predictions.customer_id and joined.as_of_date = predictions.as_of_date
+            joined
+            on joined.customer_id = predictions.customer_id
+            and joined.as_of_date = predictions.as_of_date
     ),
 
     -- windows of today's horizon that are past
     dates as (
-        select
-            said.as_of_date, {{ label_known_at("said.as_of_date") }} as label_known_at
+        select said.as_of_date, {{ label_known_at("said.as_of_date") }} as label_known_at
         from said
         cross join today
         where said.is_comparable and {{ label_known_at("said.as_of_date") }} <= today.as_of_date
@@ -73,7 +75,9 @@ select
         end as decimal(18, 2)
     ) as actual_revenue,
     cast(
-        case when dates.as_of_date is not null and said.is_comparable then coalesce(bought.purchases, 0) end as int
+        case
+            when dates.as_of_date is not null and said.is_comparable then coalesce(bought.purchases, 0)
+        end as int
     ) as actual_purchases
 from said
 left join dates on dates.as_of_date = said.as_of_date

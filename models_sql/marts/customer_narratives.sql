@@ -1,5 +1,7 @@
--- Grain: customer_id. The customer's predicted value in words: how high among today's customers, and up to three
--- drivers each that raise it and hold it back most, in the reporting currency; first those on whose side it came to lie.
+-- Grain: customer_id. The customer's predicted value in words: how high among today's customers, and up to
+-- three
+-- drivers each that raise it and hold it back most, in the reporting currency; first those on whose side it
+-- came to lie.
 {% set words = (config.get("meta") or {}).get("words", {}) %}
 
 with
@@ -13,8 +15,13 @@ with
     levels as (
         select
             customers.*,
-            case when segments.value_score = 5 then 'high' when segments.value_score >= 3 then 'medium' else 'low' end
-            as value_level
+            case
+                when segments.value_score = 5
+                then 'high'
+                when segments.value_score >= 3
+                then 'medium'
+                else 'low'
+            end as value_level
         from customers
         inner join segments on segments.customer_id = customers.customer_id
     ),
@@ -36,7 +43,7 @@ with
             on customers.customer_id = drivers.customer_id
             and customers.as_of_date = drivers.as_of_date
             and customers.clv_model_version = drivers.model_version
-        where abs(drivers.contribution) >= 0.005E0 and drivers.driver_name <> 'all other drivers'
+        where abs(drivers.contribution) >= 0.005e0 and drivers.driver_name <> 'all other drivers'
     ),
 
     phrases as (
@@ -58,10 +65,12 @@ with
         select
             customer_id,
             {%- for side, raises in [("up", "raises"), ("down", "not raises")] %}
-            max(case when {{ raises }} and place = 1 then phrase end)
-            || coalesce('; ' || max(case when {{ raises }} and place = 2 then phrase end), '')
-            || coalesce('; ' || max(case when {{ raises }} and place = 3 then phrase end), '') as {{ side }}
-            {{- "," if not loop.last }}
+                max(case when {{ raises }} and place = 1 then phrase end)
+                || coalesce('; ' || max(case when {{ raises }} and place = 2 then phrase end), '')
+                || coalesce(
+                    '; ' || max(case when {{ raises }} and place = 3 then phrase end), ''
+                ) as {{ side }}
+                {{- "," if not loop.last }}
             {%- endfor %}
         from phrases
         group by customer_id

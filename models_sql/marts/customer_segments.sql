@@ -1,4 +1,5 @@
--- Grain: customer_id. Which group a customer belongs to: by what they did (RFM), by what they are expected to be worth, and
+-- Grain: customer_id. Which group a customer belongs to: by what they did (RFM), by what they are expected
+-- to be worth, and
 -- by the rhythm in which they buy. Scores compare buyers with buyers of the same scoring date.
 {% set high, low = setting("rfm_high_score"), setting("rfm_low_score") %}
 
@@ -23,7 +24,7 @@ with
         select
             customer_id,
             {%- for score in ["recency", "frequency", "monetary", "value"] %}
-            1 + cast(floor(5.0E0 * ({{ score }}_place - 1) / buyers) as int) as {{ score }}_score,
+                1 + cast(floor(5.0e0 * ({{ score }}_place - 1) / buyers) as int) as {{ score }}_score,
             {%- endfor %}
             place_from_the_top,
             buyers

@@ -1,4 +1,5 @@
--- Grain: check_name x subject x source: what arrived, how fresh it is, how much against the usual, what was refused, what
+-- Grain: check_name x subject x source: what arrived, how fresh it is, how much against the usual, what was
+-- refused, what
 -- stands twice. `status` says which deserve a look.
 with
     today as (select * from {{ ref("int_today") }}),
@@ -21,7 +22,7 @@ with
             'freshness' as check_name,
             newest.subject,
             cast(null as string) as source,
-            {{ seconds_between("newest.newest_at", "today.as_of_date") }} / 86400.0E0 as measured_value,
+            {{ seconds_between("newest.newest_at", "today.as_of_date") }} / 86400.0e0 as measured_value,
             cast({{ setting("freshness_days") }} as double) as usual_value,
             newest.newest_at
         from newest
@@ -32,10 +33,10 @@ with
     -- volume: the last day and the last seven, beside the same weekday and week of the eight weeks before
     spans as (
         {%- for week in range(0, 9) %}
-        select 'day' as span, 1 as span_days, {{ 7 * week }} as days_ago
-        union all
-        select 'week' as span, 7 as span_days, {{ 7 * week }} as days_ago
-        {{ "union all" if not loop.last }}
+            select 'day' as span, 1 as span_days, {{ 7 * week }} as days_ago
+            union all
+            select
+                'week' as span, 7 as span_days, {{ 7 * week }} as days_ago {{ "union all" if not loop.last }}
         {%- endfor %}
     ),
 
@@ -52,9 +53,12 @@ with
             count(recent.occurred_at) as events,
             count(case when recent.event_type = 'purchase' then 1 end) as purchases
         from spans
-        inner join today on {{ days_between("today.opened_on", "today.as_of_date") }} >= spans.days_ago + spans.span_days
+        inner join
+            today
+            on {{ days_between("today.opened_on", "today.as_of_date") }} >= spans.days_ago + spans.span_days
         left join
-            recent on {{ in_span("recent.occurred_at", "recent.as_of_date", "spans.span_days", "spans.days_ago") }}
+            recent
+            on {{ in_span("recent.occurred_at", "recent.as_of_date", "spans.span_days", "spans.days_ago") }}
         group by spans.span, spans.days_ago
     ),
 
@@ -72,7 +76,10 @@ with
             max(case when days_ago = 0 then measured_value end) as measured_value,
             case
                 when count(case when days_ago > 0 then 1 end) >= 4
-                then percentile_disc(0.5) within group (order by case when days_ago > 0 then measured_value end)
+                then
+                    percentile_disc(0.5) within group (
+                        order by case when days_ago > 0 then measured_value end
+                    )
             end as usual_value
         from volumes
         group by subject
@@ -90,7 +97,8 @@ with
         where measured_value is not null
     ),
 
-    -- quarantine: share of all rows that arrived; by file only what was refused lately, or the table would grow for ever
+    -- quarantine: share of all rows that arrived; by file only what was refused lately, or the table would
+    -- grow for ever
     arrived as (
         select kept.row_count + refused.row_count as row_count, refused.newest_at
         from (select count(*) as row_count from events) as kept
@@ -151,13 +159,17 @@ with
     ),
 
     checks as (
-        select * from freshness
+        select *
+        from freshness
         union all
-        select * from volume
+        select *
+        from volume
         union all
-        select * from quarantined
+        select *
+        from quarantined
         union all
-        select * from duplicates
+        select *
+        from duplicates
     )
 
 select
@@ -170,7 +182,10 @@ select
     cast(checks.newest_at as timestamp) as newest_at,
     cast(
         case
-            when checks.check_name = 'duplicates' and checks.subject = 'events with the id of another' and checks.measured_value > 0
+            when
+                checks.check_name = 'duplicates'
+                and checks.subject = 'events with the id of another'
+                and checks.measured_value > 0
             then 'fail'
             when checks.check_name = 'duplicates' and checks.measured_value > {{ setting("alike_share") }}
             then 'warn'
@@ -188,7 +203,7 @@ select
                     checks.measured_value * {{ setting("volume_factor") }} < checks.usual_value
                     or checks.measured_value > checks.usual_value * {{ setting("volume_factor") }}
                 )
-                and abs(checks.measured_value - checks.usual_value) > 3.0E0 * sqrt(checks.usual_value)
+                and abs(checks.measured_value - checks.usual_value) > 3.0e0 * sqrt(checks.usual_value)
             then 'warn'
             else 'ok'
         end as string

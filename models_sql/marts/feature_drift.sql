@@ -1,4 +1,5 @@
--- Grain: feature of the model in use: how far customers of the scoring date are from the rows that the model learned from.
+-- Grain: feature of the model in use: how far customers of the scoring date are from the rows that the
+-- model learned from.
 {% set model = scoring_plan().model %}
 {% set names = model.features | map(attribute="name") | list if model is not none else [] %}
 
@@ -33,7 +34,8 @@ select
         case
             when
                 compared.psi > {{ setting("drift_psi_large") }}
-                or abs(compared.found_missing_rate - compared.missing_rate) > {{ setting("drift_share_change") }}
+                or abs(compared.found_missing_rate - compared.missing_rate)
+                > {{ setting("drift_share_change") }}
             then 'large'
             when compared.psi > {{ setting("drift_psi_moderate") }}
             then 'moderate'

@@ -1,5 +1,7 @@
--- Grain: as_of_date x kind x measure: what was predicted on a scoring date beside the scoring date before it. One row per output of
--- the model (kind `output`), and one per way in which estimates were made (kind `method`, a value of clv_method).
+-- Grain: as_of_date x kind x measure: what was predicted on a scoring date beside the scoring date before
+-- it. One row per output of
+-- the model (kind `output`), and one per way in which estimates were made (kind `method`, a value of
+-- clv_method).
 {{ config(
     materialized="incremental",
     incremental_strategy="delete+insert" if target.type == "duckdb" else "insert_overwrite",
@@ -53,19 +55,23 @@ with
 
     remembered as (
         {% if is_incremental() -%}
-        select earlier.as_of_date, earlier.measure, earlier.customers, earlier.total
-        from {{ this }} as earlier
-        inner join dates on earlier.as_of_date < dates.as_of_date
-        where earlier.kind = 'method' and earlier.customers > 0
+            select earlier.as_of_date, earlier.measure, earlier.customers, earlier.total
+            from {{ this }} as earlier
+            inner join dates on earlier.as_of_date < dates.as_of_date
+            where earlier.kind = 'method' and earlier.customers > 0
         {%- else -%}
-        select as_of_date, cast(null as string) as measure, 0 as customers, 0 as total from dates where false
+            select as_of_date, cast(null as string) as measure, 0 as customers, 0 as total
+            from dates
+            where false
         {%- endif %}
     ),
 
     methods_before as (
         select remembered.*
         from remembered
-        inner join (select max(as_of_date) as as_of_date from remembered) as newest on newest.as_of_date = remembered.as_of_date
+        inner join
+            (select max(as_of_date) as as_of_date from remembered) as newest
+            on newest.as_of_date = remembered.as_of_date
     ),
 
     sides as (
@@ -108,10 +114,12 @@ with
     shared as (
         select
             sides.*,
-            {{ ratio("customers", "case when kind = 'method' then sum(customers) over (partition by kind) end") }} as share,
+            {{ ratio("customers", "case when kind = 'method' then sum(customers) over (partition by kind) end") }}
+            as share,
             case
                 when sum(previous_customers) over (partition by kind) > 0
-                then {{ ratio(
+                then
+                    {{ ratio(
                     "coalesce(previous_customers, 0)",
                     "case when kind = 'method' then sum(previous_customers) over (partition by kind) end"
                 ) }}
@@ -143,7 +151,8 @@ select
                 or abs(shared.share - shared.previous_share) > {{ setting("drift_share_change") }}
                 or (
                     shared.measure in ('clv_predicted', 'clv_typical')
-                    and abs({{ ratio("shared.total", "shared.previous_total") }} - 1.0E0) > {{ setting("drift_total_change") }}
+                    and abs({{ ratio("shared.total", "shared.previous_total") }} - 1.0e0)
+                    > {{ setting("drift_total_change") }}
                 )
             then 'large'
             when shared.psi > {{ setting("drift_psi_moderate") }}

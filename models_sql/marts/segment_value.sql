@@ -1,6 +1,9 @@
--- Grain: one row per segmentation and segment: what a group of customers is worth together. Its interval is not a sum of
--- bounds: customers' own errors even out over a group, the error of the shop's total does not. The trend compares like with
--- like: today's members of the group, those of them who were predicted on the previous scoring date too, at both dates.
+-- Grain: one row per segmentation and segment: what a group of customers is worth together. Its interval is
+-- not a sum of
+-- bounds: customers' own errors even out over a group, the error of the shop's total does not. The trend
+-- compares like with
+-- like: today's members of the group, those of them who were predicted on the previous scoring date too, at
+-- both dates.
 with
     customers as (select * from {{ ref("customer_clv") }}),
 
@@ -51,7 +54,10 @@ with
             on predictions.customer_id = customers.customer_id
             and predictions.as_of_date = customers.as_of_date
             and predictions.model_version = customers.clv_model_version
-        left join bins on bins.bin_number = predictions.calibration_bin and bins.model_version = predictions.model_version
+        left join
+            bins
+            on bins.bin_number = predictions.calibration_bin
+            and bins.model_version = predictions.model_version
         left join previous on previous.customer_id = customers.customer_id
     ),
 
@@ -79,15 +85,17 @@ with
             max(as_of_date) as as_of_date,
             count(*) as customer_count,
             sum(clv_estimate) as estimate_total,
-            sum(cast(round(clv_predicted * 100.0E0) as bigint)) / 100.0E0 as predicted_total,
-            sum({{ whole("own_variance * 100.0E0") }}) / 100.0E0 as own_variance,
+            sum(cast(round(clv_predicted * 100.0e0) as bigint)) / 100.0e0 as predicted_total,
+            sum({{ whole("own_variance * 100.0E0") }}) / 100.0e0 as own_variance,
             max(level_log_sd) as level_log_sd,
             max(coverage) as coverage,
-            sum(case when clv_predicted is not null and previous_predicted is not null then 1 else 0 end) as compared_count,
+            sum(
+                case when clv_predicted is not null and previous_predicted is not null then 1 else 0 end
+            ) as compared_count,
             sum(case when previous_predicted is not null then {{ whole("clv_predicted * 100.0E0") }} end)
-            / 100.0E0 as compared_total,
+            / 100.0e0 as compared_total,
             sum(case when clv_predicted is not null then {{ whole("previous_predicted * 100.0E0") }} end)
-            / 100.0E0 as compared_total_before,
+            / 100.0e0 as compared_total_before,
             max(is_other_model) as is_other_model
         from grouped
         group by segmentation, segment
@@ -116,7 +124,7 @@ select
             when predicted_total is not null and own_variance is not null
             then
                 greatest(
-                    0.0E0,
+                    0.0e0,
                     predicted_total
                     - {{ normal_quantile("coverage") }}
                     * sqrt(own_variance + level_log_sd * level_log_sd * predicted_total * predicted_total)
@@ -132,7 +140,7 @@ select
     cast(with_base.compared_count as bigint) as compared_count,
     cast(with_base.compared_total as double) as compared_total,
     cast(with_base.compared_total_before as double) as compared_total_before,
-    {{ ratio("with_base.compared_total", "with_base.compared_total_before") }} - 1.0E0 as trend,
+    {{ ratio("with_base.compared_total", "with_base.compared_total_before") }} - 1.0e0 as trend,
     cast(with_base.is_other_model = 1 as boolean) as is_other_model
 from with_base
 cross join previous_date

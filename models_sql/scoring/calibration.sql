@@ -1,4 +1,5 @@
--- Grain: one row per bin of the model in use: customers with a like prediction and recency, and what was measured on them
+-- Grain: one row per bin of the model in use: customers with a like prediction and recency, and what was
+-- measured on them
 -- out of time. Every customer's interval and confidence is looked up here.
 {{ config(alias="challenger_calibration" if setting("is_challenger") else "calibration") }}
 {% set plan = scoring_plan() %}
@@ -7,37 +8,37 @@
 with
     bins as (
         {% for bin in bins %}
-        select
-            {{ loop.index }} as bin_number,
-            {{ number_or(bin.predicted_from, "-Infinity") }} as predicted_from,
-            {{ number_or(bin.predicted_below, "Infinity") }} as predicted_below,
-            {{ number_or(bin.recency_from_days, "-Infinity") }} as recency_from_days,
-            {{ number_or(bin.recency_below_days, "Infinity") }} as recency_below_days,
-            {{ bin.customers }} as customers,
-            {{ number_or(bin.ratio_low, 0) }} as ratio_low,
-            {{ number_or(bin.ratio_high, 0) }} as ratio_high,
-            {{ number_or(bin.ratio_sd, 0) }} as ratio_sd,
-            {{ number_or(bin.confidence, 0) }} as confidence,
-            {{ number_or(plan.model.calibration.level_log_sd, 0) }} as level_log_sd,
-            {{ number_or(plan.model.calibration.coverage, 0) }} as coverage,
-            '{{ plan.model.version }}' as model_version
-        {{ "union all" if not loop.last }}
+            select
+                {{ loop.index }} as bin_number,
+                {{ number_or(bin.predicted_from, "-Infinity") }} as predicted_from,
+                {{ number_or(bin.predicted_below, "Infinity") }} as predicted_below,
+                {{ number_or(bin.recency_from_days, "-Infinity") }} as recency_from_days,
+                {{ number_or(bin.recency_below_days, "Infinity") }} as recency_below_days,
+                {{ bin.customers }} as customers,
+                {{ number_or(bin.ratio_low, 0) }} as ratio_low,
+                {{ number_or(bin.ratio_high, 0) }} as ratio_high,
+                {{ number_or(bin.ratio_sd, 0) }} as ratio_sd,
+                {{ number_or(bin.confidence, 0) }} as confidence,
+                {{ number_or(plan.model.calibration.level_log_sd, 0) }} as level_log_sd,
+                {{ number_or(plan.model.calibration.coverage, 0) }} as coverage,
+                '{{ plan.model.version }}' as model_version
+                {{ "union all" if not loop.last }}
         {% else %}
-        select
-            null as bin_number,
-            null as predicted_from,
-            null as predicted_below,
-            null as recency_from_days,
-            null as recency_below_days,
-            null as customers,
-            null as ratio_low,
-            null as ratio_high,
-            null as ratio_sd,
-            null as confidence,
-            null as level_log_sd,
-            null as coverage,
-            null as model_version
-        where false
+            select
+                null as bin_number,
+                null as predicted_from,
+                null as predicted_below,
+                null as recency_from_days,
+                null as recency_below_days,
+                null as customers,
+                null as ratio_low,
+                null as ratio_high,
+                null as ratio_sd,
+                null as confidence,
+                null as level_log_sd,
+                null as coverage,
+                null as model_version
+            where false
         {% endfor %}
     )
 

@@ -1,5 +1,7 @@
--- Grain: customer_id x as_of_date x driver_rank: what moved the prediction away from the base, largest first, in the
--- reporting currency. Exact: driver_base plus all contributions of a customer is clv_predicted. Drivers beyond the first
+-- Grain: customer_id x as_of_date x driver_rank: what moved the prediction away from the base, largest
+-- first, in the
+-- reporting currency. Exact: driver_base plus all contributions of a customer is clv_predicted. Drivers
+-- beyond the first
 -- drivers_kept share the last row.
 {{ config(
     materialized="incremental",
@@ -14,58 +16,60 @@ with
     candidates as (select * from {{ ref("scoring_rows") }}),
     {% if model is not none %}
 
-    -- large batches, since explaining many at once is ten times faster than a few
-    numbered as (
-        select
-            candidates.*,
-            {{ batch_of("customer_id") }} as batch_number
-        from candidates
-        where {{ not_yet_scored("candidates", model) }}
-    ),
+        -- large batches, since explaining many at once is ten times faster than a few
+        numbered as (
+            select candidates.*, {{ batch_of("customer_id") }} as batch_number
+            from candidates
+            where {{ not_yet_scored("candidates", model) }}
+        ),
 
-    batches as (
-        select
-            as_of_date,
-            build_hash,
-            batch_number,
-            {{ list_of(model_struct(model, model.explained_columns, also=["customer_id"])) }} as customers
-        from numbered
-        group by as_of_date, build_hash, batch_number
-    ),
+        batches as (
+            select
+                as_of_date,
+                build_hash,
+                batch_number,
+                {{ list_of(model_struct(model, model.explained_columns, also=["customer_id"])) }} as customers
+            from numbered
+            group by as_of_date, build_hash, batch_number
+        ),
 
-    explained as (
-        select as_of_date, build_hash, {{ explode("clv_explain(customers, " ~ setting("drivers_kept") ~ ")") }} as driver from batches
-    ),
+        explained as (
+            select
+                as_of_date,
+                build_hash,
+                {{ explode("clv_explain(customers, " ~ setting("drivers_kept") ~ ")") }} as driver
+            from batches
+        ),
 
-    drivers as (
-        select
-            driver.customer_id as customer_id,
-            as_of_date,
-            driver.driver_rank as driver_rank,
-            driver.driver_name as driver_name,
-            driver.driver_value as driver_value,
-            driver.contribution as contribution,
-            driver.driver_base as driver_base,
-            cast('{{ model.version }}' as string) as model_version,
-            build_hash
-        from explained
-    )
+        drivers as (
+            select
+                driver.customer_id as customer_id,
+                as_of_date,
+                driver.driver_rank as driver_rank,
+                driver.driver_name as driver_name,
+                driver.driver_value as driver_value,
+                driver.contribution as contribution,
+                driver.driver_base as driver_base,
+                cast('{{ model.version }}' as string) as model_version,
+                build_hash
+            from explained
+        )
     {% else %}
 
-    drivers as (
-        select
-            customer_id,
-            as_of_date,
-            null as driver_rank,
-            cast(null as string) as driver_name,
-            null as driver_value,
-            null as contribution,
-            null as driver_base,
-            cast(null as string) as model_version,
-            build_hash
-        from candidates
-        where false
-    )
+        drivers as (
+            select
+                customer_id,
+                as_of_date,
+                null as driver_rank,
+                cast(null as string) as driver_name,
+                null as driver_value,
+                null as contribution,
+                null as driver_base,
+                cast(null as string) as model_version,
+                build_hash
+            from candidates
+            where false
+        )
     {% endif %}
 
 select

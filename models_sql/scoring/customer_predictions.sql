@@ -1,4 +1,5 @@
--- Grain: customer_id x as_of_date, for every scoring date so far: what the model said then. A date is scored again only by
+-- Grain: customer_id x as_of_date, for every scoring date so far: what the model said then. A date is
+-- scored again only by
 -- another model or from other features, so that repeating a run changes nothing, `scored_at` included.
 {{ config(
     materialized="incremental",
@@ -15,64 +16,64 @@ with
     bins as (select * from {{ ref("calibration") }}),
     {% if model is not none %}
 
-    scored as (
-        select
-            customer_id,
-            as_of_date,
-            build_hash,
-            days_since_last_purchase as recency_days,
-            clv_score({{ model_struct(model) }}) as score
-        from candidates
-        where {{ not_yet_scored("candidates", model) }}
-    ),
+        scored as (
+            select
+                customer_id,
+                as_of_date,
+                build_hash,
+                days_since_last_purchase as recency_days,
+                clv_score({{ model_struct(model) }}) as score
+            from candidates
+            where {{ not_yet_scored("candidates", model) }}
+        ),
 
-    predictions as (
-        select
-            customer_id,
-            as_of_date,
-            {%- for output in ["clv_predicted", "clv_typical", "churn_probability"] %}
-            {{ "score." ~ output if output in model.outputs else "null" }} as {{ output }},
-            {%- endfor %}
-            bins.bin_number as calibration_bin,
-            score.clv_predicted * bins.ratio_low as clv_low,
-            score.clv_predicted * bins.ratio_high as clv_high,
-            bins.confidence as clv_prediction_confidence,
-            cast('{{ model.version }}' as string) as model_version,
-            cast('{{ model.feature_hash }}' as string) as feature_hash,
-            {{ model.horizon_days }} as horizon_days,
-            cast('{{ model.reporting_currency }}' as string) as reporting_currency,
-            current_timestamp as scored_at,
-            scored.build_hash
-        from scored
-        left join
-            bins
-            on score.clv_predicted >= bins.predicted_from
-            and score.clv_predicted < bins.predicted_below
-            and coalesce(scored.recency_days, 0) >= bins.recency_from_days
-            and coalesce(scored.recency_days, 0) < bins.recency_below_days
-    )
+        predictions as (
+            select
+                customer_id,
+                as_of_date,
+                {%- for output in ["clv_predicted", "clv_typical", "churn_probability"] %}
+                    {{ "score." ~ output if output in model.outputs else "null" }} as {{ output }},
+                {%- endfor %}
+                bins.bin_number as calibration_bin,
+                score.clv_predicted * bins.ratio_low as clv_low,
+                score.clv_predicted * bins.ratio_high as clv_high,
+                bins.confidence as clv_prediction_confidence,
+                cast('{{ model.version }}' as string) as model_version,
+                cast('{{ model.feature_hash }}' as string) as feature_hash,
+                {{ model.horizon_days }} as horizon_days,
+                cast('{{ model.reporting_currency }}' as string) as reporting_currency,
+                current_timestamp as scored_at,
+                scored.build_hash
+            from scored
+            left join
+                bins
+                on score.clv_predicted >= bins.predicted_from
+                and score.clv_predicted < bins.predicted_below
+                and coalesce(scored.recency_days, 0) >= bins.recency_from_days
+                and coalesce(scored.recency_days, 0) < bins.recency_below_days
+        )
     {% else %}
 
-    predictions as (
-        select
-            customer_id,
-            as_of_date,
-            null as calibration_bin,
-            null as clv_predicted,
-            null as clv_typical,
-            null as clv_low,
-            null as clv_high,
-            null as clv_prediction_confidence,
-            null as churn_probability,
-            cast(null as string) as model_version,
-            cast(null as string) as feature_hash,
-            null as horizon_days,
-            cast(null as string) as reporting_currency,
-            null as scored_at,
-            build_hash
-        from candidates
-        where false
-    )
+        predictions as (
+            select
+                customer_id,
+                as_of_date,
+                null as calibration_bin,
+                null as clv_predicted,
+                null as clv_typical,
+                null as clv_low,
+                null as clv_high,
+                null as clv_prediction_confidence,
+                null as churn_probability,
+                cast(null as string) as model_version,
+                cast(null as string) as feature_hash,
+                null as horizon_days,
+                cast(null as string) as reporting_currency,
+                null as scored_at,
+                build_hash
+            from candidates
+            where false
+        )
     {% endif %}
 
 select

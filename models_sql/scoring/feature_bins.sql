@@ -1,4 +1,5 @@
--- Grain: model_version x feature x bin_number: tenths of the rows that a model learned from, by each of its features. Made once,
+-- Grain: model_version x feature x bin_number: tenths of the rows that a model learned from, by each of its
+-- features. Made once,
 -- while the training dates are still there, and kept: what comes later is compared with what the model saw.
 {{ config(materialized="incremental", incremental_strategy="append") }}
 {% set model = scoring_plan().model %}
@@ -9,14 +10,15 @@ with
     rows_of_dates as (select * from {{ ref("training_rows") }}),
 
     learned as (
-        select
-            {%- for name in names %} {{ name }}, {% endfor %}
-            as_of_date
+        select {%- for name in names %} {{ name }}, {% endfor %} as_of_date
         from rows_of_dates
         where
             is_trainable
             and as_of_date in (
-                {%- for date in dates %} date '{{ date }}'{{ "," if not loop.last }} {%- else %} null {%- endfor %})
+                {%- for date in dates %}date '{{ date }}'{{ "," if not loop.last }}
+                {%- else %}null
+                {%- endfor %}
+            )
     ),
 
     -- today may look back from before those dates; then the bins wait

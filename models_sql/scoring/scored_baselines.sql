@@ -1,4 +1,5 @@
--- Grain: customer_id x as_of_date: what the baselines said of the customers whom a model scored, for every scoring date so far.
+-- Grain: customer_id x as_of_date: what the baselines said of the customers whom a model scored, for every
+-- scoring date so far.
 -- Features of scoring dates off the grid are pruned long before anybody knows who was right.
 {{ config(
     materialized="incremental",
@@ -23,10 +24,10 @@ inner join
     on predictions.customer_id = baselines.customer_id
     and predictions.as_of_date = baselines.as_of_date
 {%- if is_incremental() %}
-where
-    not exists (
-        select 1
-        from {{ this }} as earlier
-        where earlier.as_of_date = baselines.as_of_date and earlier.build_hash = baselines.build_hash
-    )
+    where
+        not exists (
+            select 1
+            from {{ this }} as earlier
+            where earlier.as_of_date = baselines.as_of_date and earlier.build_hash = baselines.build_hash
+        )
 {%- endif %}

@@ -1,4 +1,5 @@
--- Grain: one row per customer number and second from which its attributes were known. Of two rows for one second the
+-- Grain: one row per customer number and second from which its attributes were known. Of two rows for one
+-- second the
 -- alphabetically first counts.
 with
     delivered as (select * from {{ source("raw", "attributes") }}),
@@ -9,7 +10,8 @@ with
             cast(date_trunc('second', known_at) as timestamp) as known_at,
             cast(attributes as string) as attributes,
             row_number() over (
-                partition by customer_id, date_trunc('second', known_at) order by cast(attributes as string) nulls last
+                partition by customer_id, date_trunc('second', known_at)
+                order by cast(attributes as string) nulls last
             ) as place
         from delivered
         where known_at is not null

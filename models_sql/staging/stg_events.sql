@@ -18,7 +18,8 @@ with
             cast(event_type as string) as event_type,
             cast(occurred_at as timestamp) as occurred_at,
             greatest(
-                cast(occurred_at as timestamp), coalesce(cast(recorded_at as timestamp), cast(occurred_at as timestamp))
+                cast(occurred_at as timestamp),
+                coalesce(cast(recorded_at as timestamp), cast(occurred_at as timestamp))
             ) as known_at,
 
             -- amounts

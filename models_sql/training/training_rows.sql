@@ -1,4 +1,5 @@
--- Grain: customer_id x as_of_date, for customers who had bought and dates whose label is final: features, label, split.
+-- Grain: customer_id x as_of_date, for customers who had bought and dates whose label is final: features,
+-- label, split.
 {{ config(materialized="view") }}
 
 with
