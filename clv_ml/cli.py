@@ -69,7 +69,7 @@ PresetName = Annotated[
 Target = Annotated[
     Literal["duckdb", "spark"],
     typer.Option(
-        "--target", help="Engine that computes: duckdb, or spark (the extra spark, see docs/spark.md)."
+        "--target", help="Engine that computes: duckdb, or spark (the extra spark, see docs/how-to/spark.md)."
     ),
 ]
 Kind = Annotated[ModelType, typer.Option("--model-type", help="What to fit.")]

@@ -1,21 +1,18 @@
 """The cookbook: the analyses of the dbt project as plain SQL, and the page that shows them."""
 
 import re
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from markdown_pages import DOCS, ROOT, WRITTEN
+
 ANALYSES = ROOT / "dbt_project" / "analyses"
-PAGE = ROOT / "docs" / "cookbook.md"
-INTRODUCTION = """\
+PAGE = DOCS / "how-to" / "cookbook.md"
+INTRODUCTION = f"""\
 # Cookbook
 
 Questions that analysts ask, as SQL that runs on the warehouse and on the published file alike (how to open that:
 [connect.md](connect.md)). Each stands in `dbt_project/analyses/` too, under the name shown. Money is net revenue in the
 reporting currency, expected in the horizon; spend so far is called so. Any SELECT below may be narrowed or joined further:
-one row per customer, key `customer_id`.
-
-This page is written from those files by `make docs`; edit them, not it.
-"""
+one row per customer, key `customer_id`.{WRITTEN.format(source="those files")}"""
 
 
 def recipes() -> dict[str, str]:

@@ -10,6 +10,8 @@ from markdown_it.token import Token
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
+WRITTEN = "\n\nWritten by `make docs` from {source}; edit that, not this page.\n"
+"""How a page says that it is made from the code."""
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

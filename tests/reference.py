@@ -20,7 +20,7 @@ import duckdb
 import typer
 from cookbook import PAGE as COOKBOOK
 from cookbook import page as cookbook
-from markdown_pages import DOCS, ROOT, code, flowing, table
+from markdown_pages import DOCS, ROOT, WRITTEN, code, flowing, table
 from shops import copy_project, settings_for
 
 import clv_ml
@@ -30,7 +30,6 @@ from clv_ml.settings import PROJECT_FILE
 from clv_ml.warehouse.dbt_runner import run_dbt
 
 FOLDER = DOCS / "reference"
-WRITTEN = "\n\nWritten by `make docs` from {source}; edit that, not this page.\n"
 TAKES = {bool: "", int: "number", str: "text", Path: "path", datetime: "date"}
 STEPS = {
     "marts": "What analysts read. One row per customer in `customer_clv`; the others sum it up.",
@@ -269,7 +268,7 @@ def _commands_page() -> str:
         parts.append(table(("option", "takes", "default", "what it is"), rows))
     parts.append(
         "\n## Exit codes\n\nAn error says on stderr what is wrong and what to do. "
-        "[Scheduling](../scheduling.md) says what a scheduler does about each code.\n\n"
+        "[Scheduling](scheduling.md) says what a scheduler does about each code.\n\n"
     )
     rows = [
         (str(_exit_code(it)), code(name), flowing(it.__doc__ or ""))

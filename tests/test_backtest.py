@@ -267,7 +267,11 @@ def test_intervals_are_counted_alike_in_sql(tested: tuple[Settings, BacktestResu
 
 @pytest.mark.parametrize(
     "sql",
-    [*blocks(DOCS / "backtest.md", "sql"), *blocks(DOCS / "confidence.md", "sql")],
+    [
+        sql
+        for page in ("backtest", "confidence")
+        for sql in blocks(DOCS / "explanation" / f"{page}.md", "sql")
+    ],
     ids=lambda sql: " ".join(sql.split())[:40],
 )
 def test_queries_of_the_docs_run(tested: tuple[Settings, BacktestResult], sql: str):

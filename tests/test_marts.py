@@ -180,13 +180,13 @@ def test_the_cookbook_page_shows_the_analyses():
 
 def test_the_recipes_for_connecting_run(trained_copy: Settings, monkeypatch: pytest.MonkeyPatch):
     """
-    Every piece of Python on docs/connect.md, as it stands there, on a published copy at the path that the page names.
+    Every piece of Python on how-to/connect.md, as it stands there, on a published copy at the path that the page names.
     """
     published = publish(trained_copy).path
     monkeypatch.setenv("CLV_FILE", str(published))
     names: dict[str, pd.DataFrame] = {}
 
-    for recipe in blocks(DOCS / "connect.md", "python"):
+    for recipe in blocks(DOCS / "how-to" / "connect.md", "python"):
         exec(compile(recipe, "connect.md", "exec"), names)
 
     assert published == trained_copy.warehouse.parent / "published" / "clv.duckdb"

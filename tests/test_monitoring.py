@@ -213,9 +213,9 @@ def test_drift_warns_and_a_double_count_stops_publication(trained_copy: Settings
 
 def test_every_query_of_the_page_answers(with_past: Settings):
     """
-    docs/monitoring.md: each query runs, and each table that is watched has one that answers with rows.
+    docs/reference/monitoring.md: each query runs, and each table that is watched has one that answers with rows.
     """
-    page = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reference" / "monitoring.md").read_text(encoding="utf-8")
     queries = [
         sql for sql in re.findall(r"```sql\n(.*?)```", page, flags=re.DOTALL) if "challenger" not in sql
     ]

@@ -248,10 +248,10 @@ def test_the_real_cdnow(warehouse, path, rows, orders, free, total):
 
 
 def test_the_manual_explains_every_reason():
-    """A reason that the SQL or the reader gives stands in docs/ingestion.md, and no other does."""
+    """A reason that the SQL or the reader gives stands in docs/reference/feeds.md, and no other does."""
     sql = "".join(path.read_text() for path in SOURCES)
     given = set(re.findall(r"(?:then|else) '([a-z_0-9]+)'", sql)) - {"purchase", "refund"}
-    manual = (ROOT / "docs" / "ingestion.md").read_text(encoding="utf-8")
+    manual = (ROOT / "docs" / "reference" / "feeds.md").read_text(encoding="utf-8")
     reasons = manual.split("## Reasons")[1]
 
     assert set(re.findall(r"^\| `([a-z_0-9]+)` \|", reasons, flags=re.MULTILINE)) == given

@@ -1,4 +1,4 @@
-"""The examples of docs/scheduling.md do what they say: the command runs, the unit is one, the Python parses."""
+"""The examples of reference/scheduling.md do what they say: the command runs, the unit is one, the Python parses."""
 
 import ast
 import json
@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from clv_ml.cli import app
 from clv_ml.settings import Settings
 
-PAGE = (ROOT / "docs" / "scheduling.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference" / "scheduling.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(cron|ini|python)\n(.*?)^```", PAGE, flags=re.DOTALL | re.MULTILINE)
 COMMAND = ["run", "--data-dir", "feed", "--json"]
 

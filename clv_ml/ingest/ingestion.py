@@ -322,7 +322,7 @@ def _summary(
     if late := _late(connection, preset.table):
         warnings += (
             f"{late:,} new rows of {path} happened before the newest date that features were built for. What was known on "
-            "that date stays as it was, so they count from the next date on (docs/ingestion.md: recorded_at).",
+            "that date stays as it was, so they count from the next date on (see recorded_at in docs/reference/feeds.md).",
         )
     return IngestSummary(
         path, preset.name, preset.table, rows_in, kept, new, quarantined, newly_quarantined, reasons, warnings

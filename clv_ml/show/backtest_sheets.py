@@ -19,7 +19,7 @@ HEADS = {
     "decile_mape": "dMAPE",
     "decile_wape": "dWAPE",
 }
-"""Metrics shown of every estimator, and how they are headed. docs/backtest.md defines them."""
+"""Metrics shown of every estimator, and how they are headed. docs/explanation/backtest.md defines them."""
 SEGMENT_HEADS = {name: HEADS[name] for name in ("nmae", "r2", "spearman", "gini", "bias")}
 HELD_HEADS = {
     "coverage": "coverage",
