@@ -7,13 +7,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from made_habits import Clock, Random, Replace
 from made_shops import (
     MADE_SHOPS,
     OPENING,
-    Clock,
     MadeShop,
-    Random,
-    Replace,
     durable,
     marketplace,
     monthly_plans,
@@ -150,6 +148,7 @@ def test_true_values_add_up_the_habits_of_a_customer():
     """A customer with a plan who buys at random too is worth both."""
     shop = MadeShop(
         400,
+        90,
         (
             one_clock(),
             Random(np.zeros(1), np.array([1e6]), np.array([0.1]), 0.02, np.array([10.0]), 400),
@@ -157,6 +156,6 @@ def test_true_values_add_up_the_habits_of_a_customer():
         seed=1,
     )
 
-    value = shop.true_values((OPENING + timedelta(days=95)).date(), 90)
+    value = shop.true_values((OPENING + timedelta(days=95)).date())
 
     assert value == {"c00000": pytest.approx(20 * (0.9 + 0.81 + 0.729) + 0.1 * 10 * 50 * (1 - np.exp(-1.8)))}
