@@ -1,9 +1,11 @@
 """
-How fast everybody's drivers are worked out, beside LightGBM's ``pred_contrib`` and one ``woodelf-explainer`` call on the
-same rows in the same run (``make bench-drivers``), and how long scoring and explaining in SQL take together.
+How fast everybody's drivers are worked out, beside LightGBM's ``pred_contrib`` and one ``woodelf-explainer``
+call on the same rows in the same run (``make bench-drivers``), and how long scoring and explaining in SQL
+take together.
 
-Customers and champion are synthetic: 200 trees of 31 leaves, depth at most 6. The machine may be shared, so the ratios
-count, and the processor's seconds stand beside the clock's. Without woodelf-explainer its column stays empty.
+Customers and champion are synthetic: 200 trees of 31 leaves, depth at most 6. The machine may be shared, so
+the ratios count, and the processor's seconds stand beside the clock's. Without woodelf-explainer its column
+stays empty.
 """
 
 import argparse
@@ -170,7 +172,10 @@ def struct(columns: tuple[str, ...]) -> str:
 
 def scoring() -> str:
     """As customer_predictions does it."""
-    return f"create table predictions as select customer_id, clv_score({struct((*FEATURES, 'anchor_value'))}) as s from customers"
+    return (
+        f"create table predictions as select customer_id, clv_score({struct((*FEATURES, 'anchor_value'))}) "
+        "as s from customers"
+    )
 
 
 def explaining() -> str:
@@ -189,9 +194,9 @@ def explaining() -> str:
 def check(connection: duckdb.DuckDBPyConnection, rows: int) -> None:
     """Speed alone proves nothing: every customer has eleven rows, and they add up to the prediction."""
     found = connection.execute(
-        "select count(*), max(abs(total - s.clv_predicted) / s.clv_predicted) from predictions join (select customer_id, "
-        "max(driver_base) + sum(contribution) as total, count(*) as rows from drivers group by all) using (customer_id) "
-        "where rows = 11"
+        "select count(*), max(abs(total - s.clv_predicted) / s.clv_predicted) from predictions "
+        "join (select customer_id, max(driver_base) + sum(contribution) as total, count(*) as rows "
+        "from drivers group by all) using (customer_id) where rows = 11"
     ).fetchall()[0]
     assert found[0] == rows and found[1] < 1e-9, found
 

@@ -1,9 +1,10 @@
 """
-Ways to buy, drawn as whole lives, that know in closed form what is expected of a window: by a *clock* (plans, boxes, appeals,
-weekly groceries), at *random* (Poisson, until the customer leaves) and to *replace* what has worn out.
+Ways to buy, drawn as whole lives, that know in closed form what is expected of a window: by a *clock* (plans,
+boxes, appeals, weekly groceries), at *random* (Poisson, until the customer leaves) and to *replace* what has
+worn out.
 
-Sources: Fader and Hardie (2007), "How to project customer retention", for renewal by the clock; Schmittlein, Morrison and
-Colombo (1987) for random purchases until a hidden departure.
+Sources: Fader and Hardie (2007), "How to project customer retention", for renewal by the clock; Schmittlein,
+Morrison and Colombo (1987) for random purchases until a hidden departure.
 """
 
 from dataclasses import dataclass
@@ -26,17 +27,20 @@ class Habit(Protocol):
         ...
 
     def value(self, day: int, horizon: int) -> Floats:
-        """What the ``horizon`` days from ``day`` on are expected to bring of who lived like this so far. Shape (n,)."""
+        """
+        What the ``horizon`` days from ``day`` on are expected to bring of who lived like this so far. Shape
+        (n,).
+        """
         ...
 
 
 @dataclass(frozen=True)
 class Clock:
     """
-    Payments that fall due every ``period`` days from ``first`` on (infinite for who has no plan). At each due date after the first
-    a customer stays with chance ``stay``, or leaves for good; who stays pays with chance ``pay``, up to ``late`` days after, the
-    amount times the factor of ``rhythm`` whose turn it is, ``turn`` being the first's. Arrays have shape (n,), ``stayed`` (n, due
-    dates).
+    Payments that fall due every ``period`` days from ``first`` on (infinite for who has no plan). At each due
+    date after the first a customer stays with chance ``stay``, or leaves for good; who stays pays with chance
+    ``pay``, up to ``late`` days after, the amount times the factor of ``rhythm`` whose turn it is, ``turn``
+    being the first's. Arrays have shape (n,), ``stayed`` (n, due dates).
     """
 
     first: Floats
@@ -80,8 +84,9 @@ class Clock:
 @dataclass(frozen=True)
 class Random:
     """
-    A first order on ``first``, then ``rate`` orders a day until the customer leaves on ``left``, which has the chance ``leave`` a
-    day; ``again`` is the chance that an order is followed by a second one on the day. Arrays have shape (n,).
+    A first order on ``first``, then ``rate`` orders a day until the customer leaves on ``left``, which has
+    the chance ``leave`` a day; ``again`` is the chance that an order is followed by a second one on the day.
+    Arrays have shape (n,).
     """
 
     first: Floats
@@ -110,7 +115,8 @@ class Random:
 @dataclass(frozen=True)
 class Replace:
     """
-    Purchases ``least`` days apart and a gamma-distributed wait of mean ``wait`` and this ``shape``; ``bought`` has shape (n, count).
+    Purchases ``least`` days apart and a gamma-distributed wait of mean ``wait`` and this ``shape``;
+    ``bought`` has shape (n, count).
     """
 
     bought: Floats
@@ -166,7 +172,10 @@ def draw_random(
     again: float = 0.0,
     buyers: float = 1.0,
 ) -> Random:
-    """Gamma-distributed rates of this mean (0 for all but the share ``buyers``), order values of some 40, and departures."""
+    """
+    Gamma-distributed rates of this mean (0 for all but the share ``buyers``), order values of some 40, and
+    departures.
+    """
     n = first.size
     rate = generator.gamma(0.8, per_year / 365 / 0.8, n) * (generator.random(n) < buyers)
     left = first + generator.exponential(1 / leave, n)

@@ -1,7 +1,9 @@
 """
-Shops made from a seed whose truth is known: what each customer is worth, given who they are and whether they are still there.
+Shops made from a seed whose truth is known: what each customer is worth, given who they are and whether they
+are still there.
 
-Unlike the demo's shop these have no dirt, no refunds and one currency: they ask whether the estimates suit the trade.
+Unlike the demo's shop these have no dirt, no refunds and one currency: they ask whether the estimates suit
+the trade.
 """
 
 from collections.abc import Callable
@@ -20,7 +22,9 @@ CURRENCY = "USD"
 
 @dataclass(frozen=True)
 class MadeShop:
-    """Lives drawn from a seed, lived over ``days`` days from ``OPENING`` on; ``horizon_days`` suits the trade."""
+    """
+    Lives drawn from a seed, lived over ``days`` days from ``OPENING`` on; ``horizon_days`` suits the trade.
+    """
 
     days: int
     horizon_days: int
@@ -47,7 +51,10 @@ class MadeShop:
         )
 
     def true_values(self, as_of: date) -> dict[str, float]:
-        """Each customer's expected spend in the horizon from ``as_of`` on, given their life so far; 0 for who has left."""
+        """
+        Each customer's expected spend in the horizon from ``as_of`` on, given their life so far; 0 for who
+        has left.
+        """
         day = (as_of - OPENING.date()).days
         value = np.sum([habit.value(day, self.horizon_days) for habit in self.habits], axis=0)
         return {_name(number): float(one) for number, one in enumerate(value)}
@@ -94,7 +101,10 @@ def mixed(seed: int) -> MadeShop:
 
 
 def donations(seed: int) -> MadeShop:
-    """Four appeals a year; a donor answers one in five or so, gives three times as much at the year's end, and may lapse."""
+    """
+    Four appeals a year; a donor answers one in five or so, gives three times as much at the year's end, and
+    may lapse.
+    """
     generator, days, n, quarter = np.random.default_rng([seed, 0]), 6 * 365, 2500, 91.25
     turn = generator.integers(0, 24, n)
     pay = np.clip(generator.beta(1.0, 4.0, n), 0.01, 1.0)
@@ -126,7 +136,10 @@ def marketplace(seed: int) -> MadeShop:
 
 
 def ten_months(seed: int) -> MadeShop:
-    """Ten months, interest that fades within weeks, every fifth order followed by another of the day, and five huge buyers."""
+    """
+    Ten months, interest that fades within weeks, every fifth order followed by another of the day, and five
+    huge buyers.
+    """
     generator, days, n = np.random.default_rng([seed, 0]), 300, 2500
     first = days * generator.random(n) ** 1.5
     habit = draw_random(generator, first, days, per_year=9.0, leave=1 / 45, again=0.2)
@@ -135,7 +148,10 @@ def ten_months(seed: int) -> MadeShop:
 
 
 def grocer(seed: int) -> MadeShop:
-    """A trip a week, give or take three days, and every fourth fills the larder; half of the customers seldom come."""
+    """
+    A trip a week, give or take three days, and every fourth fills the larder; half of the customers seldom
+    come.
+    """
     generator, days, n = np.random.default_rng([seed, 0]), 730, 900
     first = np.minimum(generator.exponential(90.0, n), days - 1)
     pay = np.where(generator.random(n) < 0.5, generator.beta(2.0, 8.0, n), generator.beta(8.0, 2.0, n))

@@ -1,10 +1,12 @@
 """
-How good the predictions are: ``clv backtest`` on each data set that is there, as Markdown tables. ``make bench-quality``.
+How good the predictions are: ``clv backtest`` on each data set that is there, as Markdown tables. ``make
+bench-quality``.
 
-Real shops are read from ``../shared/data`` and left out where absent; the simulator and the made shops are always there, the
-latter drawn anew at each run, so that nothing can be tuned to one (the seed is printed; ``--seed`` repeats it). Each is tested from
-origins spread over its history, then from its newest ones; p-values are corrected over all cells (horizon x metric) of a data set
-in either. Name data sets to run only those; ``--origins 99`` takes every date that can be tested.
+Real shops are read from ``../shared/data`` and left out where absent; the simulator and the made shops are
+always there, the latter drawn anew at each run, so that nothing can be tuned to one (the seed is printed;
+``--seed`` repeats it). Each is tested from origins spread over its history, then from its newest ones;
+p-values are corrected over all cells (horizon x metric) of a data set in either. Name data sets to run only
+those; ``--origins 99`` takes every date that can be tested.
 """
 
 import argparse
@@ -31,7 +33,10 @@ HELD = ("coverage", "coverage_top_fifth", "confidence_error")
 
 @dataclass(frozen=True)
 class View:
-    """What a backtest of a case found, from one choice of origins; ``truth`` is a table where the truth is known."""
+    """
+    What a backtest of a case found, from one choice of origins; ``truth`` is a table where the truth is
+    known.
+    """
 
     case: Case
     result: BacktestResult
@@ -52,7 +57,8 @@ def main() -> None:
     cases = list(all_cases(seed))
     if unknown := set(asked.names) - {case.key for case in cases}:
         parser.error(
-            f"no data set {', '.join(sorted(unknown))}; there are {', '.join(dict.fromkeys(case.key for case in cases))}"
+            f"no data set {', '.join(sorted(unknown))}; there are "
+            f"{', '.join(dict.fromkeys(case.key for case in cases))}"
         )
     chosen = [case for case in cases if not asked.names or case.key in asked.names]
     if asked.origins:
@@ -104,8 +110,8 @@ def _print(views: Sequence[View]) -> None:
 
 def _corrected(view: View, views: Sequence[View]) -> tuple[Comparison, ...]:
     """
-    The view's comparisons, corrected for all of its data set. Over all data sets at once no p-value of 1,999 draws could be small
-    enough to be a loss.
+    The view's comparisons, corrected for all of its data set. Over all data sets at once no p-value of 1,999
+    draws could be small enough to be a loss.
     """
     alike = [other for other in views if other.case.key == view.case.key]
     corrected = iter(with_holm([one for other in alike for one in other.result.comparisons]))

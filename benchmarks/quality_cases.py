@@ -1,5 +1,6 @@
 """
-The shops of ``make bench-quality``: real ones from ``../shared/data`` where they are there, the simulator, and made ones from seeds.
+The shops of ``make bench-quality``: real ones from ``../shared/data`` where they are there, the simulator,
+and made ones from seeds.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -28,15 +29,16 @@ copy (
 
 Truth = Callable[[date], Mapping[str, tuple[float, float | None]]]
 """
-By date: each customer's expected value, given who they are, and given only what the shop recorded (None where nobody worked that
-out).
+By date: each customer's expected value, given who they are, and given only what the shop recorded (None where
+nobody worked that out).
 """
 
 
 @dataclass(frozen=True)
 class Case:
     """
-    One data set and horizon. ``load`` feeds it, with a folder to write to; ``source`` is its file, None where it is made here.
+    One data set and horizon. ``load`` feeds it, with a folder to write to; ``source`` is its file, None where
+    it is made here.
     """
 
     key: str
@@ -103,7 +105,9 @@ def _simulated_truth(as_of: date) -> dict[str, tuple[float, float | None]]:
 
 
 def _load_eleven_years(source: Path, settings: Settings, folder: Path) -> None:
-    """Its own columns, mapped onto the preset's by SQL; several purchases of one day are orders of their own."""
+    """
+    Its own columns, mapped onto the preset's by SQL; several purchases of one day are orders of their own.
+    """
     target = folder / "orders.parquet"
     duckdb.execute(ELEVEN_YEARS.format(target=target), {"source": str(source)})
     ingest_files(settings, "orders", target)

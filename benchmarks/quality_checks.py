@@ -1,4 +1,7 @@
-"""What `clv backtest` does not ask of itself: totals of each date, groups of tenure and orders, churn beside the constant."""
+"""
+What `clv backtest` does not ask of itself: totals of each date, groups of tenure and orders, churn beside the
+constant.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +20,8 @@ FEWEST_JUDGED = 300
 GROUPS = """
 select
     case
-        when days_since_first_purchase < 90 then 'under 90 days' when days_since_first_purchase < 365 then '90 to 364 days'
+        when days_since_first_purchase < 90 then 'under 90 days' when days_since_first_purchase < 365
+            then '90 to 364 days'
         when days_since_first_purchase < 730 then '1 to 2 years' else 'over 2 years'
     end as tenure,
     case
@@ -26,7 +30,8 @@ select
     end as orders,
     count(*) as customers, sum(predicted) as predicted, sum(cast(actual as double)) as actual
 from backtest_predictions as predictions
-inner join customer_rfm as rfm on rfm.customer_id = predictions.customer_id and rfm.as_of_date = predictions.origin
+inner join customer_rfm as rfm on rfm.customer_id = predictions.customer_id
+    and rfm.as_of_date = predictions.origin
 where estimator = 'model'
 group by tenure, orders having count(*) >= ?
 order by min(days_since_first_purchase), min(total_purchases)
@@ -36,8 +41,9 @@ order by min(days_since_first_purchase), min(total_purchases)
 @dataclass(frozen=True)
 class Checks:
     """
-    Sum predicted / sum actual by origin; (group, customers, the same ratio) of those that are large enough; Brier score of the
-    chance of churn and of the constant; and at how many origins churn was worse than it, of those with enough customers.
+    Sum predicted / sum actual by origin; (group, customers, the same ratio) of those that are large enough;
+    Brier score of the chance of churn and of the constant; and at how many origins churn was worse than it,
+    of those with enough customers.
     """
 
     totals: tuple[float, ...]

@@ -29,13 +29,15 @@ HEAD = (
 
 def truth_sheet(settings: Settings, truth: Truth) -> Sheet:
     """
-    What each estimator said against each customer's true expected value, which knows their latent rates and whether they are
-    still a customer: at the backtest's origins (means), then what `customer_clv` says of the window beyond the shop's history.
+    What each estimator said against each customer's true expected value, which knows their latent rates and
+    whether they are still a customer: at the backtest's origins (means), then what `customer_clv` says of the
+    window beyond the shop's history.
 
-    Total: sum predicted / sum of the true expectation. Ranking: Spearman with the true expectation, and that over what the
-    shop's own model reaches on the same customers and recorded history, where somebody worked that out (the posterior mean under
-    the true parameters, row ``true model``). That, and not the Spearman of 1 that only the latent rates reach, is what a
-    forecast can hope for. Gone are those whose truth is 0; what is expected of them is a share of what the others are worth.
+    Total: sum predicted / sum of the true expectation. Ranking: Spearman with the true expectation, and that
+    over what the shop's own model reaches on the same customers and recorded history, where somebody worked
+    that out (the posterior mean under the true parameters, row ``true model``). That, and not the Spearman of
+    1 that only the latent rates reach, is what a forecast can hope for. Gone are those whose truth is 0; what
+    is expected of them is a share of what the others are worth.
     """
     known = cache(truth)
     found: dict[str, list[Values]] = {}
@@ -53,11 +55,14 @@ def truth_sheet(settings: Settings, truth: Truth) -> Sheet:
 
 
 def _backtested(settings: Settings, truth: Truth) -> list[tuple[date, str, list[str], Values]]:
-    """Origin, estimator, customers and predictions of the backtest, and the true model's beside them where it is known."""
+    """
+    Origin, estimator, customers and predictions of the backtest, and the true model's beside them where it is
+    known.
+    """
     with connect(settings) as connection:
         rows = connection.execute(
-            "select origin, estimator, list(customer_id order by customer_id), list(predicted order by customer_id) "
-            "from backtest_predictions group by all order by estimator, origin"
+            "select origin, estimator, list(customer_id order by customer_id), list(predicted "
+            "order by customer_id) from backtest_predictions group by all order by estimator, origin"
         ).fetchall()
     customers = {origin: names for origin, _, names, _ in rows}
     posterior = [
@@ -73,8 +78,8 @@ def _published(settings: Settings) -> tuple[date, list[str], Values]:
     """Scoring date, customers and predictions of the champion."""
     with connect(settings) as connection:
         ((as_of, names, values),) = connection.execute(
-            "select as_of_date, list(customer_id order by customer_id), list(clv_predicted order by customer_id) "
-            "from customer_clv where clv_predicted is not null group by as_of_date"
+            "select as_of_date, list(customer_id order by customer_id), list(clv_predicted "
+            "order by customer_id) from customer_clv where clv_predicted is not null group by as_of_date"
         ).fetchall()
     return as_of, names, np.array(values)
 

@@ -3,9 +3,9 @@ Whether two warehouses hold the same cells: what a change that should change no 
 
     python benchmarks/same_cells.py BEFORE.duckdb AFTER.duckdb
 
-Every table of the second file that the first one has too is compared, column by column, as multisets of rows. What depends on
-the text of the SQL or on the clock is left out: hashes, versions, times. Columns and tables that only one file has are named.
-Exit code 1 if any cell differs.
+Every table of the second file that the first one has too is compared, column by column, as multisets of rows.
+What depends on the text of the SQL or on the clock is left out: hashes, versions, times. Columns and tables
+that only one file has are named. Exit code 1 if any cell differs.
 """
 
 import argparse
@@ -35,8 +35,9 @@ def columns(connection: duckdb.DuckDBPyConnection, database: str) -> dict[str, l
     """Compared columns by table, of base tables outside dbt's own schemas."""
     found: dict[str, list[str]] = {}
     rows = connection.execute(
-        "select schema_name || '.' || table_name, column_name from duckdb_columns() where database_name = ? and not internal "
-        "and table_name in (select table_name from duckdb_tables() where database_name = ?) order by all",
+        "select schema_name || '.' || table_name, column_name from duckdb_columns() where database_name = ? "
+        "and not internal and table_name in (select table_name from duckdb_tables() "
+        "where database_name = ?) order by all",
         [database, database],
     ).fetchall()
     for table, column in rows:

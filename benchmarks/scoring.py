@@ -1,8 +1,10 @@
 """
-How fast the database scores, beside LightGBM's own ``predict`` on the same rows with the same threads (``make bench``).
+How fast the database scores, beside LightGBM's own ``predict`` on the same rows with the same threads (``make
+bench``).
 
-Three figures: rows a second of ``clv_score`` over a table, rows a second of the boosters alone, and the latency of one
-customer through SQL, warm. Features are random, with gaps; the model is trained on the simulated shop by ``clv``'s own code.
+Three figures: rows a second of ``clv_score`` over a table, rows a second of the boosters alone, and the
+latency of one customer through SQL, warm. Features are random, with gaps; the model is trained on the
+simulated shop by ``clv``'s own code.
 """
 
 import argparse
@@ -101,7 +103,8 @@ def measure(settings: Settings, model: LoadedModel, rows: int, threads: int, rep
 
 def fill(connection: duckdb.DuckDBPyConnection, model: LoadedModel, rows: int) -> None:
     """
-    A table of random customers. A value of each feature is drawn from around its splits, one in ten is missing.
+    A table of random customers. A value of each feature is drawn from around its splits, one in ten is
+    missing.
     """
     connection.execute("select setseed(0.5)")
     columns = ", ".join(

@@ -1,13 +1,16 @@
 """
-What a perfect forecast of the simulated shop says: once knowing the latent customer, once knowing only their history.
+What a perfect forecast of the simulated shop says: once knowing the latent customer, once knowing only their
+history.
 
-The value of a window counts what the label of `training_rows` counts: orders placed in it at net value (one cancelled
-before the window's end counts nowhere), less partial refunds that fall in it, those of earlier orders included. Money
-moves at the exchange rate of its own day; the rates have no drift, so the expectation ignores them.
+The value of a window counts what the label of `training_rows` counts: orders placed in it at net value (one
+cancelled before the window's end counts nowhere), less partial refunds that fall in it, those of earlier
+orders included. Money moves at the exchange rate of its own day; the rates have no drift, so the expectation
+ignores them.
 
-The history's forecast is Bayes's rule with the shop's own parameters as prior. The dropout rate integrates out in
-closed form (the lifetime is Lomax: Fader and Hardie 2005, "A Note on Deriving the Pareto/NBD Model"); purchase rate and
-dropout time are integrated on a grid; the mean order value is the conjugate gamma-gamma one (Fader and Hardie 2013).
+The history's forecast is Bayes's rule with the shop's own parameters as prior. The dropout rate integrates
+out in closed form (the lifetime is Lomax: Fader and Hardie 2005, "A Note on Deriving the Pareto/NBD Model");
+purchase rate and dropout time are integrated on a grid; the mean order value is the conjugate gamma-gamma one
+(Fader and Hardie 2013).
 """
 
 import os
@@ -53,7 +56,8 @@ TRUTH = pa.schema(
 
 # Share of its line that a partial refund takes on average: uniform between 20 % and 80 %.
 _MEAN_REFUND_PART = 0.5
-# 256 log-spaced rates, as multiples of the mean, and 24 dropout times meet the closed form of P(alive) within 1e-5.
+# 256 log-spaced rates, as multiples of the mean, and 24 dropout times meet the closed form of P(alive) within
+# 1e-5.
 _RATE_RANGE = (1e-6, 60.0)
 _RATE_NODES = 256
 _DROPOUT_NODES = 24
@@ -97,15 +101,16 @@ def true_expected_value(shop: Shop, as_of_date: date, horizon_days: int) -> pa.T
         Schema TRUTH: `customer_id` is the final id. `expected_value` (GBP) and `expected_purchases` (orders,
         cancelled ones included) know the customer's rates and whether they are still alive;
         `alive_probability_given_latents` is therefore 1 or 0. The three `posterior_` columns know the shop's
-        parameters and the customer's recorded history only: no model can do better on average. For a customer whose
-        first order is known too late they are 0.
+        parameters and the customer's recorded history only: no model can do better on average. For a customer
+        whose first order is known too late they are 0.
 
     Raises:
         SettingsError: If the date lies outside the shop's history or the horizon is below 1.
     """
     if not shop.start < as_of_date <= shop.end:
         raise SettingsError(
-            f"as_of_date {as_of_date} must lie after the shop's start {shop.start} and not after its end {shop.end}."
+            f"as_of_date {as_of_date} must lie after the shop's start "
+            f"{shop.start} and not after its end {shop.end}."
         )
     if horizon_days < 1:
         raise SettingsError(f"horizon_days must be at least 1, not {horizon_days}. Ask for a longer window.")
@@ -153,7 +158,9 @@ def _by_then(days: Floats, mean: float) -> Floats:
 
 
 def _mean_first_line(shop: Shop) -> float:
-    """Expected share of an order in its first line: E[1 / (1 + N)] of a Poisson N, lines being exchangeable."""
+    """
+    Expected share of an order in its first line: E[1 / (1 + N)] of a Poisson N, lines being exchangeable.
+    """
     mean = shop.extra_lines
     return float(-np.expm1(-mean) / mean) if mean > 0 else 1.0
 
@@ -185,7 +192,9 @@ def _chunk_truth(shop: Shop, chunk: Chunk, window: Window) -> pa.Table:
 
 
 def _orders_ahead(rate: Floats, survival: Floats, window: Window) -> tuple[Floats, Floats]:
-    """Orders expected in the window, all and weighted by the share of value kept. `survival`: customers x days."""
+    """
+    Orders expected in the window, all and weighted by the share of value kept. `survival`: customers x days.
+    """
     # einsum, not @: a threaded BLAS may sum in another order on another machine.
     every = rate * np.einsum("cd,d->c", survival, window.business)
     kept = rate * np.einsum("cd,d->c", survival, window.business * window.kept)
@@ -232,7 +241,9 @@ def history_of(shop: Shop, chunk: Chunk, window: Window) -> History:
 
 
 def _pending(shop: Shop, orders: Orders, known: Flags, as_of: int, window: Window) -> Floats:
-    """GBP of each known order expected back in the window: 0 where a refund or cancellation is known already."""
+    """
+    GBP of each known order expected back in the window: 0 where a refund or cancellation is known already.
+    """
     age = (as_of - orders.at[known]) / DAY_SECONDS
     cancelled = shop.cancel_share * _by_then(age, shop.cancel_days)
     refunded = shop.refund_share * _by_then(age, shop.refund_days)
@@ -255,12 +266,13 @@ def posterior(shop: Shop, clock: Clock, history: History, begin: int) -> tuple[F
     """
     Chance of being alive at `begin` (days since the shop's start), and E[rate x alive], given the history.
 
-    Up to the moment he drops out, a customer of rate L who has been watched for A business days shows x repeat orders
-    with likelihood L^x exp(-L A), and n idle sessions (rate c sqrt(L / mean) times a gamma factor of shape k) with
-    c'^n / (k + c' A)^(k + n), c' being the rate before the factor.
+    Up to the moment he drops out, a customer of rate L who has been watched for A business days shows x
+    repeat orders with likelihood L^x exp(-L A), and n idle sessions (rate c sqrt(L / mean) times a gamma
+    factor of shape k) with c'^n / (k + c' A)^(k + n), c' being the rate before the factor.
 
     Returns:
-        Two arrays, one row a customer; 0 for a customer without a known order. The rate is in orders per business day.
+        Two arrays, one row a customer; 0 for a customer without a known order. The rate is in orders per
+        business day.
     """
     buyer = history.orders > 0
     first = np.where(buyer, history.first, begin)
@@ -288,8 +300,8 @@ def _dropout_grid(shop: Shop, first: Floats, last: Floats, begin: int) -> tuple[
     Dropout times between the last sign of life and `begin`, then `begin` itself for those still alive.
 
     Returns:
-        Times and prior weights (Lomax density times step; the last column its survival), customers x nodes. The nodes
-        crowd behind the last sign of life, where the likelihood of a frequent buyer falls steeply.
+        Times and prior weights (Lomax density times step; the last column its survival), customers x nodes.
+        The nodes crowd behind the last sign of life, where the likelihood of a frequent buyer falls steeply.
     """
     nodes, steps = np.polynomial.legendre.leggauss(_DROPOUT_NODES)
     place, step = ((nodes + 1) / 2) ** 3, 1.5 * ((nodes + 1) / 2) ** 2 * steps

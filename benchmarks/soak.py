@@ -1,8 +1,8 @@
 """
 What the product survives, as one table of figures (``make soak``). Everything happens in a temporary folder.
 
-Name parts to run only those, and ``--quick`` to run a tenth of each: ``python benchmarks/soak.py kills feeds``. A figure
-that fails stays in the table as it is, and the exit code is 1.
+Name parts to run only those, and ``--quick`` to run a tenth of each: ``python benchmarks/soak.py kills
+feeds``. A figure that fails stays in the table as it is, and the exit code is 1.
 """
 
 import argparse
@@ -118,7 +118,10 @@ def publishes(folder: Path, share: float) -> Iterator[Figure]:
     """Eight processes read while a thousand versions are published."""
     count = round(1000 * share)
     seen = readers.read_while_publishing(readers.made_by_hand(folder), count, readers=8)
-    found = f"{count:,} publishes, {seen.reads:,} reads by 8 processes, {len(seen.errors)} errors, {seen.mixed} mixed versions"
+    found = (
+        f"{count:,} publishes, {seen.reads:,} reads by 8 processes, "
+        f"{len(seen.errors)} errors, {seen.mixed} mixed versions"
+    )
     yield Figure("publishes and reads", found, not (seen.errors or seen.mixed), seen.errors)
 
 
@@ -152,8 +155,8 @@ def payloads(folder: Path, share: float) -> Iterator[Figure]:
 
 def erasure(folder: Path, share: float) -> Iterator[Figure]:
     """
-    People are forgotten, one after the other, then everything is fed, run and reported again: nobody may be found in any
-    cell of the warehouse and the published copy, nor in a byte of any file but the feed.
+    People are forgotten, one after the other, then everything is fed, run and reported again: nobody may be
+    found in any cell of the warehouse and the published copy, nor in a byte of any file but the feed.
     """
     settings, feed = _small_trained(folder), folder / "feed"
     count = round(100 * share)
@@ -224,8 +227,11 @@ def _found(settings: Settings, people: list[str]) -> list[str]:
             with duckdb.connect(path, read_only=True) as connection:
                 tables = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
                 for schema, table in tables:
-                    query = f'select person from unnest($1) as given(person) where exists (select 1 from "{schema}"."{table}" as t where '
-                    query += "regexp_matches(cast(t as varchar), '(^|[^A-Za-z0-9])' || given.person || '([^A-Za-z0-9]|$)'))"
+                    query = (
+                        "select person from unnest($1) as given(person) where exists ("
+                        f'select 1 from "{schema}"."{table}" as t where regexp_matches(cast(t as varchar), '
+                        "'(^|[^A-Za-z0-9])' || given.person || '([^A-Za-z0-9]|$)'))"
+                    )
                     found.update(name for (name,) in connection.execute(query, [people]).fetchall())
     return sorted(found)
 

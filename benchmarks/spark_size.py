@@ -1,10 +1,11 @@
 """
-Refreshes and scores a large synthetic shop on a Spark cluster of two one-core workers, or on DuckDB with two threads, and
-says how long each step took.
+Refreshes and scores a large synthetic shop on a Spark cluster of two one-core workers, or on DuckDB with two
+threads, and says how long each step took.
 
-``python benchmarks/spark_size.py MODELS [--events 20000000] [--customers 1000000] [--engine duckdb]``: MODELS is a model
-folder whose champion was trained with the project's own settings (``clv demo`` makes one). Events are spread at random over
-two years; only the last dates of the grid are built, as in a daily run. Needs the extra [spark] and Java 17.
+``python benchmarks/spark_size.py MODELS [--events 20000000] [--customers 1000000] [--engine duckdb]``: MODELS
+is a model folder whose champion was trained with the project's own settings (``clv demo`` makes one). Events
+are spread at random over two years; only the last dates of the grid are built, as in a daily run. Needs the
+extra [spark] and Java 17.
 """
 
 import argparse
@@ -33,7 +34,8 @@ FILES = 16
 EVENTS = """
     copy (
         with numbers as (
-            select i, hash(i) as h, hash(i + 1000000007) as g, i % 20 as kind from range({first}, {last}) as t(i)
+            select i, hash(i) as h, hash(i + 1000000007) as g, i % 20 as kind from range({first}, {last})
+                as t(i)
         )
         select
             'e' || i as event_id,
@@ -47,7 +49,8 @@ EVENTS = """
             case when kind < 6 then 'p' || (g % 5000) end as product_id,
             case when kind < 6 then 'category ' || (g % 12) end as category,
             cast(case when kind < 5 then 1 when kind = 5 then -1 end as decimal(18, 3)) as quantity,
-            cast(case when kind < 5 then (h % 20000) / 100 + 1 when kind = 5 then -5 end as decimal(18, 2)) as amount,
+            cast(case when kind < 5 then (h % 20000) / 100 + 1 when kind = 5 then -5 end
+                as decimal(18, 2)) as amount,
             case when kind < 6 then 'GBP' end as currency
         from numbers
     ) to '{path}' (format parquet)
@@ -64,7 +67,10 @@ def write_shop(folder: Path, events: int, customers: int) -> None:
 
 
 def run(settings: Settings, raw: Path | None) -> dict[str, Any]:
-    """``clv run`` with its steps on stderr; what it took and the peak memory of this process, Spark's own not in it."""
+    """
+    ``clv run`` with its steps on stderr; what it took and the peak memory of this process, Spark's own not in
+    it.
+    """
     result = pipeline.run(
         settings, data_dir=raw, on_step=lambda step: print(step, file=sys.stderr, flush=True)
     )

@@ -1,8 +1,9 @@
 """
-What training on a sample of customers costs: the rule of Spark's trainer (``clv_ml.spark.tables.in_sample``) on DuckDB.
+What training on a sample of customers costs: the rule of Spark's trainer (``clv_ml.spark.tables.in_sample``)
+on DuckDB.
 
-``python benchmarks/training_sample.py [--customers 10000]`` simulates a shop, trains on shares of its customers, scores
-everybody with each model and compares with what a perfect forecast would have said.
+``python benchmarks/training_sample.py [--customers 10000]`` simulates a shop, trains on shares of its
+customers, scores everybody with each model and compares with what a perfect forecast would have said.
 """
 
 import argparse
@@ -61,7 +62,8 @@ def main() -> None:
                 said = rows.select(["customer_id"]).append_column("predicted", [predicted.to_numpy()])
                 connection.register("said", said)
                 both = connection.sql(
-                    f"select predicted, posterior_expected_value from said inner join '{truth_file}' using (customer_id)"
+                    f"select predicted, posterior_expected_value from said inner join '{truth_file}' "
+                    "using (customer_id)"
                 ).fetchnumpy()
             ours, truth = (np.asarray(column, dtype=np.float64) for column in both.values())
             figures = (

@@ -1,8 +1,8 @@
 """
 Customer lifetime value in the warehouse: fit, export, score and explain what SQL prepared.
 
-The public names; everything else may move. Each is imported when it is first used, so that a command which needs few of them
-starts at once.
+The public names; everything else may move. Each is imported when it is first used, so that a command which
+needs few of them starts at once.
 """
 
 from importlib import import_module

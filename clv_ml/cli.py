@@ -168,7 +168,9 @@ def run(
     vars_: Vars = "",
     as_json: AsJson = False,
 ) -> None:
-    """From new files to scored customers in one process: ingest, build, train where due, score, check, publish."""
+    """
+    From new files to scored customers in one process: ingest, build, train where due, score, check, publish.
+    """
     _require_one_input(path, data_dir)
     with _reported():
         settings = _settings(as_of, horizon_days, vars_, target)
@@ -180,7 +182,10 @@ def run(
 
 @app.command()
 def publish(target: Target = "duckdb", as_json: AsJson = False) -> None:
-    """Give readers a fresh copy of the marts: clv.duckdb in the folder published beside the warehouse, and Parquet files."""
+    """
+    Give readers a fresh copy of the marts: clv.duckdb in the folder published beside the warehouse, and
+    Parquet files.
+    """
     with _reported():
         settings = _settings(target=target)
         verbs = pipeline.verbs(settings)
@@ -235,7 +240,10 @@ def tune(
     vars_: Vars = "",
     as_json: AsJson = False,
 ) -> None:
-    """Search the fit's parameters on dates before the test date; `clv train` uses them if they are better beyond noise."""
+    """
+    Search the fit's parameters on dates before the test date; `clv train` uses them if they are better beyond
+    noise.
+    """
     with _reported():
         require_optuna()
         settings = _settings(as_of, horizon_days, vars_)
@@ -317,7 +325,10 @@ def forget(
 
 @app.command()
 def doctor(horizon_days: Horizon = None, vars_: Vars = "", as_json: AsJson = False) -> None:
-    """Say how everything is: versions, lock, warehouse, model, data, drift, accuracy, publication, disk. Exit 1 on a failure."""
+    """
+    Say how everything is: versions, lock, warehouse, model, data, drift, accuracy, publication, disk. Exit 1
+    on a failure.
+    """
     with _reported():
         found = examine(_settings(horizon_days=horizon_days, vars_=vars_))
         is_well = all(finding.status != "fail" for finding in found)
@@ -355,7 +366,10 @@ def list_models(as_json: AsJson = False) -> None:
 def show_model(
     version: Annotated[str, typer.Argument(help="The version to look at.")], as_json: AsJson = False
 ) -> None:
-    """What a version was trained on, how it did against the baselines, what it reads, and whether its files are whole."""
+    """
+    What a version was trained on, how it did against the baselines, what it reads, and whether its files are
+    whole.
+    """
     with _reported():
         model = registry.show(_settings().models, version)
         shown = {
@@ -380,7 +394,10 @@ def diff_models(
     vars_: Vars = "",
     as_json: AsJson = False,
 ) -> None:
-    """Whose value two versions see differently on today's scoring date, and why. What is missing is scored beside."""
+    """
+    Whose value two versions see differently on today's scoring date, and why. What is missing is scored
+    beside.
+    """
     with _reported():
         settings = _settings(horizon_days=horizon_days, vars_=vars_)
         with _steps() as on_step:
@@ -431,7 +448,9 @@ def _require_one_input(path: Path | None, data_dir: Path | None) -> None:
 
 
 def _demo_settings() -> Settings:
-    """The demo has a folder of its own beside the default warehouse, so that it never mixes with real data."""
+    """
+    The demo has a folder of its own beside the default warehouse, so that it never mixes with real data.
+    """
     settings = _settings()
     folder = settings.warehouse.parent / "demo"
     return settings.model_copy(update={"warehouse": folder / "clv.duckdb", "models": folder / "models"})

@@ -1,7 +1,9 @@
 """
-The verbs of ``clv`` as functions: each does one step on the warehouse of the settings and returns what it did.
+The verbs of ``clv`` as functions: each does one step on the warehouse of the settings and returns what it
+did.
 
-Those that ``run`` strings together stand in ``clv_ml.spark.pipeline`` too, under the same names; ``verbs`` tells which.
+Those that ``run`` strings together stand in ``clv_ml.spark.pipeline`` too, under the same names; ``verbs``
+tells which.
 """
 
 import importlib
@@ -64,9 +66,9 @@ class ScoringResult:
     """
     What stands in ``customer_clv`` now.
 
-    ``methods`` counts customers by ``clv_method``; ``estimate_total`` is the sum of ``clv_estimate`` in the reporting
-    currency; ``model_version`` is None where no model scored. ``caution`` says why the model in use deserves little trust,
-    None where nothing speaks against it.
+    ``methods`` counts customers by ``clv_method``; ``estimate_total`` is the sum of ``clv_estimate`` in the
+    reporting currency; ``model_version`` is None where no model scored. ``caution`` says why the model in use
+    deserves little trust, None where nothing speaks against it.
     """
 
     as_of_date: date | None
@@ -80,8 +82,8 @@ class ScoringResult:
 @dataclass(frozen=True)
 class RunResult:
     """
-    What ``run`` did: files ingested, the training (None where none was due), the scores, what readers see now, the
-    seconds that each step took, what to know of them, and what was removed for its age.
+    What ``run`` did: files ingested, the training (None where none was due), the scores, what readers see
+    now, the seconds that each step took, what to know of them, and what was removed for its age.
     """
 
     ingested: tuple[IngestSummary, ...]
@@ -134,7 +136,8 @@ def ingest_files(
     """
     if (path is None) == (data_dir is None):
         raise InputError(
-            "Name one input: a file, or --data-dir with a folder of events*, id_history*, fx_rates*, attributes*."
+            "Name one input: a file, or --data-dir with a folder of "
+            "events*, id_history*, fx_rates*, attributes*."
         )
     prepare(settings)
     currency, schema = settings.vars.reporting_currency, settings.vars.raw_schema
@@ -151,8 +154,8 @@ def ingest_files(
 
 def build_features(settings: Settings) -> None:
     """
-    Everything up to the training rows; needs no model. The parameters of the probabilistic baselines are fitted between
-    two selections of dbt, for the grid dates that have none yet.
+    Everything up to the training rows; needs no model. The parameters of the probabilistic baselines are
+    fitted between two selections of dbt, for the grid dates that have none yet.
     """
     run_dbt(settings, ["run", "--exclude", "fitted_dates+", *SCORING])
     with connect(settings, read_only=False) as connection:
@@ -200,10 +203,11 @@ def run(
     on_step: Step = no_steps,
 ) -> RunResult:
     """
-    From new files to published scores: ingest, build features, train where no model fits, score, check, publish.
+    From new files to published scores: ingest, build features, train where no model fits, score, check,
+    publish.
 
-    A shop that cannot be learnt from yet is scored by the simple formula, with a warning, not an error. Nothing is
-    published that fails a test of the marts.
+    A shop that cannot be learnt from yet is scored by the simple formula, with a warning, not an error.
+    Nothing is published that fails a test of the marts.
 
     Raises:
         WarehouseBusyError: If another run holds the warehouse.
@@ -266,8 +270,8 @@ def _run(
     require_customers(settings, scoring, ingested)
     if "simple: no model" in scoring.methods:
         warnings.append(
-            "clv_estimate is the simple formula, which takes the pace of each customer's time so far for lasting: the "
-            "total of a young shop tends to come out far too high."
+            "clv_estimate is the simple formula, which takes the pace of each customer's time so far for "
+            "lasting: the total of a young shop tends to come out far too high."
         )
     on_step("check")
     engine.check_marts(settings)
@@ -347,8 +351,8 @@ def compare_models(
     on_step: Step = no_steps,
 ) -> ValueChanges:
     """
-    Whose value two versions see differently on today's scoring date, and why. What is missing is scored first, into
-    ``challenger_predictions`` and ``challenger_drivers``: nothing that others read changes.
+    Whose value two versions see differently on today's scoring date, and why. What is missing is scored
+    first, into ``challenger_predictions`` and ``challenger_drivers``: nothing that others read changes.
 
     Raises:
         ModelError: If a version is absent or damaged.
@@ -378,7 +382,9 @@ def erase(settings: Settings, customer_id: str) -> Erasure:
 
 
 def demo(settings: Settings, customers: int, seed: int, on_step: Step = no_steps) -> RunResult:
-    """Simulates a shop beside the warehouse and runs everything on it. The same arguments do the same again."""
+    """
+    Simulates a shop beside the warehouse and runs everything on it. The same arguments do the same again.
+    """
     on_step("simulate a shop")
     folder = settings.warehouse.parent / "data"
     if folder.exists():

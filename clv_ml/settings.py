@@ -1,7 +1,8 @@
 """
 Settings: the vars of ``dbt_project.yml`` with a run's overrides, and where the warehouse and the models are.
 
-The vars stand once, in ``dbt_project.yml``; the dbt macro ``setting`` checks them for SQL and ``Vars`` for Python.
+The vars stand once, in ``dbt_project.yml``; the dbt macro ``setting`` checks them for SQL and ``Vars`` for
+Python.
 """
 
 import json
@@ -99,7 +100,8 @@ def load_settings(overrides: Mapping[str, Any] | None = None, project: Path | No
         meant = [name for wrong in unknown for name in get_close_matches(wrong, declared, n=1)]
         hint = f" Did you mean {', '.join(meant)}?" if meant else ""
         raise SettingsError(
-            f"Unknown setting {', '.join(map(repr, unknown))}.{hint} Known ones are {', '.join(sorted(declared))}."
+            f"Unknown setting {', '.join(map(repr, unknown))}.{hint} Known ones are "
+            f"{', '.join(sorted(declared))}."
         )
     try:
         values = Vars.model_validate({**declared, **changed})
@@ -108,8 +110,8 @@ def load_settings(overrides: Mapping[str, Any] | None = None, project: Path | No
             f"{'.'.join(map(str, e['loc']))} is {e['input']!r}: {e['msg'].lower()}" for e in error.errors()
         )
         raise SettingsError(
-            f"A setting is not valid: {faults}. Dates are written 2024-12-31, numbers 180. It was given by an option or "
-            f"--vars, or stands in {PROJECT_FILE}."
+            f"A setting is not valid: {faults}. Dates are written 2024-12-31, numbers 180. It was given by "
+            f"an option or --vars, or stands in {PROJECT_FILE}."
         ) from error
     places = Places()
     return Settings(
@@ -127,14 +129,19 @@ def report_path(settings: Settings) -> Path:
 
 
 def published_folder(settings: Settings) -> Path:
-    """Where readers look, beside the warehouse: ``published`` for ``clv.duckdb``, ``NAME-published`` for ``NAME.duckdb``."""
+    """
+    Where readers look, beside the warehouse: ``published`` for ``clv.duckdb``, ``NAME-published`` for
+    ``NAME.duckdb``.
+    """
     warehouse = settings.warehouse
     usual = Places.model_fields["warehouse"].default.stem
     return warehouse.with_name("published" if warehouse.stem == usual else f"{warehouse.stem}-published")
 
 
 def find_project() -> Path:
-    """The nearest folder from here upwards that holds ``dbt_project.yml``, else the one this package lies in."""
+    """
+    The nearest folder from here upwards that holds ``dbt_project.yml``, else the one this package lies in.
+    """
     here = Path.cwd()
     for folder in (here, *here.parents, Path(__file__).resolve().parents[1]):
         if (folder / PROJECT_FILE).is_file():

@@ -1,8 +1,10 @@
 """
-What is installed here, beside what was locked (``make audit``). Works offline, so it knows no vulnerability by itself.
+What is installed here, beside what was locked (``make audit``). Works offline, so it knows no vulnerability
+by itself.
 
-Fails if a package lacks one that it needs, has another version than the lock, or a file that differs from the hash that was
-recorded when it was installed. Where ``pip-audit`` is installed and may reach its service, it is run as well.
+Fails if a package lacks one that it needs, has another version than the lock, or a file that differs from the
+hash that was recorded when it was installed. Where ``pip-audit`` is installed and may reach its service, it
+is run as well.
 """
 
 import base64

@@ -1,5 +1,6 @@
 """
-Malformed feeds, one a line, and what must become of each: an error that says where and what to do, or the quarantine.
+Malformed feeds, one a line, and what must become of each: an error that says where and what to do, or the
+quarantine.
 
 `judge` feeds one of them into a warehouse that holds yesterday's rows and says what went wrong, if anything.
 """
@@ -31,8 +32,8 @@ Setup = Callable[[Path], None]
 """Makes the file (or what stands in its place) at a path."""
 
 YESTERDAY = (
-    "insert into raw.events values ('y1', 'yves', 'purchase', timestamp '2025-01-01', timestamp '2025-01-01', "
-    "null, 'o', null, null, null, 5, 'GBP')",
+    "insert into raw.events values ('y1', 'yves', 'purchase', timestamp '2025-01-01', "
+    "timestamp '2025-01-01', null, 'o', null, null, null, 5, 'GBP')",
     "insert into raw.id_history values ('yv', 'yves', timestamp '2025-01-01')",
     "insert into raw.fx_rates values ('CHF', timestamp '2025-01-01', 0.9)",
     "insert into raw.quarantine values ('q1', timestamp '2025-01-01', 'events:y.csv', 2, 'duplicate', '{}')",
@@ -45,8 +46,8 @@ class BadFeed:
     """
     A file and what must become of it.
 
-    Either ``refused`` (a pattern of the error's message) or ``reasons`` (rows by reason) is given; with ``reasons``,
-    ``kept`` rows of the file are good.
+    Either ``refused`` (a pattern of the error's message) or ``reasons`` (rows by reason) is given; with
+    ``reasons``, ``kept`` rows of the file are good.
     """
 
     name: str
@@ -151,7 +152,7 @@ def table(good: Mapping[str, str], *changes: Mapping[str, str]) -> bytes:
     return csv_bytes([header, *([row.get(name, "") for name in header] for row in rows)])
 
 
-# --- one bad row beside a good one -----------------------------------------------------------------------------------
+# --- one bad row beside a good one --------------------------------------------------------------------------
 
 BAD_EVENTS = [
     ("no_customer_id", {"customer_id": ""}),
@@ -359,7 +360,7 @@ def _row_cases() -> list[BadFeed]:
     return found
 
 
-# --- lines that are no rows ------------------------------------------------------------------------------------------
+# --- lines that are no rows ---------------------------------------------------------------------------------
 
 HEADER = b"event_id,customer_id,event_type,occurred_at,session_id\n"
 GOOD_LINE = b"e1,ann,page_view,2025-06-01,s1\n"
@@ -396,7 +397,7 @@ def _line_cases() -> list[BadFeed]:
     return found
 
 
-# --- files that are not what they claim to be ------------------------------------------------------------------------
+# --- files that are not what they claim to be ---------------------------------------------------------------
 
 LONG_FILE = HEADER + b"".join(b"e%d,ann,page_view,2025-06-01,s1\n" % number for number in range(2000))
 ZIPPED = gzip.compress(LONG_FILE, mtime=0)
@@ -573,7 +574,7 @@ def _empty_parquet() -> bytes:
     return file.getvalue()
 
 
-# --- what stands where a file should ---------------------------------------------------------------------------------
+# --- what stands where a file should ------------------------------------------------------------------------
 
 
 def _closed(path: Path) -> None:

@@ -1,4 +1,7 @@
-"""What the end-to-end tests share: one copy of the project, and shops that are built once and copied by each test."""
+"""
+What the end-to-end tests share: one copy of the project, and shops that are built once and copied by each
+test.
+"""
 
 import hashlib
 import os
@@ -26,7 +29,10 @@ OpenShop = Callable[..., Settings]
 
 @pytest.fixture(scope="session", autouse=True)
 def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Leaves the environment, which running dbt changes, as it was; each copy of the project has its own ``target``."""
+    """
+    Leaves the environment, which running dbt changes, as it was; each copy of the project has its own
+    ``target``.
+    """
     with pytest.MonkeyPatch.context() as patch:
         for name in ("DBT_TARGET_PATH", "DBT_LOG_PATH"):
             patch.delenv(name, raising=False)
@@ -42,8 +48,9 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 def _parsing_once(invoke: Callable[..., Any], folder: Path) -> Callable[..., Any]:
     """
-    dbt remembers what it parsed for the last settings only, and parses for seven seconds whenever they change. Here it has a
-    target of its own for each project, place and vars, so that settings which come back are not parsed again.
+    dbt remembers what it parsed for the last settings only, and parses for seven seconds whenever they
+    change. Here it has a target of its own for each project, place and vars, so that settings which come back
+    are not parsed again.
     """
 
     def remembering(runner: dbtRunner, arguments: list[str], **options: Any) -> Any:
@@ -61,8 +68,8 @@ def _parsing_once(invoke: Callable[..., Any], folder: Path) -> Callable[..., Any
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
-    The project's dbt files, copied once: nothing that happens to the originals disturbs a run. A shop is small below a hundred
-    customers there, so that shops which are quickly built have trees.
+    The project's dbt files, copied once: nothing that happens to the originals disturbs a run. A shop is
+    small below a hundred customers there, so that shops which are quickly built have trees.
     """
     copy = copy_project(PROJECT_ROOT, tmp_path_factory.mktemp("copy") / "project")
     edit(copy, "dbt_project.yml", "small_shop_customers: 500", "small_shop_customers: 100")
@@ -92,8 +99,8 @@ def bench_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def bench(bench_folder: Path) -> Path:
     """
-    That folder, cleared. dbt parses the whole project anew, for seconds, whenever the warehouse's path or a var changes,
-    so tests share the path.
+    That folder, cleared. dbt parses the whole project anew, for seconds, whenever the warehouse's path or a
+    var changes, so tests share the path.
     """
     if bench_folder.exists():
         shutil.rmtree(bench_folder)
@@ -102,7 +109,9 @@ def bench(bench_folder: Path) -> Path:
 
 @pytest.fixture
 def open_shop(empty_shop: Settings, tmp_path: Path, bench: Path) -> OpenShop:
-    """Makes a warehouse with these events; keywords are dbt vars, ``name`` tells several shops of a test apart."""
+    """
+    Makes a warehouse with these events; keywords are dbt vars, ``name`` tells several shops of a test apart.
+    """
 
     def make(events: Iterable[Event] = (), name: str = "shop", **values: Any) -> Settings:
         folder = bench if name == "shop" else tmp_path / name

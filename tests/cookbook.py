@@ -9,10 +9,11 @@ PAGE = DOCS / "how-to" / "cookbook.md"
 INTRODUCTION = f"""\
 # Cookbook
 
-Questions that analysts ask, as SQL that runs on the warehouse and on the published file alike (how to open that:
-[connect.md](connect.md)). Each stands in `dbt_project/analyses/` too, under the name shown. Money is net revenue in the
-reporting currency, expected in the horizon; spend so far is called so. Any SELECT below may be narrowed or joined further:
-one row per customer, key `customer_id`.{WRITTEN.format(source="those files")}"""
+Questions that analysts ask, as SQL that runs on the warehouse and on the published file alike (how to open
+that: [connect.md](connect.md)). Each stands in `dbt_project/analyses/` too, under the name shown. Money is
+net revenue in the reporting currency, expected in the horizon; spend so far is called so. Any SELECT below
+may be narrowed or joined further: one row per customer, key
+`customer_id`.{WRITTEN.format(source="those files")}"""
 
 
 def recipes() -> dict[str, str]:

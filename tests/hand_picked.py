@@ -52,7 +52,8 @@ KNOWN_LATER = [
     purchase("ann", AS_OF),
     refund("ann", AS_OF, -10, order="o1"),
     refund("ann", AS_OF, -20, product_id="p", quantity=Decimal(-1)),
-    # late records: a line of an order known before, a first visit, a cart in a known session, a first page view
+    # late records: a line of an order known before, a first visit, a cart in a known session, a first page
+    # view
     purchase("bob", 20, 7, order="o3", recorded_at=AS_OF),
     visit("bob", 1, recorded_at=AS_OF),
     visit("ann", 30, "add_to_cart", session="s1", recorded_at=AS_OF),

@@ -26,7 +26,10 @@ EVENT = {
 
 
 def empty_warehouse(path: Path | str = ":memory:") -> duckdb.DuckDBPyConnection:
-    """A database, in memory unless a path is given, with the raw tables, made by the statements of the dbt macro itself."""
+    """
+    A database, in memory unless a path is given, with the raw tables, made by the statements of the dbt macro
+    itself.
+    """
     macro = (ROOT / "dbt_project" / "macros" / "input_tables.sql").read_text(encoding="utf-8")
     statements = re.search(r"{% set statements %}(.*?){% endset %}", macro, flags=re.DOTALL)
     assert statements is not None

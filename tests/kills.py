@@ -1,8 +1,8 @@
 """
 Every phase of a run, killed with -9, and whether anything is lost, doubled or half-written after it.
 
-A phase is killed at a random moment of its own duration, or at a random line of the modules in which the files that readers
-see are swapped: those steps take microseconds, and a moment would never hit them.
+A phase is killed at a random moment of its own duration, or at a random line of the modules in which the
+files that readers see are swapped: those steps take microseconds, and a moment would never hit them.
 """
 
 import multiprocessing
@@ -32,7 +32,8 @@ from clv_ml.simulate.simulator import Shop, write_simulation
 from clv_ml.warehouse.locking import held
 from clv_ml.warehouse.safe_files import sha256
 
-# each process starts from one that has imported the package and done nothing; that one looks for no module of the tests
+# each process starts from one that has imported the package and done nothing; that one looks for no module of
+# the tests
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["clv_ml.cli"])
 
@@ -43,7 +44,10 @@ SWAPPING_FILES = ("model_files.py", "safe_files.py", "registry.py", "registry_ta
 
 @dataclass(frozen=True)
 class Phase:
-    """A step by name, what it runs, its kills, and the modules at whose lines these come, none for random moments."""
+    """
+    A step by name, what it runs, its kills, and the modules at whose lines these come, none for random
+    moments.
+    """
 
     name: str
     verb: Callable[[Settings, Path], object]
@@ -54,8 +58,8 @@ class Phase:
 @dataclass(frozen=True)
 class Outcome:
     """
-    Of a few kills of one phase on top of each other: how many, those after which a check failed, whether the next run made
-    all good, and what was wrong.
+    Of a few kills of one phase on top of each other: how many, those after which a check failed, whether the
+    next run made all good, and what was wrong.
     """
 
     phase: str
@@ -94,7 +98,8 @@ CHAIN = ("ingest", "build", "train", "score", "check, publish")
 
 class Bench:
     """
-    A small shop with yesterday's run behind it and today's feed before it, and a copy of it before each phase of today's run.
+    A small shop with yesterday's run behind it and today's feed before it, and a copy of it before each phase
+    of today's run.
 
     Each phase was run once undisturbed: what it found and what it left is all that may be seen after a kill.
     """
@@ -151,8 +156,9 @@ class Bench:
 
 def outcomes(bench: Bench, share: float = 1.0) -> Iterator[Outcome]:
     """
-    Kills each phase that share of its times: a few in a row, then runs it to its end, and on to the next phase; round after
-    round until every phase had its kills. In the last round of a phase the whole run goes on to its end.
+    Kills each phase that share of its times: a few in a row, then runs it to its end, and on to the next
+    phase; round after round until every phase had its kills. In the last round of a phase the whole run goes
+    on to its end.
     """
     left = {phase.name: max(1, round(phase.kills * share)) for phase in PHASES}
     lines: dict[str, int] = {}
@@ -198,8 +204,9 @@ def _killed(bench: Bench, phase: Phase, rng: random.Random, lines: int) -> bool:
 
 def after_kill(bench: Bench, phase: Phase) -> list[str]:
     """
-    What is wrong right after a kill: nothing, if the lock is free, the warehouse and the published version open, and each
-    thing that readers see is, cell by cell, as it was before the phase or as the undisturbed phase left it.
+    What is wrong right after a kill: nothing, if the lock is free, the warehouse and the published version
+    open, and each thing that readers see is, cell by cell, as it was before the phase or as the undisturbed
+    phase left it.
     """
     try:
         with held(bench.at_work):
@@ -215,7 +222,10 @@ def after_kill(bench: Bench, phase: Phase) -> list[str]:
 
 
 def _recovered(bench: Bench, phase: Phase, to_the_end: bool) -> list[str]:
-    """What is wrong after the phase was run again, and the phases after it: nothing, if all is as if nobody had killed."""
+    """
+    What is wrong after the phase was run again, and the phases after it: nothing, if all is as if nobody had
+    killed.
+    """
     expected, rest = bench.seen[phase.name][1], [phase.name]
     if to_the_end and phase.name != "run":
         place = CHAIN.index({"export": "train", "publish": "check, publish"}.get(phase.name, phase.name))
@@ -231,8 +241,9 @@ def _recovered(bench: Bench, phase: Phase, to_the_end: bool) -> list[str]:
 
 def look(settings: Settings, features: bool = True) -> dict[str, str]:
     """
-    What there is to see, each as a digest over all cells: the published version as database and as Parquet, the scores and
-    the raw tables in the warehouse, the champion, whether every model version is whole; and every feature row.
+    What there is to see, each as a digest over all cells: the published version as database and as Parquet,
+    the scores and the raw tables in the warehouse, the champion, whether every model version is whole; and
+    every feature row.
     """
     found = {"models": _models(settings), "published": "none", "published parquet": "none"}
     current = publication.published_folder(settings) / publication.CURRENT
@@ -282,7 +293,9 @@ def _published(version: Path, tables: Sequence[str]) -> dict[str, str]:
 
 
 def _digest(connection: duckdb.DuckDBPyConnection, source: str) -> str:
-    """Of all cells in any order of rows, without the clock's own columns (newest_at: when a row was refused)."""
+    """
+    Of all cells in any order of rows, without the clock's own columns (newest_at: when a row was refused).
+    """
     columns = [column[0] for column in connection.execute(f"select * from {source} limit 0").description]
     kept = ", ".join(f'"{name}"' for name in columns if name not in ("scored_at", "built_at", "newest_at"))
     row = f"select cast(t as varchar) as line from (select {kept} from {source}) as t"
@@ -297,7 +310,9 @@ def _phase(name: str) -> Phase:
 
 
 def _in_child(name: str, settings: Settings, feed: Path, line: int, begun: Any, log: str) -> None:
-    """Runs the phase; its words go to a file. At that line of its modules it ends as if killed from outside."""
+    """
+    Runs the phase; its words go to a file. At that line of its modules it ends as if killed from outside.
+    """
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(handle, 1)
     os.dup2(handle, 2)
@@ -312,7 +327,10 @@ def _in_child(name: str, settings: Settings, feed: Path, line: int, begun: Any, 
 
 
 class Lines:
-    """A trace function that counts the lines that are run of some modules, and kills its own process at one of them."""
+    """
+    A trace function that counts the lines that are run of some modules, and kills its own process at one of
+    them.
+    """
 
     def __init__(self, modules: tuple[str, ...], last: int) -> None:
         self.modules, self.last, self.seen = modules, last, 0

@@ -9,8 +9,8 @@ DAY = np.datetime64("2024-06-01")
 
 def made_rows(revenue: np.ndarray, anchor: np.ndarray | None = None, **changes: object) -> TrainingData:
     """
-    n customers of one date, whose only feature is the recency: ``recency`` days, or 10 each. ``baselines`` names those that
-    are not NULL; other keywords replace fields.
+    n customers of one date, whose only feature is the recency: ``recency`` days, or 10 each. ``baselines``
+    names those that are not NULL; other keywords replace fields.
     """
     count = revenue.size
     recency = np.asarray(changes.pop("recency", np.full(count, 10.0)), dtype=float)

@@ -39,7 +39,9 @@ def blocks(path: Path, language: str) -> list[str]:
 
 
 def anchors(path: Path) -> set[str]:
-    """The anchors that forges give a page's headings: lower case, blanks to hyphens, a number where one repeats."""
+    """
+    The anchors that forges give a page's headings: lower case, blanks to hyphens, a number where one repeats.
+    """
     tokens = _tokens(path)
     found: dict[str, int] = {}
     slugs = set()

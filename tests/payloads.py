@@ -1,4 +1,6 @@
-"""Crafted values for settings: what somebody would pass as ``--vars`` to reach SQL, Jinja, a path or the shell."""
+"""
+Crafted values for settings: what somebody would pass as ``--vars`` to reach SQL, Jinja, a path or the shell.
+"""
 
 from collections.abc import Iterator
 from itertools import cycle, islice

@@ -1,4 +1,7 @@
-"""Pictures of the report for the docs: of the simulated demo shop, never of real customers. Run it to write them."""
+"""
+Pictures of the report for the docs: of the simulated demo shop, never of real customers. Run it to write
+them.
+"""
 
 import tempfile
 from pathlib import Path

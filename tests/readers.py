@@ -22,7 +22,10 @@ PAUSE_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Seen:
-    """Reads of whole versions, versions that were parts of two, errors by text, and how many generations were met."""
+    """
+    Reads of whole versions, versions that were parts of two, errors by text, and how many generations were
+    met.
+    """
 
     reads: int
     mixed: int
@@ -46,7 +49,8 @@ def fill(settings: Settings, generation: int) -> None:
     with connect(settings, read_only=False) as connection:
         for name in MARTS:
             connection.execute(
-                f"create or replace table {name} as select {generation} as generation, i from range({ROWS}) as t(i)"
+                f"create or replace table {name} as select {generation} as generation, i "
+                f"from range({ROWS}) as t(i)"
             )
 
 
@@ -88,7 +92,10 @@ def _read(folder: Path, over: Any, found: Any) -> None:
 
 
 def _version(folder: Path) -> set[tuple]:
-    """What one read meets: the record and each mart, of the database through its link and of the Parquet files beside it."""
+    """
+    What one read meets: the record and each mart, of the database through its link and of the Parquet files
+    beside it.
+    """
     with duckdb.connect(folder / publication.DATABASE, read_only=True) as reader:
         ((record,),) = reader.execute(f"from {publication.RECORD}").fetchall()
         in_database = {_generations(reader, name) for name in MARTS}

@@ -60,7 +60,9 @@ class Project:
         return {source["name"]: source for source in self.manifest["sources"].values()}
 
     def columns(self, model: str) -> dict[str, Any]:
-        """A model's columns by name; those of the models that ``meta.columns_of`` names are described there."""
+        """
+        A model's columns by name; those of the models that ``meta.columns_of`` names are described there.
+        """
         described = (self.models[one]["columns"] for one in reversed(self.family(model)))
         return {name: column for columns in described for name, column in columns.items()}
 
@@ -211,8 +213,8 @@ def _columns(columns: dict[str, Any], types: dict[str, str]) -> str:
 
 def _sources_page(project: Project) -> str:
     parts = [
-        "# Sources\n\nTables that dbt reads and does not build: ingestion writes those of `raw`, Python those of `model`."
-        + WRITTEN.format(source="the YAML beside the models")
+        "# Sources\n\nTables that dbt reads and does not build: ingestion writes "
+        "those of `raw`, Python those of `model`." + WRITTEN.format(source="the YAML beside the models")
     ]
     for group, tables in _grouped(project.sources.values(), "source_name").items():
         parts.append(f"\n{flowing(tables[0]['source_description'])}\n")
@@ -237,7 +239,8 @@ def _macros_page(project: Project) -> str:
             rows = [(code(a["name"]), a["type"] or "", a["description"]) for a in arguments]
             shown = "\n" + table(("argument", "type", "what it is"), rows) if rows else ""
             parts.append(
-                f"\n### {macro['name']}\n\n`{macro['name']}({signature})`\n\n{flowing(macro['description'])}\n{shown}"
+                "\n### "
+                f"{macro['name']}\n\n`{macro['name']}({signature})`\n\n{flowing(macro['description'])}\n{shown}"
             )
     return "".join(parts)
 
@@ -246,9 +249,10 @@ def _settings_page() -> str:
     macro = (ROOT / "dbt_project" / "macros" / "settings.sql").read_text(encoding="utf-8")
     kinds = dict(re.findall(r'"(\w+)": "([a-z ]+)"', macro.split("macro setting_kinds()")[1]))
     parts = [
-        "# Settings\n\nThe vars of `dbt_project.yml`. `--vars '{horizon_days: 183}'` overrides them for one run, for `dbt` "
-        "and `clv` alike. Two more come from the environment: `CLV_WAREHOUSE`, the database file, and `CLV_MODELS`, the "
-        "folder of models." + WRITTEN.format(source=f"the comments in `{PROJECT_FILE}`")
+        "# Settings\n\nThe vars of `dbt_project.yml`. `--vars '{horizon_days: 183}'` overrides them for one "
+        "run, for `dbt` and `clv` alike. Two more come from the environment: `CLV_WAREHOUSE`, the database "
+        "file, and `CLV_MODELS`, the folder of models."
+        + WRITTEN.format(source=f"the comments in `{PROJECT_FILE}`")
     ]
     for theme, settings in settings_of((ROOT / PROJECT_FILE).read_text(encoding="utf-8")).items():
         rows = [(code(name), kinds[name], code(default), meaning) for name, default, meaning in settings]
@@ -308,7 +312,10 @@ def _python_page() -> str:
 
 
 def _documented(name: str, it: Any) -> str:
-    """Signature and docstring; of a class, its fields. Read from the source, so that no Python version words it anew."""
+    """
+    Signature and docstring; of a class, its fields. Read from the source, so that no Python version words it
+    anew.
+    """
     (node,) = ast.parse(textwrap.dedent(inspect.getsource(it))).body
     if isinstance(node, ast.ClassDef):
         fields = [ast.unparse(line) for line in node.body if isinstance(line, ast.AnnAssign)]

@@ -1,4 +1,6 @@
-"""The same input once more, in other circumstances: what differs from the first time, which must be nothing."""
+"""
+The same input once more, in other circumstances: what differs from the first time, which must be nothing.
+"""
 
 import shutil
 from collections.abc import Iterator
@@ -25,8 +27,8 @@ from clv_ml.settings import Settings
 from clv_ml.warehouse.safe_files import sha256
 
 SCORES = (
-    "(select customer_id, clv_predicted, clv_typical, clv_low, clv_high, churn_probability, clv_top_features, driver_base, "
-    "driver_rest, clv_estimate from customer_clv)"
+    "(select customer_id, clv_predicted, clv_typical, clv_low, clv_high, churn_probability, "
+    "clv_top_features, driver_base, driver_rest, clv_estimate from customer_clv)"
 )
 SCORED = ("customer_predictions", "customer_drivers")
 ORDERS = {"as fed": "event_id", "shuffled": "random()", "by hash": "md5(event_id)"}
@@ -55,7 +57,10 @@ def made(settings: Settings) -> Made:
 def differing(
     trained: Settings, folder: Path, threads: tuple[int, ...] = (1, 2, 8)
 ) -> Iterator[tuple[str, list[str]]]:
-    """Each circumstance and the parts that differ: threads and orders of rows, again, after a failure, bit by bit."""
+    """
+    Each circumstance and the parts that differ: threads and orders of rows, again, after a failure, bit by
+    bit.
+    """
     first = made(trained)
     for count in threads:
         for name, order in ORDERS.items():
@@ -83,7 +88,8 @@ def _anew(trained: Settings, folder: Path, first: Made, threads: int, order: str
     execute(
         settings,
         *(
-            f"create or replace table raw.{name} as from raw.{name} order by {order if name == 'events' else 'all desc'}"
+            f"create or replace table raw.{name} as from raw.{name} "
+            f"order by {order if name == 'events' else 'all desc'}"
             for name in ("events", "id_history", "fx_rates")
         ),
         *(f"drop table {name}" for name in SCORED),

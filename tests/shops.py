@@ -1,5 +1,6 @@
 """
-Tiny shops for tests: raw events written by hand, straight into the warehouse, and a look at what came of them.
+Tiny shops for tests: raw events written by hand, straight into the warehouse, and a look at what came of
+them.
 """
 
 import shutil
@@ -73,7 +74,10 @@ def day(number: float) -> datetime:
 def purchase(
     customer: str, at: float | datetime, amount: float | str = 10, order: str | None = None, **more: Any
 ) -> Event:
-    """A sale of one line, at a day number or instant; the order is named after customer and instant unless given."""
+    """
+    A sale of one line, at a day number or instant; the order is named after customer and instant unless
+    given.
+    """
     moment = at if isinstance(at, datetime) else day(at)
     return _money("purchase", customer, moment, amount, order or f"{customer}@{moment.isoformat()}", more)
 
@@ -170,8 +174,9 @@ def add_feature(project: Path, expression: str, data_type: str) -> None:
         project,
         "models_sql/features/_features__models.yml",
         "      - name: category_diversity_count\n",
-        f"      - name: doubled_category_count\n        data_type: {data_type}\n        description: For a test.\n"
-        "        config: {meta: {group: category, unit: categories}}\n      - name: category_diversity_count\n",
+        f"      - name: doubled_category_count\n        data_type: {data_type}\n"
+        "        description: For a test.\n        config: {meta: {group: category, unit: categories}}\n"
+        "      - name: category_diversity_count\n",
     )
 
 
@@ -253,16 +258,17 @@ def dated_tables(settings: Settings) -> list[str]:
     """The tables with a row per customer and date that stand in the warehouse, by name."""
     found = query(
         settings,
-        "select table_name from duckdb_tables() inner join duckdb_columns() using (database_name, table_name) "
-        "where column_name in ('customer_id', 'as_of_date', 'build_hash') group by table_name having count(*) = 3 "
-        "order by table_name",
+        "select table_name from duckdb_tables() inner join duckdb_columns() using (database_name, "
+        "table_name) where column_name in ('customer_id', 'as_of_date', 'build_hash') group by table_name "
+        "having count(*) = 3 order by table_name",
     )
     return [name for (name,) in found]
 
 
 def contents(settings: Settings, table: str, where: str = "true") -> list[str]:
     """
-    Every row as text, sorted. Text keeps every bit: a double is written so that it reads back the same, and -0 is not 0.
+    Every row as text, sorted. Text keeps every bit: a double is written so that it reads back the same, and
+    -0 is not 0.
     """
     return [
         row

@@ -56,8 +56,8 @@ def anchors(count: int = 300, seed: int = 1) -> NDArray[np.float64]:
 
 def recipe() -> Recipe:
     """
-    Every part of the grammar: two-term anchored mean, anchored relu, a line as a chance, a power of what is beyond one half, a line
-    beside trees, identity without anchor.
+    Every part of the grammar: two-term anchored mean, anchored relu, a line as a chance, a power of what is
+    beyond one half, a line beside trees, identity without anchor.
     """
     table = rows()
     spend = booster(table, target(table), objective="tweedie")

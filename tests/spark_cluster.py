@@ -21,7 +21,8 @@ PATIENCE_SECONDS = 180
 @contextmanager
 def standalone_cluster(folder: Path, workers: int = 2, memory: str = "4g") -> Iterator[str]:
     """
-    Starts a master and one-core workers below a folder, waits until all have registered, stops them at the end.
+    Starts a master and one-core workers below a folder, waits until all have registered, stops them at the
+    end.
 
     Yields:
         The master's address, for ``CLV_SPARK_MASTER``.
@@ -52,7 +53,8 @@ def standalone_cluster(folder: Path, workers: int = 2, memory: str = "4g") -> It
 @contextmanager
 def connect_server(folder: Path) -> Iterator[str]:
     """
-    Starts a Spark Connect server in local mode with tables and a metastore below a folder, stops it at the end.
+    Starts a Spark Connect server in local mode with tables and a metastore below a folder, stops it at the
+    end.
 
     Yields:
         The server's address, for ``SPARK_REMOTE``.
@@ -65,7 +67,9 @@ def connect_server(folder: Path) -> Iterator[str]:
         "spark.connect.grpc.binding.port": str(port),
         "spark.sql.catalogImplementation": "hive",
         "spark.sql.warehouse.dir": str(folder / "tables"),
-        "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={folder / 'metastore'};create=true",
+        "spark.hadoop.javax.jdo.option.ConnectionURL": (
+            f"jdbc:derby:;databaseName={folder / 'metastore'};create=true"
+        ),
         "spark.driver.extraJavaOptions": "-Xss16m",
     }
     options = [part for name, value in settings.items() for part in ("--conf", f"{name}={value}")]

@@ -172,8 +172,8 @@ def scored_with(folder: Path, count: int, seed: int = 0) -> tuple[int, int, int]
     Change the champion of a model folder so many times, every second time with true hashes.
 
     Returns:
-        Changes after which the champion still loaded, which must be 0; changes with true hashes; and of these, how many the
-        folder's own word let pass, without the hash that the registry holds outside it.
+        Changes after which the champion still loaded, which must be 0; changes with true hashes; and of
+        these, how many the folder's own word let pass, without the hash that the registry holds outside it.
     """
     random = np.random.default_rng(seed)
     original = folder / "original"

@@ -1,4 +1,6 @@
-"""The audit notices another version than the locked one and a file that was changed after it was installed."""
+"""
+The audit notices another version than the locked one and a file that was changed after it was installed.
+"""
 
 import base64
 import hashlib
@@ -11,7 +13,8 @@ from audit import LOCK, changed_files, licence, locked_versions
 def test_the_lock_pins_what_is_declared():
     """Names as registries compare them; extras and markers are no part of a version."""
     pins = locked_versions(
-        'Dbt_Core==1.11.16 \\\n    --hash=sha256:0\nuvicorn[std]==0.1 ; x == "y"\n# a==b\nb==1 ; x\nb==2 ; y\n'
+        "Dbt_Core==1.11.16 \\\n    --hash=sha256:0\n"
+        'uvicorn[std]==0.1 ; x == "y"\n# a==b\nb==1 ; x\nb==2 ; y\n'
     )
 
     assert pins == {"dbt-core": {"1.11.16"}, "uvicorn": {"0.1"}, "b": {"1", "2"}}

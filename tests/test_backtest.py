@@ -81,8 +81,8 @@ def test_no_answer_after_an_origin_reaches_its_predictions(
     simulated: Settings, rows_and_shop: tuple[TrainingData, Shop]
 ):
     """
-    Every label whose window ended after the origin is replaced by nonsense, the origin's own included: predictions,
-    intervals, confidence and chance of churn of every estimator stay the same to the last bit.
+    Every label whose window ended after the origin is replaced by nonsense, the origin's own included:
+    predictions, intervals, confidence and chance of churn of every estimator stay the same to the last bit.
     """
     data, shop = rows_and_shop
     for day in choose_origins(data, simulated, ORIGINS):
@@ -132,7 +132,8 @@ def test_a_window_that_ends_on_the_origin_has_ended(
     simulated: Settings, rows_and_shop: tuple[TrainingData, Shop]
 ):
     """
-    Windows are half-open. With dates sixty days apart, the third is the first origin: two windows have ended by then.
+    Windows are half-open. With dates sixty days apart, the third is the first origin: two windows have ended
+    by then.
     """
     data, _ = rows_and_shop
     dates = np.datetime64("2024-02-01") + HORIZON * np.arange(4)
@@ -147,7 +148,8 @@ def test_origins_are_spread_evenly_up_to_the_newest(
     simulated: Settings, rows_and_shop: tuple[TrainingData, Shop]
 ):
     """
-    The first and the last that can be tested are among them, in order; one is the last; more than there are gives all.
+    The first and the last that can be tested are among them, in order; one is the last; more than there are
+    gives all.
     """
     data, _ = rows_and_shop
     everyone = choose_origins(data, simulated, 99)
@@ -220,8 +222,8 @@ def test_every_model_type_and_baseline_stands_beside_the_model(tested: tuple[Set
 
 def test_the_table_of_figures_follows_from_the_table_of_predictions(tested: tuple[Settings, BacktestResult]):
     """
-    SQL over backtest_predictions is the second opinion: mean absolute error, squared error, bias and R² of every origin,
-    estimator, and of all origins pooled.
+    SQL over backtest_predictions is the second opinion: mean absolute error, squared error, bias and R² of
+    every origin, estimator, and of all origins pooled.
     """
     settings, result = tested
     for origin, condition in [*((day, f"origin = '{day}'") for day in result.origins), (None, "true")]:
@@ -242,16 +244,17 @@ def test_the_table_of_figures_follows_from_the_table_of_predictions(tested: tupl
 
 def test_intervals_are_counted_alike_in_sql(tested: tuple[Settings, BacktestResult]):
     """
-    Coverage, width and Brier score from the customers' rows in the warehouse; other estimators have no interval.
+    Coverage, width and Brier score from the customers' rows in the warehouse; other estimators have no
+    interval.
     """
     settings, result = tested
     rows = query(
         settings,
         "select cast(origin as varchar), avg(cast(actual between predicted_low and predicted_high as int)), "
         "avg(predicted_high - predicted_low) / avg(actual), "
-        "avg(pow(cast(label_purchases = 0 as int) - churn_probability, 2)) "
-        "from backtest_predictions as b inner join training_rows as t "
-        "on t.customer_id = b.customer_id and t.as_of_date = b.origin where estimator = 'model' group by origin",
+        "avg(pow(cast(label_purchases = 0 as int) - churn_probability, 2)) from backtest_predictions as b "
+        "inner join training_rows as t on t.customer_id = b.customer_id and t.as_of_date = b.origin "
+        "where estimator = 'model' group by origin",
     )
     assert len(rows) == ORIGINS
     for origin, *values in rows:
@@ -260,8 +263,8 @@ def test_intervals_are_counted_alike_in_sql(tested: tuple[Settings, BacktestResu
         assert mine == pytest.approx(values, rel=1e-9)
     assert not query(
         settings,
-        "select 1 from backtest_predictions where (estimator = 'model') <> (coalesce(predicted_low, predicted_high, "
-        "confidence, churn_probability) is not null) limit 1",
+        "select 1 from backtest_predictions where (estimator = 'model') <> (coalesce(predicted_low, "
+        "predicted_high, confidence, churn_probability) is not null) limit 1",
     )
 
 
@@ -285,8 +288,9 @@ def test_queries_of_the_docs_run(tested: tuple[Settings, BacktestResult], sql: s
 
 def test_segments_add_up(tested: tuple[Settings, BacktestResult]):
     """
-    Behaviour types, spend bands and deciles each hold everybody once: weighted by customers, their mean absolute errors,
-    predicted and actual means are the whole's. The same for churn, and for origins within the pool.
+    Behaviour types, spend bands and deciles each hold everybody once: weighted by customers, their mean
+    absolute errors, predicted and actual means are the whole's. The same for churn, and for origins within
+    the pool.
     """
     _, result = tested
     rows = result.metrics.to_pylist()
@@ -347,8 +351,8 @@ def test_json_table_and_print_agree(
     capsys: pytest.CaptureFixture[str],
 ):
     """
-    The command's JSON, on features that are built already, is what the warehouse holds and what the first run found; the
-    print shows the same figures, and every estimator, segment, decile and tenth of churn.
+    The command's JSON, on features that are built already, is what the warehouse holds and what the first run
+    found; the print shows the same figures, and every estimator, segment, decile and tenth of churn.
     """
     settings, result = tested
     monkeypatch.chdir(project)
@@ -365,7 +369,8 @@ def test_json_table_and_print_agree(
     found = json.loads(said.stdout)
     stored = query(
         settings,
-        "select cast(origin as varchar), segment, estimator, metric, metric_value, customers from backtest_metrics",
+        "select cast(origin as varchar), segment, estimator, metric, metric_value, customers "
+        "from backtest_metrics",
     )
     key = ("origin", "segment", "estimator", "metric", "metric_value", "customers")
     assert sorted(map(str, stored)) == sorted(
@@ -387,7 +392,8 @@ def test_json_table_and_print_agree(
 
 def test_sheets_are_whole_markdown_tables(tested: tuple[Settings, BacktestResult]):
     """
-    As many cells in each line as in the head, no cell that would break the table, nothing undefined written as a number.
+    As many cells in each line as in the head, no cell that would break the table, nothing undefined written
+    as a number.
     """
     for sheet in sheets(tested[1]):
         lines = markdown(sheet).splitlines()[2:]
@@ -481,8 +487,8 @@ def test_all_origins_together_are_their_rows_one_after_the_other():
 
 def test_holm_by_hand_and_by_its_definition():
     """
-    Four values worked by hand; then, on random ones with ties, the definition: p is the largest over values at most as
-    large of the value times the number of values not below it.
+    Four values worked by hand; then, on random ones with ties, the definition: p is the largest over values
+    at most as large of the value times the number of values not below it.
     """
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.5, 0.9]) == [1.0, 1.0]
@@ -558,10 +564,11 @@ def test_a_baseline_that_was_silent_somewhere_is_no_rival():
 
 def test_the_interval_covers_the_true_difference():
     """
-    Customers err alike at all four origins, so only a draw of whole customers is right. Spend is 10 each and the errors
-    are exponential per customer, mean 2 (ours) and 3 (theirs): the true gain in nMAE is 0.1. Of 300 worlds the 95 %
-    interval holds it in 270 to 297 (binomial: beyond that below 0.1 %, three points allowed for the percentile method's
-    undercoverage with 60 customers). Drawing rows instead of customers would hold it in about two thirds.
+    Customers err alike at all four origins, so only a draw of whole customers is right. Spend is 10 each and
+    the errors are exponential per customer, mean 2 (ours) and 3 (theirs): the true gain in nMAE is 0.1. Of
+    300 worlds the 95 % interval holds it in 270 to 297 (binomial: beyond that below 0.1 %, three points
+    allowed for the percentile method's undercoverage with 60 customers). Drawing rows instead of customers
+    would hold it in about two thirds.
     """
     rng = np.random.default_rng(6)
     held = 0
@@ -577,8 +584,8 @@ def test_the_interval_covers_the_true_difference():
 
 def test_no_difference_is_called_one_as_often_as_stated():
     """
-    Both err alike on average: p is below 10 % in about a tenth of worlds (of 300, 30 expected, at most 51 allowed: four
-    standard deviations), and not never.
+    Both err alike on average: p is below 10 % in about a tenth of worlds (of 300, 30 expected, at most 51
+    allowed: four standard deviations), and not never.
     """
     rng = np.random.default_rng(7)
     called = 0

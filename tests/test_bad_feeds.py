@@ -1,4 +1,6 @@
-"""Every malformed feed ends in an error that says where and what to do, or in the quarantine; no row gets lost."""
+"""
+Every malformed feed ends in an error that says where and what to do, or in the quarantine; no row gets lost.
+"""
 
 from hashlib import sha256
 from pathlib import Path
@@ -24,8 +26,8 @@ def warehouse():
 @pytest.mark.parametrize("bad", BAD_FEEDS, ids=[bad.name[:80] for bad in BAD_FEEDS])
 def test_a_malformed_feed_is_refused_or_quarantined(warehouse, bad: BadFeed):
     """
-    An error names the file, the fault and the remedy and changes nothing; else each bad row is quarantined with its
-    reason, file, line and text beside the rows that are good. Yesterday's rows stand in both cases.
+    An error names the file, the fault and the remedy and changes nothing; else each bad row is quarantined
+    with its reason, file, line and text beside the rows that are good. Yesterday's rows stand in both cases.
     """
     assert judge(warehouse, bad) == ""
 
@@ -111,7 +113,9 @@ QUIET = settings(deadline=None, max_examples=30)
 @QUIET
 @given(data=st.data())
 def test_every_row_of_any_well_formed_csv_is_kept_or_quarantined(tmp_path_factory, data):
-    """For each preset: rows in = rows written = rows kept + rows quarantined, and a second time nothing is new."""
+    """
+    For each preset: rows in = rows written = rows kept + rows quarantined, and a second time nothing is new.
+    """
     preset, good, _ = data.draw(st.sampled_from(ROWS))
     rows = data.draw(
         st.lists(st.one_of(st.just(tuple(good.values())), st.tuples(*[DIRT] * len(good))), max_size=12)
@@ -132,8 +136,9 @@ def test_every_row_of_any_well_formed_csv_is_kept_or_quarantined(tmp_path_factor
 @given(data=st.data())
 def test_a_damaged_file_is_refused_or_every_row_accounted_for(tmp_path_factory, data):
     """
-    Bytes changed, cut or repeated anywhere in a Parquet, gzip or CSV file: never another exception, never a row that is
-    neither kept nor quarantined. (That a changed row may read as another good row is what the sidecar is for.)
+    Bytes changed, cut or repeated anywhere in a Parquet, gzip or CSV file: never another exception, never a
+    row that is neither kept nor quarantined. (That a changed row may read as another good row is what the
+    sidecar is for.)
     """
     name, whole = data.draw(st.sampled_from(damaged_files()))
     start = data.draw(st.integers(0, len(whole)))

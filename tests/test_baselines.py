@@ -13,9 +13,12 @@ from clv_ml.settings import Settings
 
 Columns = dict[str, np.ndarray]
 NAMES = """
-shop_age_days total_purchases days_since_first_purchase days_since_last_purchase revenue_365d total_revenue avg_order_value
-persistence_value empirical_bayes_value bgnbd_value paretonbd_value btyd_value probabilistic_value steady_value
-log_expected_purchases bgnbd_r bgnbd_alpha bgnbd_a bgnbd_b paretonbd_r paretonbd_alpha paretonbd_s paretonbd_beta
+shop_age_days total_purchases days_since_first_purchase days_since_last_purchase
+revenue_365d total_revenue avg_order_value
+persistence_value empirical_bayes_value bgnbd_value paretonbd_value btyd_value
+probabilistic_value steady_value log_expected_purchases
+bgnbd_r bgnbd_alpha bgnbd_a bgnbd_b
+paretonbd_r paretonbd_alpha paretonbd_s paretonbd_beta
 gammagamma_p gammagamma_q gammagamma_gamma
 """
 CENT = 0.011
@@ -24,7 +27,10 @@ CENT = 0.011
 
 @pytest.fixture(scope="module")
 def columns(simulated: Settings) -> Columns:
-    """Every customer of every date of the simulated shop on which BTYD was fitted: what was known, and the baselines."""
+    """
+    Every customer of every date of the simulated shop on which BTYD was fitted: what was known, and the
+    baselines.
+    """
     columns = {
         "date": "extract(epoch from cast(as_of_date as timestamp))",
         "std_order_value": "coalesce(std_order_value, 0)",
@@ -45,7 +51,9 @@ def columns(simulated: Settings) -> Columns:
 
 
 def test_persistence_is_last_years_spend_scaled_to_the_horizon(columns: Columns, simulated: Settings):
-    """Over the history there is, which is shorter than a year here; steady is the same, and never negative."""
+    """
+    Over the history there is, which is shorter than a year here; steady is the same, and never negative.
+    """
     days = np.clip(columns["shop_age_days"], 1, 365)
     expected = columns["revenue_365d"] * simulated.vars.horizon_days / days
 
@@ -55,7 +63,8 @@ def test_persistence_is_last_years_spend_scaled_to_the_horizon(columns: Columns,
 
 def test_empirical_bayes_follows_from_moments(columns: Columns, simulated: Settings):
     """
-    Rates drawn from a gamma, orders of a value that is the customer's plus chance; both priors by moments of the date's customers.
+    Rates drawn from a gamma, orders of a value that is the customer's plus chance; both priors by moments of
+    the date's customers.
     """
     for date in np.unique(columns["date"]):
         known = {name: column[columns["date"] == date] for name, column in columns.items()}
@@ -79,7 +88,9 @@ def test_empirical_bayes_follows_from_moments(columns: Columns, simulated: Setti
 
 
 def test_btyd_is_purchases_times_order_value(columns: Columns, simulated: Settings):
-    """With the parameters that were fitted: each model, the mean of both, and the logarithm of the purchases."""
+    """
+    With the parameters that were fitted: each model, the mean of both, and the logarithm of the purchases.
+    """
     repeats, weeks = columns["total_purchases"] - 1, columns["days_since_first_purchase"] / 7
     recency, horizon = weeks - columns["days_since_last_purchase"] / 7, simulated.vars.horizon_days / 7
     bgnbd, paretonbd = (

@@ -1,4 +1,7 @@
-"""The purchase models agree with simulated customers, with the papers' formulas and with the published CDNOW fits."""
+"""
+The purchase models agree with simulated customers, with the papers' formulas and with the published CDNOW
+fits.
+"""
 
 import datetime as dt
 from pathlib import Path
@@ -45,7 +48,10 @@ def some_customers(n, seed=1):
 
 
 def simulated_bgnbd(n, age, horizon, r, alpha, a, b):
-    """Repeat purchases and recency up to ``age``, and purchases in the ``horizon`` after it, purchase by purchase."""
+    """
+    Repeat purchases and recency up to ``age``, and purchases in the ``horizon`` after it, purchase by
+    purchase.
+    """
     rng = np.random.default_rng(11)
     rate, leave = rng.gamma(r, 1 / alpha, n), rng.beta(a, b, n)
     x, t_x, later = np.zeros(n), np.zeros(n), np.zeros(n)
@@ -100,7 +106,8 @@ def test_expected_purchases_match_simulated_customers(simulated, expected, param
 
 def test_expected_purchases_match_hand_worked_numbers():
     """
-    The one-line integrals (a = 1, s = 1), the worked example of the BG/NBD paper's spreadsheet, and R's BTYD manual.
+    The one-line integrals (a = 1, s = 1), the worked example of the BG/NBD paper's spreadsheet, and R's BTYD
+    manual.
     """
     assert bgnbd_expected_purchases(0, 0, 1, 2, 1, 1, 1, 1)[0] == pytest.approx(np.log(2), rel=1e-13)
     assert bgnbd_expected_purchases(2, 30.43, 38.86, 39, *BGNBD)[0] == pytest.approx(1.226, abs=5e-4)
@@ -169,8 +176,8 @@ def test_a_near_one_is_continuous():
 @pytest.mark.parametrize("alive", [bgnbd_alive, paretonbd_alive])
 def test_extremes_stay_in_range(alive):
     """
-    Tiny and huge parameters, 10,000 purchases, ages from 0 to a century: finite, not negative, at most the most
-    that a customer who never leaves would buy.
+    Tiny and huge parameters, 10,000 purchases, ages from 0 to a century: finite, not negative, at most the
+    most that a customer who never leaves would buy.
     """
     expected = bgnbd_expected_purchases if alive is bgnbd_alive else paretonbd_expected_purchases
     grid = np.meshgrid([0.0, 1, 100, 1e4], [0, 0.5, 1], [0.0, 1, 5_000], *[EXTREMES] * 4)
@@ -201,7 +208,8 @@ def test_arguments_out_of_range_are_refused():
 
 def test_order_value_is_shrunk_towards_the_shop():
     """
-    Hand-worked: 2 (10 + 3 x 20) / (2 x 3 + 3 - 1); the shop's own mean without orders; no less than with nothing spent.
+    Hand-worked: 2 (10 + 3 x 20) / (2 x 3 + 3 - 1); the shop's own mean without orders; no less than with
+    nothing spent.
     """
     value = gammagamma_expected_value([3, 0, 3], [20, np.nan, -5], 2, 3, 10)
 
@@ -210,7 +218,9 @@ def test_order_value_is_shrunk_towards_the_shop():
 
 @pytest.fixture(scope="module")
 def cdnow():
-    """The sample of the papers: repeats, recency, age in weeks, and the mean repeat purchase (NaN without one)."""
+    """
+    The sample of the papers: repeats, recency, age in weeks, and the mean repeat purchase (NaN without one).
+    """
     if not CDNOW.exists():
         pytest.skip("../shared/data/cdnow_sample.parquet is absent")
     with duckdb.connect() as connection:
@@ -220,7 +230,8 @@ def cdnow():
                 select sample_id, cast(date as date) as day, sum(amount) as value
                 from read_parquet(?) where date < '1997-10-01' group by all
             ),
-            ranked as (select *, row_number() over (partition by sample_id order by day) > 1 as again from days)
+            ranked as (select *, row_number() over (partition by sample_id order by day) > 1 as again
+                from days)
             select
                 count(*) - 1.0 as x,
                 date_diff('day', min(day), max(day)) / 7.0E0 as t_x,
@@ -235,7 +246,8 @@ def cdnow():
 
 def test_fits_are_the_published_ones(cdnow):
     """
-    BG/NBD and Pareto/NBD on all 2,357 customers, Gamma-Gamma on the 946 who came back, to the digits published.
+    BG/NBD and Pareto/NBD on all 2,357 customers, Gamma-Gamma on the 946 who came back, to the digits
+    published.
     """
     x, t_x, age, mean = cdnow
     paid = mean > 0
@@ -342,8 +354,9 @@ def test_data_without_an_optimum_do_not_converge(fit):
 )
 def test_customers_who_all_are_alike_are_fitted_at_the_limit(fit, expected):
     """
-    Equal rates, and nobody leaves: some parameters run to a bound, the flag stays up, and all together are expected to buy
-    at the rate at which they did. 10,400 purchases make a rate known within 1 %; twice that is allowed.
+    Equal rates, and nobody leaves: some parameters run to a bound, the flag stays up, and all together are
+    expected to buy at the rate at which they did. 10,400 purchases make a rate known within 1 %; twice that
+    is allowed.
     """
     rng = np.random.default_rng(3)
     x = rng.poisson(0.1 * 52, 2000).astype(float)
@@ -455,7 +468,8 @@ def stored(connection):
 
 def test_a_date_is_fitted_from_the_warehouse(warehouse):
     """
-    Customers who never bought are left out; one who only gave money back has no order value but counts as a buyer.
+    Customers who never bought are left out; one who only gave money back has no order value but counts as a
+    buyer.
     """
     parameters = fit_date(warehouse, DATE)
 
@@ -478,7 +492,8 @@ def test_a_date_is_fitted_from_the_warehouse(warehouse):
 
 def test_missing_dates_are_written_once(warehouse):
     """
-    A second run writes nothing, another date is added, a date without customers waits, an off-grid date is left out.
+    A second run writes nothing, another date is added, a date without customers waits, an off-grid date is
+    left out.
     """
     warehouse.execute("insert into as_of_dates values (?, false, 'a')", [LATER])
 
@@ -535,7 +550,8 @@ def test_sql_functions_give_the_rounded_values(warehouse):
         listed = ", ".join(f"{value}E0" for value in parameters)
         found = warehouse.execute(
             f"""
-            select 3.0E0 as x, i / 100.0E0 as t_x, 40.0E0 as age, {name}(x, t_x, age, {horizon}{listed}) as value,
+            select 3.0E0 as x, i / 100.0E0 as t_x, 40.0E0 as age, {name}(x, t_x, age, {horizon}{listed})
+                as value,
                 {name}(x, t_x, age, {horizon}{listed.replace(listed.split(", ")[-1], "NULL")}) as unknown
             from range(4000) as rows (i) order by i
             """

@@ -1,4 +1,6 @@
-"""Intervals and confidence: nominal on exchangeable customers, and the same in Python, SQL and the manifest."""
+"""
+Intervals and confidence: nominal on exchangeable customers, and the same in Python, SQL and the manifest.
+"""
 
 import json
 from dataclasses import replace
@@ -30,8 +32,8 @@ CERTAIN = 0.0
 
 def _customers(seed: int, zeros: float = 0.0, customers: int = CUSTOMERS) -> Held:
     """
-    Predictions of customers with different recency, each right on average. The longer ago, the wilder the outcome, and a
-    share of ``zeros`` spends nothing.
+    Predictions of customers with different recency, each right on average. The longer ago, the wilder the
+    outcome, and a share of ``zeros`` spends nothing.
     """
     rng = np.random.default_rng(seed)
     predicted, recency = rng.lognormal(3, 1, customers), rng.integers(1, 400, customers).astype(float)
@@ -54,8 +56,8 @@ def measured() -> Calibration:
 @pytest.mark.parametrize("coverage", [0.6, 0.8, 0.9])
 def test_the_nominal_share_of_unseen_customers_lies_inside(coverage: float):
     """
-    Tolerance: four binomial standard deviations of both samples (3 points at 80 %), and two points either way for choosing
-    the shortest interval in each bin and for the least uncertainty of the total.
+    Tolerance: four binomial standard deviations of both samples (3 points at 80 %), and two points either way
+    for choosing the shortest interval in each bin and for the least uncertainty of the total.
     """
     calibration = calibrate([_customers(1)], CERTAIN, coverage, FLOOR)
 
@@ -67,8 +69,8 @@ def test_the_nominal_share_of_unseen_customers_lies_inside(coverage: float):
 
 def test_it_does_so_within_groups_of_recency_and_prediction(measured: Calibration):
     """
-    Recent customers are predicted far better, and have narrower intervals that hold as often as the others': one interval
-    for everybody would hold nearly all of the first and too few of the second.
+    Recent customers are predicted far better, and have narrower intervals that hold as often as the others':
+    one interval for everybody would hold nearly all of the first and too few of the second.
     """
     held = _customers(2)
     inside, recent = _inside(measured, held), recency_of(held.rows) < 120
@@ -84,8 +86,8 @@ def test_it_does_so_within_groups_of_recency_and_prediction(measured: Calibratio
 
 def test_intervals_are_the_shortest_that_hold_the_share():
     """
-    Outcomes are exponential, densest at zero: equal tails would begin at 0.105 times the prediction and be 2.2 wide, the
-    shortest begin at 0 and are 1.61 wide (ln 5).
+    Outcomes are exponential, densest at zero: equal tails would begin at 0.105 times the prediction and be
+    2.2 wide, the shortest begin at 0 and are 1.61 wide (ln 5).
     """
     rng = np.random.default_rng(3)
     predicted = rng.lognormal(3, 0.1, 20000)
@@ -99,9 +101,9 @@ def test_intervals_are_the_shortest_that_hold_the_share():
 
 def test_an_uncertain_total_widens_intervals_until_whole_seasons_are_held(measured: Calibration):
     """
-    A shop whose totals are off by 40 % (sd of the logarithm), seen where customers are else predictable: over 300 windows,
-    each thrown off as a whole, the wide intervals still hold 80 % on average. Those of a certain total are narrower and
-    hold less than two thirds.
+    A shop whose totals are off by 40 % (sd of the logarithm), seen where customers are else predictable: over
+    300 windows, each thrown off as a whole, the wide intervals still hold 80 % on average. Those of a certain
+    total are narrower and hold less than two thirds.
     """
     wide = calibrate([_customers(1)], 0.4, 0.8, FLOOR)
     everybody = _customers(2)
@@ -131,7 +133,8 @@ def test_nobody_is_sure_of_a_total(measured: Calibration):
 
 def test_the_calibration_window_s_own_total_is_taken_out(measured: Calibration):
     """
-    A window in which everybody spent three times as much teaches the same ratios: its level is forecast apart.
+    A window in which everybody spent three times as much teaches the same ratios: its level is forecast
+    apart.
     """
     held = _customers(1)
     richer = Held(made_rows(3 * held.rows.revenue, recency=recency_of(held.rows)), held.predicted)
@@ -142,7 +145,8 @@ def test_the_calibration_window_s_own_total_is_taken_out(measured: Calibration):
 
 def test_each_window_s_own_total_is_taken_out_where_dates_are_held_together():
     """
-    Two dates in one set of rows, twice and half of what was expected: the same bins as where both came out as expected.
+    Two dates in one set of rows, twice and half of what was expected: the same bins as where both came out as
+    expected.
     """
     held = _customers(1)
     second = np.arange(CUSTOMERS) % 2 == 1
@@ -161,7 +165,8 @@ def test_each_window_s_own_total_is_taken_out_where_dates_are_held_together():
 @pytest.mark.parametrize("customers", [1, 2, 7, 12, 39, 81])
 def test_a_handful_of_customers_is_measured_together(customers: int):
     """
-    Groups hold forty customers at least: a handful is one group, each inside its interval or beside it, and no error.
+    Groups hold forty customers at least: a handful is one group, each inside its interval or beside it, and
+    no error.
     """
     held = _customers(3, customers=customers)
 
@@ -174,8 +179,9 @@ def test_a_handful_of_customers_is_measured_together(customers: int):
 
 def test_a_few_refunds_leave_no_good_customer_with_a_low_bound_below_zero():
     """
-    Three in a hundred give back a little more than they bought, and nobody spends nothing: however close together those lie to
-    the rest, the interval starts at zero or above and holds the nominal share. Where half do, they cannot be left out.
+    Three in a hundred give back a little more than they bought, and nobody spends nothing: however close
+    together those lie to the rest, the interval starts at zero or above and holds the nominal share. Where
+    half do, they cannot be left out.
     """
     rng = np.random.default_rng(7)
     predicted = rng.lognormal(3, 0.1, 4000)
@@ -193,9 +199,9 @@ def test_a_few_refunds_leave_no_good_customer_with_a_low_bound_below_zero():
 
 def test_where_many_spend_nothing_the_interval_starts_at_zero():
     """
-    A fifth spend nothing: zero is the likeliest single outcome and inside every interval, though the other outcomes lie
-    so close together that a shorter interval would leave it out. Where one in fifty spends nothing, it does leave it out
-    wherever outcomes are tame, which is a third of the bins.
+    A fifth spend nothing: zero is the likeliest single outcome and inside every interval, though the other
+    outcomes lie so close together that a shorter interval would leave it out. Where one in fifty spends
+    nothing, it does leave it out wherever outcomes are tame, which is a third of the bins.
     """
     held = _customers(1, zeros=0.2)
     calibration = calibrate([held], CERTAIN, 0.6, FLOOR)
@@ -211,8 +217,9 @@ def test_where_many_spend_nothing_the_interval_starts_at_zero():
 @pytest.mark.parametrize(("refunded", "below_zero"), [(0.03, False), (0.3, True)])
 def test_a_few_refunds_do_not_open_the_interval_below_zero(refunded: float, below_zero: bool):
     """
-    Of customers of whom a fifth spend nothing, a few get back up to what they were predicted to spend: the interval still
-    starts at zero and holds its share. Where more do than may be outside, it reaches down to them.
+    Of customers of whom a fifth spend nothing, a few get back up to what they were predicted to spend: the
+    interval still starts at zero and holds its share. Where more do than may be outside, it reaches down to
+    them.
     """
 
     def shop(seed: int) -> Held:
@@ -231,7 +238,8 @@ def test_a_few_refunds_do_not_open_the_interval_below_zero(refunded: float, belo
 
 def test_every_interval_holds_its_prediction():
     """
-    A model that is twice too low for one half and too high for the other still names a value that it calls possible.
+    A model that is twice too low for one half and too high for the other still names a value that it calls
+    possible.
     """
     held = _customers(1)
     odd = np.arange(CUSTOMERS) % 2 > 0
@@ -243,7 +251,8 @@ def test_every_interval_holds_its_prediction():
 
 def test_bins_tile_all_predictions_and_recencies(measured: Calibration):
     """
-    Every point of the quarter plane, edges and extremes included, lies in exactly one bin; each customer is counted once.
+    Every point of the quarter plane, edges and extremes included, lies in exactly one bin; each customer is
+    counted once.
     """
     edges = {one.predicted_from for one in measured.bins} | {-1.0, 0.0, 1e-9, 1e9}
     days = {one.recency_from_days for one in measured.bins} | {0.0, 1e6}
@@ -276,9 +285,9 @@ def test_a_small_shop_is_not_cut_into_tiny_groups():
 @pytest.mark.parametrize("mean", [FLOOR / 2, FLOOR, FLOOR * 2])
 def test_confidence_holds_on_both_sides_of_the_floor(mean: float):
     """
-    Of customers predicted about the same, nineteen in twenty spend nothing: true of those predicted less than the floor, and
-    of nobody predicted more, since the others spend 20 times the prediction. The next customers straddle the floor, wherever
-    those lay that the bins were measured on.
+    Of customers predicted about the same, nineteen in twenty spend nothing: true of those predicted less than
+    the floor, and of nobody predicted more, since the others spend 20 times the prediction. The next
+    customers straddle the floor, wherever those lay that the bins were measured on.
     """
 
     def shop(seed: int, mean: float) -> Held:
@@ -315,8 +324,9 @@ def test_equal_predictions_share_a_bin():
 
 def test_a_prediction_of_nothing_has_no_ratio_and_stays_itself():
     """
-    Customers who were predicted nothing are measured with nobody: the others' bins are what they are without them, and their
-    interval is 0. A shop where nothing was predicted for anybody has one bin and no confidence.
+    Customers who were predicted nothing are measured with nobody: the others' bins are what they are without
+    them, and their interval is 0. A shop where nothing was predicted for anybody has one bin and no
+    confidence.
     """
     held = _customers(1)
     predicted = np.append(held.predicted, [0.0, 0.0])
@@ -342,8 +352,9 @@ def test_two_dates_are_measured_together():
 
 def test_confidence_comes_true_out_of_sample(measured: Calibration):
     """
-    Of unseen customers with a confidence, that share falls within half of the prediction, or within the floor. Tolerance
-    per third of customers: four binomial standard deviations of both samples (6 points). Recent ones are surer.
+    Of unseen customers with a confidence, that share falls within half of the prediction, or within the
+    floor. Tolerance per third of customers: four binomial standard deviations of both samples (6 points).
+    Recent ones are surer.
     """
     held = _customers(2)
     _, _, confidence = intervals(measured, held.predicted, recency_of(held.rows))

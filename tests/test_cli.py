@@ -1,4 +1,6 @@
-"""The command line: parse, call, print; exit codes 0 done, 1 failed, 2 usage; ``--json`` prints one object."""
+"""
+The command line: parse, call, print; exit codes 0 done, 1 failed, 2 usage; ``--json`` prints one object.
+"""
 
 import json
 import shutil
@@ -180,7 +182,8 @@ def test_nothing_is_published_that_is_missing_or_fails_a_test(
     nowhere: Settings, trained_copy: Settings, at: Callable[[Settings], Settings]
 ):
     """
-    Without a warehouse it is named and none is made; with a mart that fails a test, the test is named and no copy is made.
+    Without a warehouse it is named and none is made; with a mart that fails a test, the test is named and no
+    copy is made.
     """
     result = _clv("publish")
     assert result.exit_code == 1
@@ -235,8 +238,8 @@ def test_a_locked_warehouse_is_explained(at, simulated_copy: Settings):
 
 def test_own_orders_go_from_csv_to_scores(at, empty_shop: Settings, tmp_path: Path, bench: Path):
     """
-    The README's path: a CSV of orders, one ``clv run``; ``--json`` is one object with every part. The same file again,
-    with another horizon, adds no row and trains a model for that.
+    The README's path: a CSV of orders, one ``clv run``; ``--json`` is one object with every part. The same
+    file again, with another horizon, adds no row and trains a model for that.
     """
     at(copied(empty_shop, bench))
     file = tmp_path / "orders.csv"
@@ -261,7 +264,8 @@ def test_own_orders_go_from_csv_to_scores(at, empty_shop: Settings, tmp_path: Pa
 
 def test_what_is_wrong_with_a_feed_is_said_once(at, empty_shop: Settings, tmp_path: Path, bench: Path):
     """
-    Foreign money is named with its currency, one warning and no more; scoring a date before all purchases is an error.
+    Foreign money is named with its currency, one warning and no more; scoring a date before all purchases is
+    an error.
     """
     at(copied(empty_shop, bench))
     file = tmp_path / "orders.csv"
@@ -302,8 +306,8 @@ def test_train_score_and_models_print_one_object_each(at, trained_copy: Settings
 
 def test_text_output_shows_what_one_asks_first(at, trained_copy: Settings):
     """
-    ``train`` prints the model's metrics beside the baselines' and what mattered most; ``score`` the ten most valuable
-    customers with interval columns and drivers, the model's version, and where the warehouse is.
+    ``train`` prints the model's metrics beside the baselines' and what mattered most; ``score`` the ten most
+    valuable customers with interval columns and drivers, the model's version, and where the warehouse is.
     """
     settings = at(trained_copy)
     pointer = registry.champion(settings.models)
@@ -385,7 +389,8 @@ def test_the_fallback_is_said_in_the_summary(at, trained_copy: Settings):
 
 def test_the_demo_runs_and_runs_again(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """
-    Its own folder beside the warehouse, which it leaves alone; the second run is the first again, nothing trained anew.
+    Its own folder beside the warehouse, which it leaves alone; the second run is the first again, nothing
+    trained anew.
     """
     warehouse = tmp_path / "mine" / "clv.duckdb"
     warehouse.parent.mkdir()

@@ -1,4 +1,7 @@
-"""Attributes of customers: declared in one setting, they reach the model, and no date sees one before it was known."""
+"""
+Attributes of customers: declared in one setting, they reach the model, and no date sees one before it was
+known.
+"""
 
 import json
 import re
@@ -35,8 +38,8 @@ FEATURES = ("--select", "+customer_features", "+customer_anchors")
 
 def _feed_attributes(settings: Settings, folder: Path) -> None:
     """
-    A tier by what the customer spends in all, known before the shop opened: a leak on purpose, so that a model that sees
-    the column must use it. Every fifth customer is unknown.
+    A tier by what the customer spends in all, known before the shop opened: a leak on purpose, so that a
+    model that sees the column must use it. Every fifth customer is unknown.
     """
     rows = query(
         settings,
@@ -53,8 +56,9 @@ def _feed_attributes(settings: Settings, folder: Path) -> None:
 
 def test_a_declared_attribute_reaches_model_scores_and_drivers(simulated_copy: Settings, tmp_path: Path):
     """
-    One setting and one file, then `clv run`: the columns are features of the model, carry gain, and stand among the
-    drivers. Later knowledge changes no row up to its date, and the rows after it are those of a full refresh.
+    One setting and one file, then `clv run`: the columns are features of the model, carry gain, and stand
+    among the drivers. Later knowledge changes no row up to its date, and the rows after it are those of a
+    full refresh.
     """
     settings = with_vars(simulated_copy, customer_attributes=DECLARED)
     _feed_attributes(settings, tmp_path)
@@ -96,8 +100,8 @@ def test_a_declared_attribute_reaches_model_scores_and_drivers(simulated_copy: S
 
 def test_merged_customers_share_their_attributes_and_faults_are_named(open_shop):
     """
-    The newest row of either number counts for the person. An attribute that never arrived, or a number that is none, is
-    refused by name before anything is built.
+    The newest row of either number counts for the person. An attribute that never arrived, or a number that
+    is none, is refused by name before anything is built.
     """
     settings = open_shop(
         [purchase("ann", 10), purchase("nan", 20), purchase("ann", 100)],
@@ -114,7 +118,8 @@ def test_merged_customers_share_their_attributes_and_faults_are_named(open_shop)
 
     found = query(
         settings,
-        "select as_of_date, attribute_plan_is_plus, attribute_size from customer_features order by as_of_date",
+        "select as_of_date, attribute_plan_is_plus, attribute_size from customer_features "
+        "order by as_of_date",
     )
     assert [(plan, float(size)) for _, plan, size in found] == [
         (0, 1.0) if as_of <= day(65).date() else (1, 2.5) for as_of, _, _ in found
@@ -184,8 +189,8 @@ def _refusal(declared: object) -> str | None:
 
 def test_rows_that_say_not_since_when_are_set_aside(tmp_path: Path):
     """
-    No known_at column: the file is refused. No known_at, a future one or another text for the same instant: the row is
-    quarantined. Fed twice, nothing is added.
+    No known_at column: the file is refused. No known_at, a future one or another text for the same instant:
+    the row is quarantined. Fed twice, nothing is added.
     """
     connection = empty_warehouse()
     with pytest.raises(InputError, match="lacks known_at, which preset"):

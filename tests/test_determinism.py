@@ -9,8 +9,8 @@ from clv_ml.learn.training import train
 from clv_ml.settings import Settings
 
 SCORES = (
-    "(select customer_id, clv_predicted, clv_typical, churn_probability, clv_top_features, driver_base, driver_rest, "
-    "clv_estimate from customer_clv)"
+    "(select customer_id, clv_predicted, clv_typical, churn_probability, clv_top_features, driver_base, "
+    "driver_rest, clv_estimate from customer_clv)"
 )
 
 
@@ -21,8 +21,8 @@ def test_threads_and_row_order_change_nothing(
     trained: Settings, own_project: Path, bench: Path, threads: int, order: str
 ):
     """
-    The warehouse built anew from shuffled rows, with one thread and with two: every feature row, the model's version
-    (which names its bytes) and every score are the same.
+    The warehouse built anew from shuffled rows, with one thread and with two: every feature row, the model's
+    version (which names its bytes) and every score are the same.
     """
     settings = with_project(copied(trained, bench), own_project)
     edit(own_project, "profiles.yml", "TimeZone: UTC", f"TimeZone: UTC\n        threads: {threads}")

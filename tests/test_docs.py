@@ -1,4 +1,6 @@
-"""Nothing is undocumented: every model, column, macro, argument, source column and setting says what it is."""
+"""
+Nothing is undocumented: every model, column, macro, argument, source column and setting says what it is.
+"""
 
 import inspect
 import re
@@ -20,7 +22,10 @@ NUMBERS = {"int", "bigint", "double"}
 
 @pytest.fixture(scope="module")
 def built(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """What dbt knows of the project, and the columns of every table and view that a run on an empty warehouse leaves."""
+    """
+    What dbt knows of the project, and the columns of every table and view that a run on an empty warehouse
+    leaves.
+    """
     return read_project(tmp_path_factory.mktemp("docs"), project)
 
 
@@ -58,7 +63,9 @@ def test_every_model_is_described(built: Project) -> None:
 
 
 def test_every_column_that_exists_is_described(built: Project) -> None:
-    """The columns of the built tables and the described ones are the same, and no description parrots its name."""
+    """
+    The columns of the built tables and the described ones are the same, and no description parrots its name.
+    """
     models = built.models
     faults = []
     for name in models:
@@ -126,8 +133,9 @@ def test_every_feature_has_a_unit(built: Project) -> None:
 
 def test_every_feature_has_a_phrase(built: Project) -> None:
     """
-    A number that may become a driver says in business language what it means, of a missing value too: a template that
-    writes the value needs another one for where there is none. So do the drivers that are groups of columns.
+    A number that may become a driver says in business language what it means, of a missing value too: a
+    template that writes the value needs another one for where there is none. So do the drivers that are
+    groups of columns.
     """
     models = built.models
     columns = [
@@ -156,7 +164,9 @@ def test_every_feature_has_a_phrase(built: Project) -> None:
 
 
 def test_every_model_states_its_grain_and_proves_it(built: Project) -> None:
-    """The first line of a model says what a row is; a key, or a test that it is unique, shows that this is so."""
+    """
+    The first line of a model says what a row is; a key, or a test that it is unique, shows that this is so.
+    """
     models = built.models
     tested = {
         test["attached_node"]
@@ -226,7 +236,10 @@ def test_every_unit_test_is_named_for_what_it_shows(built: Project) -> None:
 
 
 def test_features_of_one_idea_share_a_driver(built: Project) -> None:
-    """A sine and its cosine, and the columns that stand for behavior_type, say in their description whose part they are."""
+    """
+    A sine and its cosine, and the columns that stand for behavior_type, say in their description whose part
+    they are.
+    """
     features = [model for model in built.models.values() if model["fqn"][1] == "features"]
     one_hot = re.findall(
         r"one_hot\(\"(\w+)\", .*\) *\}\} as (\w+)", "".join(model["raw_code"] for model in features)
@@ -255,7 +268,10 @@ def test_the_reference_is_what_make_docs_writes(built: Project) -> None:
 
 
 def test_the_reference_leaves_nothing_out(built: Project) -> None:
-    """Second way, from the files: each model and source with every column that the database has, each setting, command."""
+    """
+    Second way, from the files: each model and source with every column that the database has, each setting,
+    command.
+    """
     page = {path.name: text for path, text in pages(built).items()}
     columns_missing = [
         f"{path.stem}.{column}"
@@ -288,10 +304,13 @@ def test_the_reference_leaves_nothing_out(built: Project) -> None:
 
 
 def test_the_checks_see_what_is_missing() -> None:
-    """The helpers above find an uncommented var, an argument with a default, and a description that only parrots."""
+    """
+    The helpers above find an uncommented var, an argument with a default, and a description that only
+    parrots.
+    """
     project_file = (
-        "name: x\nvars:\n  # A theme.\n  # Words that stand above.\n  one: 1\n  two: 2  # beside\n  three: 3\n"
-        "  four:  # a list\n    - a\n    - b\n\nmodels:\n"
+        "name: x\nvars:\n  # A theme.\n  # Words that stand above.\n  one: 1\n  two: 2  # beside\n  three: "
+        "3\n  four:  # a list\n    - a\n    - b\n\nmodels:\n"
     )
 
     assert uncommented_vars(project_file) == ["three"]

@@ -1,4 +1,6 @@
-"""`clv doctor`: never brought down by what is absent or broken; says what to run; fails only on what is wrong."""
+"""
+`clv doctor`: never brought down by what is absent or broken; says what to run; fails only on what is wrong.
+"""
 
 import json
 import shutil
@@ -55,7 +57,8 @@ def _clv(settings: Settings, monkeypatch: pytest.MonkeyPatch, *arguments: str) -
 
 def test_a_finished_shop_is_well(shop: Settings):
     """
-    Nothing fails; the figures are those of the tables; what is not published is absent and named with its command.
+    Nothing fails; the figures are those of the tables; what is not published is absent and named with its
+    command.
     """
     found = findings(shop)
 
@@ -143,7 +146,8 @@ def test_a_file_that_is_no_database_fails(tmp_path: Path, project: Path):
 
 def test_a_model_for_another_question_is_due(shop: Settings):
     """
-    The champion predicts 60 days; asked for 61, the finding says what to run, and how to ask of 60. The caution is not lost.
+    The champion predicts 60 days; asked for 61, the finding says what to run, and how to ask of 60. The
+    caution is not lost.
     """
     found = findings(with_vars(shop, horizon_days=61))["model"]
 
@@ -168,10 +172,14 @@ def test_accuracy_is_judged_by_the_settings(shop: Settings):
     """
     A total off by 20 % is within 0.25, one off by 65 % is not.
     """
-    row = "insert into clv_accuracy (as_of_date, estimator, customers, bias, nmae_to_best_baseline, interval_coverage) values "
+    row = (
+        "insert into clv_accuracy (as_of_date, estimator, customers, bias, nmae_to_best_baseline, "
+        "interval_coverage) values "
+    )
     execute(
         shop,
-        f"{row} (date '2024-02-01', 'model', 9, 0.18, 1.2, 0.8), (date '2024-02-01', 'typical', 9, 0, 0.9, null)",
+        f"{row} (date '2024-02-01', 'model', 9, 0.18, 1.2, 0.8), (date "
+        "'2024-02-01', 'typical', 9, 0, 0.9, null)",
     )
     near = findings(shop)["accuracy"]
     execute(shop, f"{row} (date '2024-03-01', 'model', 9, 0.5, 0.9, 0.8)")

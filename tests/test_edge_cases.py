@@ -46,8 +46,9 @@ def oddities(empty_shop: Settings, tmp_path_factory: pytest.TempPathFactory) -> 
 
 def _profile(settings: Settings, customer: str) -> dict[str, object]:
     columns = (
-        "total_purchases, total_revenue, days_since_last_purchase, avg_order_value, refund_rate, interval_mean_days, "
-        "interval_std_days, interval_cv, behavior_type, tenure_days, churn_risk_score, clv_estimate, clv_method"
+        "total_purchases, total_revenue, days_since_last_purchase, avg_order_value, refund_rate, "
+        "interval_mean_days, interval_std_days, interval_cv, behavior_type, tenure_days, "
+        "churn_risk_score, clv_estimate, clv_method"
     )
     quoted = customer.replace("'", "''")
     rows = query(settings, f"select {columns} from customer_clv where customer_id = '{quoted}'")
@@ -57,7 +58,8 @@ def _profile(settings: Settings, customer: str) -> dict[str, object]:
 
 def test_a_customer_without_a_purchase_stays_and_says_so(oddities: Settings):
     """
-    Who only looked has a row: no purchases, NULL where nothing is defined, an estimate of 0 by method no_purchase.
+    Who only looked has a row: no purchases, NULL where nothing is defined, an estimate of 0 by method
+    no_purchase.
     """
     found = _profile(oddities, "looker")
 
@@ -87,7 +89,8 @@ def test_one_purchase_has_no_interval(oddities: Settings):
 
 def test_two_purchases_at_one_instant_are_two_orders_without_a_gap(oddities: Settings):
     """
-    They count as two and add up, but no interval lies between them; the type falls to irregular, as NULL CV does.
+    They count as two and add up, but no interval lies between them; the type falls to irregular, as NULL CV
+    does.
     """
     found = _profile(oddities, "twin")
 
@@ -99,7 +102,8 @@ def test_two_purchases_at_one_instant_are_two_orders_without_a_gap(oddities: Set
 
 def test_a_very_long_tenure_is_counted_in_full(oddities: Settings):
     """
-    Ten years between two purchases: one interval of 3,840 days, and a grid that reaches back `grid_days_kept`, 120 months.
+    Ten years between two purchases: one interval of 3,840 days, and a grid that reaches back
+    `grid_days_kept`, 120 months.
     """
     found = _profile(oddities, "veteran")
 
@@ -147,7 +151,10 @@ def test_merged_customers_are_one_person_on_every_date(oddities: Settings):
     """
     found = _profile(oddities, "final")
     replaced = "select count(*) from customer_features where customer_id in ('old', 'middle')"
-    past = "select total_purchases from customer_features where customer_id = 'final' and as_of_date = '2024-05-01'"
+    past = (
+        "select total_purchases from customer_features where customer_id = 'final' "
+        "and as_of_date = '2024-05-01'"
+    )
 
     assert (found["total_purchases"], found["total_revenue"]) == (3, 18)
     assert one(oddities, replaced) == 0
@@ -156,7 +163,8 @@ def test_merged_customers_are_one_person_on_every_date(oddities: Settings):
 
 def test_ids_may_hold_any_text(oddities: Settings):
     """
-    Quotes, signs of any script and emoji pass unchanged; two spellings of one name in bytes are two customers.
+    Quotes, signs of any script and emoji pass unchanged; two spellings of one name in bytes are two
+    customers.
     """
     assert _profile(oddities, UNICODE)["total_revenue"] == 11
     assert _profile(oddities, NFC)["total_revenue"] == 12
@@ -221,8 +229,8 @@ def test_a_shop_of_one_customer_works(open_shop: OpenShop):
 
 def test_a_shop_of_one_time_buyers_works(open_shop: OpenShop):
     """
-    Nobody ever comes back, so there is no spend to learn: everyone has an estimate all the same, from a model or, with a
-    warning, from the simple formula.
+    Nobody ever comes back, so there is no spend to learn: everyone has an estimate all the same, from a model
+    or, with a warning, from the simple formula.
     """
     settings = open_shop([purchase(f"c{number:03}", number + 0.5, 10 + number % 9) for number in range(220)])
 
@@ -238,9 +246,10 @@ def test_a_shop_of_one_time_buyers_works(open_shop: OpenShop):
 
 def test_in_a_small_shop_no_one_time_buyer_is_valued_above_a_repeat_buyer(open_shop: OpenShop):
     """
-    240 customers in eight months, every order of one price, some of whom come often and then no more: of any two who bought
-    last on the same day, the repeat buyer is worth at least as much. Nobody is worth more than three times what anybody
-    ever spent within the horizon, and all together between a third and three times what they spent in the last one.
+    240 customers in eight months, every order of one price, some of whom come often and then no more: of any
+    two who bought last on the same day, the repeat buyer is worth at least as much. Nobody is worth more than
+    three times what anybody ever spent within the horizon, and all together between a third and three times
+    what they spent in the last one.
     """
     settings = open_shop(_one_price_shop(customers=240, days=240), small_shop_customers=500)
 
@@ -248,8 +257,9 @@ def test_in_a_small_shop_no_one_time_buyer_is_valued_above_a_repeat_buyer(open_s
 
     assert set(result.scoring.methods) <= BY_MODEL
     values = (
-        "select customer_id, days_since_last_purchase as recency, total_purchases > 1 as came_back, clv_predicted, "
-        "revenue_90d from customer_features inner join customer_predictions using (customer_id, as_of_date)"
+        "select customer_id, days_since_last_purchase as recency, total_purchases > 1 as came_back, "
+        "clv_predicted, revenue_90d from customer_features inner join customer_predictions "
+        "using (customer_id, as_of_date)"
     )
     pairs = (
         f"from ({values}) as once inner join ({values}) as repeat "
@@ -263,8 +273,8 @@ def test_in_a_small_shop_no_one_time_buyer_is_valued_above_a_repeat_buyer(open_s
     )
     highest, total, spent, most = query(
         settings,
-        f"select max(clv_predicted), sum(clv_predicted), sum(revenue_90d), (select max(revenue_90d) from customer_features) "
-        f"from ({values})",
+        "select max(clv_predicted), sum(clv_predicted), sum(revenue_90d), (select max(revenue_90d) "
+        f"from customer_features) from ({values})",
     )[0]
     assert highest <= 3 * float(most) * HORIZON / 90
     assert 1 / 3 <= total / (float(spent) * HORIZON / 90) <= 3
@@ -272,13 +282,16 @@ def test_in_a_small_shop_no_one_time_buyer_is_valued_above_a_repeat_buyer(open_s
 
 
 def _a_single_purchase_counts_as_a_repeat_one(settings: Settings) -> None:
-    """In BG/NBD's chance of still being active: by its own functions, for those who bought once, to a cent."""
+    """
+    In BG/NBD's chance of still being active: by its own functions, for those who bought once, to a cent.
+    """
     weeks, said, order_value, *parameters = np.array(
         query(
             settings,
-            "select days_since_last_purchase / 7.0, bgnbd_value, expected_order_value, bgnbd_r, bgnbd_alpha, bgnbd_a, bgnbd_b "
-            "from customer_baselines inner join customer_rfm using (customer_id, as_of_date) "
-            "inner join fitted_dates using (as_of_date) where total_purchases = 1 and bgnbd_value is not null",
+            "select days_since_last_purchase / 7.0, bgnbd_value, expected_order_value, bgnbd_r, "
+            "bgnbd_alpha, bgnbd_a, bgnbd_b from customer_baselines inner join customer_rfm "
+            "using (customer_id, as_of_date) inner join fitted_dates using (as_of_date) "
+            "where total_purchases = 1 and bgnbd_value is not null",
         ),
         dtype=float,
     ).T
@@ -291,7 +304,9 @@ def _a_single_purchase_counts_as_a_repeat_one(settings: Settings) -> None:
 
 
 def _one_price_shop(customers: int, days: int) -> list[Event]:
-    """Poisson purchases of 20 each at rates that differ from customer to customer, until each leaves for good."""
+    """
+    Poisson purchases of 20 each at rates that differ from customer to customer, until each leaves for good.
+    """
     rng = np.random.default_rng(10)
     events = []
     for number in range(customers):
@@ -306,7 +321,8 @@ def _one_price_shop(customers: int, days: int) -> list[Event]:
 
 def test_history_shorter_than_the_horizon_is_explained(open_shop: OpenShop):
     """
-    The error names the days needed, the days there are and the longest horizon that works; one day more does not.
+    The error names the days needed, the days there are and the longest horizon that works; one day more does
+    not.
     """
     settings = open_shop(regular_shop(customers=40, days=200, every=12), horizon_days=365)
     pipeline.build_features(settings)
@@ -332,7 +348,8 @@ def test_history_shorter_than_the_horizon_is_explained(open_shop: OpenShop):
 
 def test_history_too_short_for_any_horizon_still_scores(open_shop: OpenShop):
     """
-    Three weeks old: training says that no horizon of a week works, and the run scores by the simple formula with a warning.
+    Three weeks old: training says that no horizon of a week works, and the run scores by the simple formula
+    with a warning.
     """
     settings = open_shop(regular_shop(customers=5, days=21, every=7))
 
@@ -356,7 +373,8 @@ def test_an_empty_warehouse_cannot_be_trained_on(open_shop: OpenShop):
 
 def test_without_behavioural_events_engagement_is_null_and_all_else_works(open_shop: OpenShop):
     """
-    A shop that tracks nothing but sales: engagement is NULL, never 0, for everyone; the model trains and scores.
+    A shop that tracks nothing but sales: engagement is NULL, never 0, for everyone; the model trains and
+    scores.
     """
     settings = open_shop(regular_shop())
 
@@ -373,8 +391,8 @@ def test_without_behavioural_events_engagement_is_null_and_all_else_works(open_s
 
 def test_a_shop_that_tracks_has_zero_for_who_never_came(oddities: Settings):
     """
-    Where sessions are tracked, a customer without one has 0 sessions, and NULL for ratios over them; page views, which
-    nobody has, are NULL for all.
+    Where sessions are tracked, a customer without one has 0 sessions, and NULL for ratios over them; page
+    views, which nobody has, are NULL for all.
     """
     columns = "total_sessions, purchase_per_session, total_page_views"
 
@@ -392,7 +410,8 @@ def test_money_without_a_rate_is_left_aside_until_one_comes(oddities: Settings):
 
 def test_window_edges_are_half_open(oddities: Settings):
     """
-    A sale exactly 90 days before the date is inside, a second earlier outside; one a second before the date is inside.
+    A sale exactly 90 days before the date is inside, a second earlier outside; one a second before the date
+    is inside.
     """
     columns = "purchase_count_90d, revenue_90d, total_revenue"
 

@@ -1,4 +1,7 @@
-"""A person is erased from every table and byte of every file, stays away when fed again, and nobody else is touched."""
+"""
+A person is erased from every table and byte of every file, stays away when fed again, and nobody else is
+touched.
+"""
 
 import json
 from pathlib import Path
@@ -26,21 +29,23 @@ def shop(tmp_path: Path) -> Settings:
     feed_all(settings, tmp_path)
     with duckdb.connect(settings.warehouse) as connection:
         connection.execute(
-            "create table customer_clv (customer_id varchar primary key, clv_predicted double, clv_top_features varchar);"
-            f"insert into customer_clv values ('{GONE}', 9, 'x'), ('{STAYS}', 1, 'y');"
-            "create table backtest_predictions as select date '2025-01-01' as origin, customer_id, 1.0 as predicted "
-            "from customer_clv;"
-            "create table int_customer_ids (raw_customer_id varchar, customer_id varchar);"
-            f"insert into int_customer_ids values ('{MERGED}', '{GONE}'), ('{STAYS}', '{STAYS}');"
-            "create table customer_attributes (customer_id varchar, note struct(city varchar));"
-            f"insert into customer_attributes values ('{MERGED}', {{'city': 'Ghent'}});"
-            "create view everybody as select * from customer_clv"
+            "create table customer_clv (customer_id varchar primary key, clv_predicted double, "
+            f"clv_top_features varchar);insert into customer_clv values ('{GONE}', 9, 'x'), ('{STAYS}', 1, "
+            "'y');create table backtest_predictions as select date '2025-01-01' as origin, customer_id, "
+            "1.0 as predicted from customer_clv;create table int_customer_ids (raw_customer_id varchar, "
+            f"customer_id varchar);insert into int_customer_ids values ('{MERGED}', '{GONE}'), ('{STAYS}', "
+            f"'{STAYS}');create table customer_attributes (customer_id varchar, "
+            f"note struct(city varchar));insert into customer_attributes values ('{MERGED}', "
+            f"{{'city': 'Ghent'}});create view everybody as select * from customer_clv"
         )
     return settings
 
 
 def feed_all(settings: Settings, folder: Path) -> None:
-    """The same files, as a scheduler would feed them again: events, a bad row and a broken line of the person, a merge."""
+    """
+    The same files, as a scheduler would feed them again: events, a bad row and a broken line of the person, a
+    merge.
+    """
     path = write_events(
         folder / "events.csv",
         {"customer_id": GONE},
@@ -83,8 +88,8 @@ def everywhere(settings: Settings) -> list[str]:
 
 def test_nothing_of_the_person_is_left_and_nobody_else_is_touched(shop: Settings):
     """
-    Both numbers are gone from all tables and from the bytes of all files, where they stood before; the other customer's
-    rows, keys and views are as they were, and no scratch file is left.
+    Both numbers are gone from all tables and from the bytes of all files, where they stood before; the other
+    customer's rows, keys and views are as they were, and no scratch file is left.
     """
     files = [shop.warehouse, *published(shop)]
     assert all(GONE in "".join(map(str, rows)) for rows in [everywhere(shop)])
@@ -129,8 +134,8 @@ def test_a_schema_named_with_its_catalog_is_found(shop: Settings):
 
 def test_feeding_the_same_files_again_does_not_bring_the_person_back(shop: Settings, tmp_path: Path):
     """
-    Rows, merges and broken lines of the person are quarantined as erased without their text, and still counted; the merged
-    number, which nobody asked to erase by name, stays away as well.
+    Rows, merges and broken lines of the person are quarantined as erased without their text, and still
+    counted; the merged number, which nobody asked to erase by name, stays away as well.
     """
     forget(shop, MERGED)
 
@@ -178,7 +183,8 @@ def test_what_cannot_be_erased_is_an_error_and_leaves_the_file(shop: Settings):
 
 def test_a_failure_on_the_way_leaves_the_old_file(shop: Settings, monkeypatch: pytest.MonkeyPatch):
     """
-    The swap is the last step; before it, whatever happens, the warehouse is the one it was and no copy lies about.
+    The swap is the last step; before it, whatever happens, the warehouse is the one it was and no copy lies
+    about.
     """
     before = shop.warehouse.read_bytes()
     monkeypatch.setattr(erasure, "_prove", lambda *_: 1 / 0)
@@ -220,8 +226,8 @@ def test_a_short_number_is_told_from_other_numbers(shop: Settings):
 
 def test_the_command_asks_first_and_prints_no_number(shop: Settings, monkeypatch: pytest.MonkeyPatch):
     """
-    Without --yes and without an answer nothing happens; the JSON says what was done and which models saw the person, and
-    may be kept, since it does not name the person.
+    Without --yes and without an answer nothing happens; the JSON says what was done and which models saw the
+    person, and may be kept, since it does not name the person.
     """
     monkeypatch.chdir(shop.project)
     monkeypatch.setenv("CLV_WAREHOUSE", str(shop.warehouse))
@@ -239,14 +245,15 @@ def test_the_command_asks_first_and_prints_no_number(shop: Settings, monkeypatch
 
 def test_a_whole_shop_forgets_a_customer(trained_copy: Settings):
     """
-    As dbt, training, scoring and the report leave it: every table that knew the best customer is found by its columns, the
-    narrative and the page are gone, the model that was trained on the customer is named, and the features stay those of the
-    others.
+    As dbt, training, scoring and the report leave it: every table that knew the best customer is found by its
+    columns, the narrative and the page are gone, the model that was trained on the customer is named, and the
+    features stay those of the others.
     """
     ((customer, others),) = query(
         trained_copy,
         "select customer_id, (select count(*) - 1 from customer_clv) from customer_clv "
-        "where customer_id in (select customer_id from training_rows) order by clv_estimate desc, customer_id limit 1",
+        "where customer_id in (select customer_id from training_rows) order by clv_estimate desc, "
+        "customer_id limit 1",
     )
     version = next(path.name for path in trained_copy.models.iterdir() if path.is_dir())
     page = write_report(trained_copy).path

@@ -230,7 +230,8 @@ def test_any_product_adds_up_over_its_own_base(links, anchored, weight, numbers,
 @pytest.mark.parametrize("margin_change", [-5e-7, -1e-12, 0.0, 1e-12, 5e-7])
 def test_beside_the_kink_of_relu_drivers_still_add_up(margin_change: float):
     """
-    Too small a change to divide by, and a slope at the base that is neither side's: half of it, or twice, is wrong.
+    Too small a change to divide by, and a slope at the base that is neither side's: half of it, or twice, is
+    wrong.
     """
     made = _one_term((_line("line", "relu", [1.0, 1.0], 0.0),), anchored=True)
 
@@ -275,7 +276,8 @@ def test_grouped_features_are_one_driver():
 
 def test_a_driver_named_after_one_of_its_columns_has_that_ones_value():
     """
-    A ratio to an anchor is reported with what it is relative to, by its name and with its value; contributions add up.
+    A ratio to an anchor is reported with what it is relative to, by its name and with its value;
+    contributions add up.
     """
     first, second = FEATURES[:2]
     plain = contributions(recipe(), rows(), anchors(), anchor_reference=20.0)
@@ -388,8 +390,9 @@ def test_parts_of_an_anchor_share_its_logarithm():
 
 def test_factors_of_an_anchor_are_told_apart():
     """
-    By hand: 3 purchases x a chance of 0.5 x orders of 40 make 60; against 1 x 0.25 x 80 = 20 each factor has its logarithm's
-    share of 60 - 20, (60 - 20) / ln 3. A customer whose chance is not known is compared without it.
+    By hand: 3 purchases x a chance of 0.5 x orders of 40 make 60; against 1 x 0.25 x 80 = 20 each factor has
+    its logarithm's share of 60 - 20, (60 - 20) / ln 3. A customer whose chance is not known is compared
+    without it.
     """
     made = _one_term((), anchored=True)
     values = np.array([[40.0, 0.5], [40.0, np.nan]])
@@ -435,7 +438,8 @@ def test_parts_of_any_anchor_add_up(anchor, level, shares, link, factors):
 @pytest.mark.parametrize("model_type", ["lightgbm", "ridge", "ensemble"])
 def test_every_model_that_is_trained_adds_up(trained: Settings, model_type: str, form: str):
     """
-    The recipes that are really fitted, in the forms that may be published: base plus drivers is clv_predicted, the base is one for all, and single precision leaves nothing over since there is none.
+    The recipes that are really fitted, in the forms that may be published: base plus drivers is
+    clv_predicted, the base is one for all, and single precision leaves nothing over since there is none.
     """
     with connect(trained) as connection:
         data = read_training_rows(connection, trained)
@@ -455,7 +459,9 @@ def test_every_model_that_is_trained_adds_up(trained: Settings, model_type: str,
 
 
 def test_what_executors_run_needs_no_dbt():
-    """Spark's machines have the package and its libraries; the project and what builds it stay with the driver."""
+    """
+    Spark's machines have the package and its libraries; the project and what builds it stay with the driver.
+    """
     code = "import sys, clv_ml.spark.executors; print('dbt' in {name.split('.')[0] for name in sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -1,5 +1,6 @@
 """
-What happens when something breaks in the middle: what readers see is the old or the new, whole, and the next run succeeds.
+What happens when something breaks in the middle: what readers see is the old or the new, whole, and the next
+run succeeds.
 
 The long version, with hundreds of kills, is `make soak`.
 """
@@ -95,8 +96,9 @@ def _score_with_little_memory(settings: Settings) -> None:
 
 def test_scoring_that_breaks_changes_nothing_that_anybody_reads(trained_copy: Settings):
     """
-    An exception inside the SQL function, a kill inside it, a full disk, too little memory: each time the run fails, and the
-    published tables, the scores, the events and the model are, cell by cell, as they were. Then one run makes all good.
+    An exception inside the SQL function, a kill inside it, a full disk, too little memory: each time the run
+    fails, and the published tables, the scores, the events and the model are, cell by cell, as they were.
+    Then one run makes all good.
     """
     publish(trained_copy)
     execute(trained_copy, "delete from customer_predictions")  # a date that was scored is not scored again
@@ -151,8 +153,8 @@ def _export_killed(models: Path, line: int) -> None:
 
 def test_a_killed_export_leaves_nothing_to_mend(tmp_path: Path):
     """
-    Killed at lines spread over writing and promoting a model: the version is absent, or whole and loads; the champion is
-    none or it; and writing what is not there, as the next training does, gives a champion.
+    Killed at lines spread over writing and promoting a model: the version is absent, or whole and loads; the
+    champion is none or it; and writing what is not there, as the next training does, gives a champion.
     """
     rng = random.Random(1)
     for number in range(8):
@@ -171,7 +173,8 @@ def test_a_killed_export_leaves_nothing_to_mend(tmp_path: Path):
 
 def test_a_publication_that_breaks_leaves_the_old_version(tmp_path: Path):
     """
-    A disk that takes no more, then a folder that may not be written: the error says so, and readers keep what they had.
+    A disk that takes no more, then a folder that may not be written: the error says so, and readers keep what
+    they had.
     """
     settings = made_by_hand(tmp_path)
     folder = publish(settings).path.parent
@@ -192,7 +195,8 @@ def _publish_on_a_full_disk(settings: Settings) -> None:
 
 def test_a_folder_that_may_not_be_written_is_named():
     """
-    Neither the lock nor a version can be made; nothing changes, and with the rights back the next one succeeds.
+    Neither the lock nor a version can be made; nothing changes, and with the rights back the next one
+    succeeds.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -221,7 +225,8 @@ def test_a_folder_that_may_not_be_written_is_named():
 
 def test_a_clock_that_was_moved_back_stops_no_publication(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """
-    A version named before the one in force takes its place all the same; a name that was there before is no obstacle.
+    A version named before the one in force takes its place all the same; a name that was there before is no
+    obstacle.
     """
     settings = made_by_hand(tmp_path)
     folder = publish(settings).path.parent

@@ -28,7 +28,10 @@ from clv_ml.model.recipe import Output, Recipe
 
 
 def test_the_cap_cuts_windfalls_and_no_ordinary_order():
-    """With a cap of 8: eight times the anchor of a large customer, eight mean anchors for a small one; mean anchor 40."""
+    """
+    With a cap of 8: eight times the anchor of a large customer, eight mean anchors for a small one; mean
+    anchor 40.
+    """
     rows = made_rows(
         np.array([900.0, 300.0, 500.0, 0.0]), anchor=np.array([100.0, 20.0, 20.0, 20.0]), recency=np.ones(4)
     )
@@ -49,8 +52,8 @@ def test_the_cap_knows_each_date_by_itself():
 
 def test_the_number_of_trees_goes_half_way_to_early_stopping(monkeypatch: pytest.MonkeyPatch):
     """
-    Three folds that stop after 10, 20 and 60 trees, 30 in the mean, and a default of 150: 90. With too few customers for
-    folds the default stays.
+    Three folds that stop after 10, 20 and 60 trees, 30 in the mean, and a default of 150: 90. With too few
+    customers for folds the default stays.
     """
     rows = made_rows(np.arange(1.0, 7.0))
     stops = iter([10, 20, 60] * len(PARTS))
@@ -90,9 +93,10 @@ def test_ratios_have_each_dates_total_taken_out():
 @pytest.mark.parametrize("log_change", [-0.7, 0.0, 0.4])
 def test_as_many_are_said_to_leave_as_the_purchases_expected_say(log_change: float):
     """
-    Geometric purchases of known mean, half of what the formula expects: on the date that is learned from everybody's pace is 0,
-    on the next it is ``log_change``, and its customers buy less often for the most part. The mean chance of none is the known one
-    (20,000 customers toss for it: 3 standard errors), whatever the trees make of the new customers.
+    Geometric purchases of known mean, half of what the formula expects: on the date that is learned from
+    everybody's pace is 0, on the next it is ``log_change``, and its customers buy less often for the most
+    part. The mean chance of none is the known one (20,000 customers toss for it: 3 standard errors), whatever
+    the trees make of the new customers.
     """
     rng = np.random.default_rng(0)
     expected = rng.gamma(1.0, 2.0, 20_000)
@@ -135,8 +139,9 @@ def _expecting(expected: np.ndarray, **changes: object) -> TrainingData:
 
 def test_a_chance_learned_by_heart_is_found_out_of_fold():
     """
-    Whether anybody leaves is a coin's toss that no feature knows, and the trees learn the very rows. Judged on those, their
-    margins seem too timid (slope above 1); judged on customers whom they did not see, they are worth nothing (slope half way to 0).
+    Whether anybody leaves is a coin's toss that no feature knows, and the trees learn the very rows. Judged
+    on those, their margins seem too timid (slope above 1); judged on customers whom they did not see, they
+    are worth nothing (slope half way to 0).
     """
     rng = np.random.default_rng(5)
     rows = made_rows(rng.integers(0, 2, 900) * 10.0, recency=rng.random(900))
@@ -155,8 +160,8 @@ def test_a_chance_learned_by_heart_is_found_out_of_fold():
 @pytest.mark.parametrize(("sign", "fitted"), [(-1, 0.0), (50, 3.0)])
 def test_a_margin_of_churn_is_neither_turned_round_nor_blown_up(sign: int, fitted: float):
     """
-    Who was said to leave stays, or nobody is ever told apart wrongly, as few rows may have it: these rows' slope is taken for 0 or
-    3, half of that counts, and the mean chance is still the share that left.
+    Who was said to leave stays, or nobody is ever told apart wrongly, as few rows may have it: these rows'
+    slope is taken for 0 or 3, half of that counts, and the mean chance is still the share that left.
     """
     rng = np.random.default_rng(6)
     rows = made_rows(np.ones(400), recency=rng.random(400))
@@ -196,8 +201,8 @@ def test_where_nothing_can_be_checked_the_number_of_trees_stays():
 @pytest.mark.parametrize("buyers", [0, 1, 2, 12])
 def test_a_handful_of_buyers_teaches_no_amount(buyers: int):
     """
-    LightGBM refuses to draw a share of one row, and fewer than ten cannot be split: the amount is then the same for all, and
-    the mean still has the anchors' total.
+    LightGBM refuses to draw a share of one row, and fewer than ten cannot be split: the amount is then the
+    same for all, and the mean still has the anchors' total.
     """
     rows = made_rows(np.where(np.arange(30) < buyers, 40.0, 0.0), recency=np.arange(30.0))
 
@@ -211,10 +216,11 @@ def test_a_handful_of_buyers_teaches_no_amount(buyers: int):
 
 def test_who_is_likelier_to_buy_than_the_anchor_says_is_worth_more():
     """
-    Simulated: a flag that the anchor does not know of moves the margin of buying by 1 either way. The line that stands for the
-    anchor's own chance meets the shares that bought, in tenths of the anchor, within four standard errors of 4,000
-    customers; and of two customers of one anchor, one with the flag, the term differs as their true chances do once their
-    margins are stretched by a quarter around the usual one, within 15 % (trees are no exact curve).
+    Simulated: a flag that the anchor does not know of moves the margin of buying by 1 either way. The line
+    that stands for the anchor's own chance meets the shares that bought, in tenths of the anchor, within four
+    standard errors of 4,000 customers; and of two customers of one anchor, one with the flag, the term
+    differs as their true chances do once their margins are stretched by a quarter around the usual one,
+    within 15 % (trees are no exact curve).
     """
     rng = np.random.default_rng(3)
     relative = np.sort(rng.normal(0, 1, 40_000))
@@ -245,9 +251,10 @@ def test_who_is_likelier_to_buy_than_the_anchor_says_is_worth_more():
 
 def test_who_spends_more_once_they_buy_is_worth_the_square_root_of_it_more():
     """
-    Simulated: buying is a coin's toss for everybody, and those with a flag that the anchor does not know of spend four times as
-    much; lognormal, so that one order says little. Of two customers alike but for the flag, the second term differs by the
-    square root of four, within 5 % (150 small steps of trees stop short of the whole); rows that spent nothing taught nothing.
+    Simulated: buying is a coin's toss for everybody, and those with a flag that the anchor does not know of
+    spend four times as much; lognormal, so that one order says little. Of two customers alike but for the
+    flag, the second term differs by the square root of four, within 5 % (150 small steps of trees stop short
+    of the whole); rows that spent nothing taught nothing.
     """
     rng = np.random.default_rng(4)
     generous = rng.random(20_000) < 0.5
@@ -270,7 +277,10 @@ def test_who_spends_more_once_they_buy_is_worth_the_square_root_of_it_more():
 
 
 def test_the_terms_of_a_mean_have_their_shares_of_todays_total():
-    """A fifth for the trees of the ratio, four fifths for the hurdle; of the ensemble two thirds of that, and a third for the line."""
+    """
+    A fifth for the trees of the ratio, four fifths for the hurdle; of the ensemble two thirds of that, and a
+    third for the line.
+    """
     rows = made_rows(np.random.default_rng(3).gamma(0.5, 30.0, 300) * (np.arange(300) % 3 > 0))
 
     recipes = fit_recipes(rows, rows.customers, MODEL_TYPES)
@@ -298,8 +308,8 @@ def test_without_the_anchors_feature_or_a_choice_the_usual_chance_is_the_share()
 
 def test_out_of_fold_nobody_is_predicted_by_what_was_learned_from_them():
     """
-    Ninety customers on two known dates, ten of them and five strangers on the date to predict: each by a fit on other people, and
-    with all of the others' rows.
+    Ninety customers on two known dates, ten of them and five strangers on the date to predict: each by a fit
+    on other people, and with all of the others' rows.
     """
     names = np.array([f"c{number:02}" for number in range(90)])
     known = made_rows(np.ones(180), customer=np.tile(names, 2), recency=np.arange(180.0))

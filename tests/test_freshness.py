@@ -1,4 +1,6 @@
-"""A stored date is reused only while everything it was made from is the same; then not a bit of it changes."""
+"""
+A stored date is reused only while everything it was made from is the same; then not a bit of it changes.
+"""
 
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -119,7 +121,9 @@ CHANGES: dict[str, tuple[Change, str]] = {
 
 
 QUICK = ("the text of a model", "a feature setting", "an event recorded in the past")
-"""One of each way to notice: the definitions, the settings, the events. The others are in ``make test-long``."""
+"""
+One of each way to notice: the definitions, the settings, the events. The others are in ``make test-long``.
+"""
 
 
 @pytest.mark.parametrize(
@@ -170,7 +174,8 @@ def test_nothing_changed_means_identical_tables(trained_copy: Settings):
 
 def test_daily_history_equals_a_full_refresh(open_shop: Callable[..., Settings]):
     """
-    What two days' runs left, each seeing what had arrived by then, equals what a warehouse with everything says of both.
+    What two days' runs left, each seeing what had arrived by then, equals what a warehouse with everything
+    says of both.
     """
     known = {True: [], False: []}
     for event in regular_shop(customers=8, days=172) + _late_records():
@@ -209,7 +214,8 @@ def _late_records() -> list[Event]:
 
 def test_dates_off_the_grid_are_pruned(open_shop: Callable[..., Settings]):
     """
-    A scoring date stays for ``prune_scoring_days`` and then goes from every dated table; the monthly grid stays.
+    A scoring date stays for ``prune_scoring_days`` and then goes from every dated table; the monthly grid
+    stays.
     """
     settings = open_shop(regular_shop(customers=4, days=200), prune_scoring_days=10)
     third, eighteenth = day(160), day(175)
@@ -231,7 +237,8 @@ def test_dates_off_the_grid_are_pruned(open_shop: Callable[..., Settings]):
 
 def test_everything_builds_on_an_empty_warehouse(tmp_path: Path, empty_shop: Settings, own_project: Path):
     """
-    ``dbt build``, tests included, passes where there is no file yet; and a dated table without rows takes a new column.
+    ``dbt build``, tests included, passes where there is no file yet; and a dated table without rows takes a
+    new column.
     """
     settings = empty_shop.model_copy(
         update={"warehouse": tmp_path / "new" / "clv.duckdb", "models": tmp_path / "models"}

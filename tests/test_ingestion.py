@@ -1,4 +1,6 @@
-"""Files of every kind of dirt become kept rows, quarantined rows or one clear error, and nothing in between."""
+"""
+Files of every kind of dirt become kept rows, quarantined rows or one clear error, and nothing in between.
+"""
 
 import gzip
 import unicodedata
@@ -178,7 +180,9 @@ def test_the_delimiter_is_read_from_the_header(warehouse, tmp_path, delimiter):
     "name", ["events.csv", "EVENTS.CSV", 'é vents\' "x" [1] *?.csv', "day=1.csv.gz", "a.b.csv.gz"]
 )
 def test_any_file_name_is_taken_literally(warehouse, tmp_path, name):
-    """Quotes, spaces, glob signs, upper case and gzip; the byte order mark is not part of the first column."""
+    """
+    Quotes, spaces, glob signs, upper case and gzip; the byte order mark is not part of the first column.
+    """
     plain = write_events(tmp_path / "plain.csv", {}).read_bytes()
     content = b"\xef\xbb\xbf" + plain
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
@@ -189,7 +193,9 @@ def test_any_file_name_is_taken_literally(warehouse, tmp_path, name):
 
 
 def test_parquet_columns_of_any_type_read_as_the_csv_does(warehouse, tmp_path):
-    """Typed columns give the same rows as text; NaN, infinity and a missing column are quarantined or NULL."""
+    """
+    Typed columns give the same rows as text; NaN, infinity and a missing column are quarantined or NULL.
+    """
     path = tmp_path / "events.parquet"
     warehouse.execute(
         f"""
@@ -228,7 +234,9 @@ def test_copies_and_conflicts_within_a_feed(warehouse, tmp_path):
 
 
 def test_an_event_never_replaces_what_is_stored(warehouse, tmp_path):
-    """The table is append-only: another content under a known id is quarantined, the same content is known."""
+    """
+    The table is append-only: another content under a known id is quarantined, the same content is known.
+    """
     feed(warehouse, write_events(tmp_path / "first.csv", {}))
     path = write_events(tmp_path / "second.csv", {}, {"event_id": "e1", "amount": "99"}, {"event_id": "e9"})
 
@@ -371,7 +379,9 @@ def test_merges_and_rates_are_judged_row_by_row(warehouse, tmp_path, table, head
 
 
 def test_a_failure_on_the_way_leaves_no_row(warehouse, tmp_path, monkeypatch):
-    """Rows that were inserted before the failure are gone, temporary tables too, and the connection still works."""
+    """
+    Rows that were inserted before the failure are gone, temporary tables too, and the connection still works.
+    """
     path = write_events(tmp_path / "events.csv", {}, {"customer_id": ""})
     with monkeypatch.context() as patch:
         patch.setattr(ingestion, "_summary", lambda *_: 1 / 0)
@@ -456,7 +466,9 @@ QUIET = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCh
     body=st.one_of(st.binary(max_size=60), st.text(st.sampled_from('a,"\n\r 1'), max_size=40).map(str.encode))
 )
 def test_no_line_of_any_garbage_is_lost(tmp_path: Path, body):
-    """Arbitrary bytes under a header are an InputError, or as many rows as lines (fewer if quotes join lines)."""
+    """
+    Arbitrary bytes under a header are an InputError, or as many rows as lines (fewer if quotes join lines).
+    """
     with empty_warehouse() as connection:
         path = tmp_path / "events.csv"
         path.write_bytes(HEADER.encode() + body)

@@ -75,7 +75,10 @@ def _taken_back(sale: Event, under_its_own_number: bool) -> Event:
 
 @st.composite
 def _late(draw: st.DrawFn) -> Event:
-    """Something that occurred long ago, before the shop's first known event perhaps, and is recorded from AS_OF on."""
+    """
+    Something that occurred long ago, before the shop's first known event perhaps, and is recorded from AS_OF
+    on.
+    """
     event = draw(_events(-70, 136))
     return replace(event, recorded_at=AS_OF + timedelta(seconds=draw(st.integers(0, 40 * 86_400))))
 
@@ -100,7 +103,10 @@ def _histories(draw: st.DrawFn) -> tuple[list[Event], list[Event]]:
 
 @pytest.fixture(scope="module")
 def workbench(empty_shop: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Path]:
-    """One place to build in, over and over: dbt parses the project once for it. And the empty warehouse to start from."""
+    """
+    One place to build in, over and over: dbt parses the project once for it. And the empty warehouse to start
+    from.
+    """
     settings = copied(empty_shop, tmp_path_factory.mktemp("leakage"))
     return with_vars(settings, prune_scoring_days=400), empty_shop.warehouse
 
@@ -118,8 +124,9 @@ def test_later_knowledge_changes_no_earlier_feature_row(
     workbench: tuple[Settings, Path], histories: tuple[list[Event], list[Event]]
 ):
     """
-    Random shops get later sales, refunds, cancellations, visits and late records of old times; computed anew with them,
-    every row of every feature table up to the date is the same byte for byte, and no row came or went.
+    Random shops get later sales, refunds, cancellations, visits and late records of old times; computed anew
+    with them, every row of every feature table up to the date is the same byte for byte, and no row came or
+    went.
     """
     past, later = histories
 
@@ -141,7 +148,9 @@ def _seen_twice(
     workbench: tuple[Settings, Path], past: list[Event], later: list[Event]
 ) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """
-    Every feature table up to AS_OF, as built then, and as computed from nothing some weeks on, with what came since."""
+    Every feature table up to AS_OF, as built then, and as computed from nothing some weeks on, with what came
+    since.
+    """
     settings, empty = workbench
     shutil.copy2(empty, settings.warehouse)
     add_events(settings, as_seen_on(AS_OF, past))

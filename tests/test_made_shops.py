@@ -1,4 +1,7 @@
-"""The made shops of `make bench-quality`: the same seed makes the same rows, and the stated truth is what happens on average."""
+"""
+The made shops of `make bench-quality`: the same seed makes the same rows, and the stated truth is what
+happens on average.
+"""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -36,7 +39,9 @@ def one_clock(**changes: object) -> Clock:
 
 
 def test_plan_in_force_is_worth_its_due_dates_times_the_chance_to_stay():
-    """From day 95 on, three months bring 20 x (.9 + .9² + .9³): each payment needs every renewal before it."""
+    """
+    From day 95 on, three months bring 20 x (.9 + .9² + .9³): each payment needs every renewal before it.
+    """
     value = one_clock().value(95, 90)
 
     assert value[0] == pytest.approx(20 * (0.9 + 0.81 + 0.729))
@@ -55,7 +60,9 @@ def test_payment_that_is_late_counts_in_the_window_into_which_it_falls():
 
 
 def test_rhythm_turns_from_the_customers_own_first_turn_on():
-    """Every fourth payment is three times as much; who began with the fourth turn has it at numbers 0, 4, 8."""
+    """
+    Every fourth payment is three times as much; who began with the fourth turn has it at numbers 0, 4, 8.
+    """
     _, days, amounts = one_clock(rhythm=(1.0, 1.0, 1.0, 3.0), turn=np.array([3])).orders(
         np.random.default_rng(1)
     )
@@ -65,7 +72,10 @@ def test_rhythm_turns_from_the_customers_own_first_turn_on():
 
 
 def test_random_buyer_is_worth_rate_times_amount_times_the_days_they_stay():
-    """One order of 10 in ten days, leaving after 50 days on average: 100 days see 50 x (1 - e^-2) of them; who left, none."""
+    """
+    One order of 10 in ten days, leaving after 50 days on average: 100 days see 50 x (1 - e^-2) of them; who
+    left, none.
+    """
     habit = Random(
         first=np.zeros(2),
         left=np.array([1000.0, 30.0]),
@@ -81,7 +91,10 @@ def test_random_buyer_is_worth_rate_times_amount_times_the_days_they_stay():
 
 
 def test_replacement_is_worth_nothing_until_the_least_wait_is_over():
-    """Bought on day 0, at least 1,095 days apart: a window that ends before cannot see the next one; a long one will."""
+    """
+    Bought on day 0, at least 1,095 days apart: a window that ends before cannot see the next one; a long one
+    will.
+    """
     habit = Replace(bought=np.array([[0.0]]), amount=np.array([800.0]), least=1095, wait=730, shape=4)
 
     assert habit.value(500, 365)[0] == 0
@@ -112,8 +125,8 @@ def test_marketplace_is_97_percent_one_time_buyers_and_ten_months_hang_on_five()
 @pytest.mark.parametrize("kind", MADE_SHOPS)
 def test_truth_is_what_happens_on_average(kind: str):
     """
-    Over twelve seeds, what a quarter brings is the sum of what it was expected to bring, within four standard errors of the
-    differences themselves.
+    Over twelve seeds, what a quarter brings is the sum of what it was expected to bring, within four standard
+    errors of the differences themselves.
     """
     off, happened = [], []
     for seed in range(12):
@@ -133,7 +146,9 @@ def test_truth_is_what_happens_on_average(kind: str):
 
 
 def test_same_seed_same_rows_and_another_seed_others(tmp_path: Path):
-    """A shop is its seed; the file holds the columns of the preset `orders`, and no order after the last day."""
+    """
+    A shop is its seed; the file holds the columns of the preset `orders`, and no order after the last day.
+    """
     again, other = durable(5).orders(), durable(6).orders()
 
     written = pq.read_table(write_orders(durable(5), tmp_path / "orders.parquet"))

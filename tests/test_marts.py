@@ -29,16 +29,17 @@ CENT = 0.01
 @pytest.fixture(scope="module")
 def with_past(trained: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """
-    The trained shop with two earlier scorings: a grid date and the day after it, both with their windows past, where
-    everybody of today was said to be worth half as much; the marts built from that.
+    The trained shop with two earlier scorings: a grid date and the day after it, both with their windows
+    past, where everybody of today was said to be worth half as much; the marts built from that.
     """
     settings = copied(trained, tmp_path_factory.mktemp("past"))
     grid = one(settings, "select max(as_of_date) from customer_labels")
     for day in (grid, grid + timedelta(days=1)):
         execute(
             settings,
-            f"insert into customer_predictions select * replace (date '{day}' as as_of_date, clv_predicted / 2 as "
-            "clv_predicted) from customer_predictions where as_of_date = (select max(as_of_date) from customer_clv)",
+            f"insert into customer_predictions select * replace (date '{day}' as as_of_date, "
+            "clv_predicted / 2 as clv_predicted) from customer_predictions "
+            "where as_of_date = (select max(as_of_date) from customer_clv)",
         )
     build(settings, "--select", "customer_clv_history+")
     return settings
@@ -46,11 +47,13 @@ def with_past(trained: Settings, tmp_path_factory: pytest.TempPathFactory) -> Se
 
 def test_scores_are_fifths_and_ties_share_one(trained: Settings):
     """
-    Worked out a second way, in pandas: lowest place of equal values. Five times a share is a double on both sides.
+    Worked out a second way, in pandas: lowest place of equal values. Five times a share is a double on both
+    sides.
     """
     rows = frame(
         trained,
-        "select * from customer_segments inner join customer_clv using (customer_id) where total_purchases > 0",
+        "select * from customer_segments inner join customer_clv using (customer_id) "
+        "where total_purchases > 0",
     )
 
     for score, values in (
@@ -69,7 +72,8 @@ def test_everybody_has_a_segment_and_a_tier(trained: Settings):
     """
     rows = frame(
         trained,
-        "select s.*, c.total_purchases from customer_segments as s inner join customer_clv as c using (customer_id)",
+        "select s.*, c.total_purchases from customer_segments as s inner join customer_clv as c "
+        "using (customer_id)",
     )
     buyers = rows[rows.total_purchases > 0]
 
@@ -104,7 +108,8 @@ def test_every_segmentation_holds_the_whole_base(trained: Settings):
 
 def test_the_trend_compares_the_same_customers(trained: Settings, with_past: Settings):
     """
-    Without an earlier date there is none. Everybody was worth half then, so each group doubled; to a cent a customer.
+    Without an earlier date there is none. Everybody was worth half then, so each group doubled; to a cent a
+    customer.
     """
     before = frame(trained, "select trend, previous_as_of_date from segment_value")
     rows = frame(with_past, "select * from segment_value where compared_count > 0")
@@ -138,7 +143,8 @@ def test_deciles_and_cohorts_add_up_to_the_buyers(trained: Settings):
 
 def test_the_history_has_what_happened(with_past: Settings):
     """
-    On a grid date the actual is the label; on the day after, off the grid, it stands as well; today's window is open.
+    On a grid date the actual is the label; on the day after, off the grid, it stands as well; today's window
+    is open.
     """
     rows = frame(with_past, "select * from customer_clv_history order by as_of_date")
     grid, off_grid, today = sorted(rows.as_of_date.unique())
@@ -180,7 +186,8 @@ def test_the_cookbook_page_shows_the_analyses():
 
 def test_the_recipes_for_connecting_run(trained_copy: Settings, monkeypatch: pytest.MonkeyPatch):
     """
-    Every piece of Python on how-to/connect.md, as it stands there, on a published copy at the path that the page names.
+    Every piece of Python on how-to/connect.md, as it stands there, on a published copy at the path that the
+    page names.
     """
     published = publish(trained_copy).path
     monkeypatch.setenv("CLV_FILE", str(published))

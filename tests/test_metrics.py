@@ -36,7 +36,8 @@ def skewed() -> tuple[np.ndarray, np.ndarray]:
 
 def test_errors_by_hand():
     """
-    Errors are 5, 0, -10, 5: absolute mean 5, squares' mean 37.5; percentages skip the customer who spent nothing.
+    Errors are 5, 0, -10, 5: absolute mean 5, squares' mean 37.5; percentages skip the customer who spent
+    nothing.
     """
     assert mean_absolute_error(ACTUAL, PREDICTED) == 5.0
     assert normalised_mae(ACTUAL, PREDICTED) == 0.25
@@ -75,7 +76,8 @@ def test_errors_agree_with_scikit_learn(skewed: tuple[np.ndarray, np.ndarray]):
 
 def test_a_perfect_forecast_scores_perfectly(skewed: tuple[np.ndarray, np.ndarray]):
     """
-    1 for the rankings and R², 0 for the errors. Spearman's ties fall at random, so it is 1 only where there are none.
+    1 for the rankings and R², 0 for the errors. Spearman's ties fall at random, so it is 1 only where there
+    are none.
     """
     actual, _ = skewed
     distinct = actual[actual > 0]

@@ -27,7 +27,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 def _forge(folder: Path, name: str | None = None, content: bytes = b"", **changes: object) -> None:
-    """Replaces a file and manifest fields and makes all hashes inside the folder true again, as an attacker would."""
+    """
+    Replaces a file and manifest fields and makes all hashes inside the folder true again, as an attacker
+    would.
+    """
     manifest = json.loads((folder / MANIFEST_FILE).read_text())
     if name:
         (folder / name).write_bytes(content)
@@ -118,8 +121,8 @@ def test_crash_while_writing_leaves_no_version(tmp_path: Path, monkeypatch: pyte
 
 def test_a_killed_write_is_made_good_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """
-    A version that is there has its record, wherever the process ended: both steps at the end are cut off in turn. What the
-    killed one left in hidden folders goes.
+    A version that is there has its record, wherever the process ended: both steps at the end are cut off in
+    turn. What the killed one left in hidden folders goes.
     """
     steps = []
     for name in ("replace_file", "rename"):
@@ -356,8 +359,9 @@ def test_booster_text_in_the_folder_is_lightgbms_own(folder: Path):
 
 def test_no_tampered_folder_is_scored_with(tmp_path: Path):
     """
-    60 folders changed in 14 ways, half of them with all hashes inside made true again: the champion and the pinned version
-    are refused each time, and what carries no model is refused even on the folder's own word. (`make soak`: 1,000.)
+    60 folders changed in 14 ways, half of them with all hashes inside made true again: the champion and the
+    pinned version are refused each time, and what carries no model is refused even on the folder's own word.
+    (`make soak`: 1,000.)
     """
     loaded, forged, believed = scored_with(tmp_path, 60)
 

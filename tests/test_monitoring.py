@@ -1,4 +1,7 @@
-"""Drift, accuracy and quality of what arrived: the marts against a second way to each figure, in numpy and pandas."""
+"""
+Drift, accuracy and quality of what arrived: the marts against a second way to each figure, in numpy and
+pandas.
+"""
 
 import re
 from datetime import timedelta
@@ -22,13 +25,17 @@ ROUNDING = 1e-7
 
 @pytest.fixture(scope="module")
 def with_past(trained: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The trained shop, which also scored a date whose window is past: those who had bought by then, at today's values."""
+    """
+    The trained shop, which also scored a date whose window is past: those who had bought by then, at today's
+    values.
+    """
     settings = copied(trained, tmp_path_factory.mktemp("past"))
     day = one(settings, "select max(as_of_date) from customer_labels")
     execute(
         settings,
-        f"insert into customer_predictions select p.* replace (date '{day}' as as_of_date) from customer_predictions as p "
-        f"inner join customer_baselines as b on b.customer_id = p.customer_id and b.as_of_date = date '{day}'",
+        f"insert into customer_predictions select p.* replace (date '{day}' as as_of_date) "
+        "from customer_predictions as p inner join customer_baselines as b on b.customer_id = p.customer_id "
+        f"and b.as_of_date = date '{day}'",
     )
     build(
         settings, "--select", "scored_baselines", "customer_clv_history", "clv_accuracy", "prediction_drift"
@@ -77,8 +84,8 @@ def test_every_feature_of_the_model_is_compared_with_what_it_learned_from(traine
 
 def test_accuracy_is_what_the_metrics_of_training_say(with_past: Settings):
     """
-    Errors of model, typical value and every baseline by `clv_ml.measure.metrics`, confidence by `came_true`; only the date whose
-    window is past. Money is rounded to cents before it is added up: a cent a customer.
+    Errors of model, typical value and every baseline by `clv_ml.measure.metrics`, confidence by `came_true`;
+    only the date whose window is past. Money is rounded to cents before it is added up: a cent a customer.
     """
     happened = frame(
         with_past,
@@ -118,7 +125,8 @@ def test_nothing_counts_before_its_window_is_past(trained: Settings):
 
 def test_outputs_are_compared_with_the_date_before(with_past: Settings):
     """
-    Totals and index of today against the earlier scoring; ways of estimating have no earlier date that is remembered.
+    Totals and index of today against the earlier scoring; ways of estimating have no earlier date that is
+    remembered.
     """
     today = frame(with_past, "select * from customer_clv where clv_predicted is not null")
     before = frame(
@@ -142,14 +150,16 @@ def test_outputs_are_compared_with_the_date_before(with_past: Settings):
 
 def test_a_date_keeps_its_rows_and_the_next_one_compares_with_them(with_past: Settings):
     """
-    Ways of estimating: the table remembers an earlier date on which everybody was estimated by the simple formula.
+    Ways of estimating: the table remembers an earlier date on which everybody was estimated by the simple
+    formula.
     """
     today = one(with_past, "select max(as_of_date) from prediction_drift")
     then = today - timedelta(days=7)
     execute(
         with_past,
-        f"insert into prediction_drift select * replace (date '{then}' as as_of_date, 'simple: no model' as measure, "
-        "customers + 1 as customers) from prediction_drift where measure like 'model%'",
+        f"insert into prediction_drift select * replace (date '{then}' as as_of_date, "
+        "'simple: no model' as measure, customers + 1 as customers) from prediction_drift "
+        "where measure like 'model%'",
     )
 
     build(with_past, "--select", "prediction_drift")
@@ -213,7 +223,8 @@ def test_drift_warns_and_a_double_count_stops_publication(trained_copy: Settings
 
 def test_every_query_of_the_page_answers(with_past: Settings):
     """
-    docs/reference/monitoring.md: each query runs, and each table that is watched has one that answers with rows.
+    docs/reference/monitoring.md: each query runs, and each table that is watched has one that answers with
+    rows.
     """
     page = (ROOT / "docs" / "reference" / "monitoring.md").read_text(encoding="utf-8")
     queries = [

@@ -1,4 +1,7 @@
-"""Narratives: the templates say what they should, SQL and Python write the same, and `clv explain` shows one customer."""
+"""
+Narratives: the templates say what they should, SQL and Python write the same, and `clv explain` shows one
+customer.
+"""
 
 import json
 import re
@@ -86,7 +89,8 @@ def test_amounts_by_hand():
 
 def test_a_narrative_by_hand(language: Language):
     """
-    Up to three drivers a side, strongest first; those too small to show are left out; the side that won leads.
+    Up to three drivers a side, strongest first; those too small to show are left out; the side that won
+    leads.
     """
     drivers = [
         ("purchase_frequency_per_month", 2.3, 450.0),
@@ -98,8 +102,9 @@ def test_a_narrative_by_hand(language: Language):
     ]
 
     assert language.narrative(515.0, 100.0, drivers) == (
-        "Predicted value (GBP 515), mainly because: 1. buys 2.3 times a month (+450); 2. has bought 9 times (+40.00); "
-        "3. has given nothing back (+3.00). Held back by: 1. leaves 60 % of filled carts behind (-80.00)."
+        "Predicted value (GBP 515), mainly because: 1. buys 2.3 times a month (+450); 2. "
+        "has bought 9 times (+40.00); 3. has given nothing back (+3.00). Held back by: 1. "
+        "leaves 60 % of filled carts behind (-80.00)."
     )
     assert language.narrative(20.0, 100.0, drivers[1:3]) == (
         "Predicted value (GBP 20.00), mainly because: 1. leaves 60 % of filled carts behind (-80.00). "
@@ -110,8 +115,8 @@ def test_a_narrative_by_hand(language: Language):
 
 def test_the_table_says_what_python_says(trained: Settings):
     """
-    Second way: sixty customers' narratives by `Predictor.explain`, cut to the drivers that the table keeps, against SQL's with
-    the rank's words put back.
+    Second way: sixty customers' narratives by `Predictor.explain`, cut to the drivers that the table keeps,
+    against SQL's with the rank's words put back.
     """
     language = read_language(trained.vars.reporting_currency, trained.project)
     kept = trained.vars.drivers_kept
@@ -131,8 +136,8 @@ def test_the_table_says_what_python_says(trained: Settings):
 
 def test_everybody_has_a_narrative_and_a_fifth_is_high(trained: Settings):
     """
-    One row a customer; the highest fifth of the buyers is called high (within one of a fifth, for a whole part is taken), its
-    least valuable customer not below anybody else; and who never bought is low.
+    One row a customer; the highest fifth of the buyers is called high (within one of a fifth, for a whole
+    part is taken), its least valuable customer not below anybody else; and who never bought is low.
     """
     counts = dict(query(trained, "select value_level, count(*) from customer_narratives group by 1"))
     everybody = one(trained, "select count(*) from customer_clv")
@@ -147,8 +152,8 @@ def test_everybody_has_a_narrative_and_a_fifth_is_high(trained: Settings):
     ) == [("low",)]
     assert one(
         trained,
-        "select min(clv_estimate) filter (value_level = 'high') >= max(clv_estimate) filter (value_level != 'high') "
-        "from customer_clv inner join customer_narratives using (customer_id)",
+        "select min(clv_estimate) filter (value_level = 'high') >= max(clv_estimate) filter (value_level != "
+        "'high') from customer_clv inner join customer_narratives using (customer_id)",
     )
     assert not query(
         trained,
@@ -159,8 +164,8 @@ def test_everybody_has_a_narrative_and_a_fifth_is_high(trained: Settings):
 
 def test_explains_a_customer(trained: Settings, monkeypatch: pytest.MonkeyPatch):
     """
-    The most valuable customer: the JSON has the row, base and contributions add up to the prediction within 1e-6, and the
-    text has the narrative and amounts that add up to it, each shown to half a unit.
+    The most valuable customer: the JSON has the row, base and contributions add up to the prediction within
+    1e-6, and the text has the narrative and amounts that add up to it, each shown to half a unit.
     """
     customer, predicted = query(
         trained, "select customer_id, clv_predicted from customer_clv order by clv_estimate desc limit 1"
@@ -196,8 +201,8 @@ def test_follows_merges_and_survives_any_number(
     trained: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """
-    A number merged into another is explained as that one; markup, formulas and other scripts in it are text, in the
-    terminal and in the picture.
+    A number merged into another is explained as that one; markup, formulas and other scripts in it are text,
+    in the terminal and in the picture.
     """
     settings = copied(trained, tmp_path / "shop")
     customer = one(
@@ -222,8 +227,8 @@ def test_follows_merges_and_survives_any_number(
 
 def test_draws_a_waterfall_or_says_why_not(trained: Settings, tmp_path: Path):
     """
-    A PNG, or an SVG with the base, every driver's amount and the prediction as text; another ending, a folder that is not there
-    and a customer without drivers are refused, and nothing is written.
+    A PNG, or an SVG with the base, every driver's amount and the prediction as text; another ending, a folder
+    that is not there and a customer without drivers are refused, and nothing is written.
     """
     customer = one(
         trained, "select customer_id from customer_clv where clv_predicted is not null order by 1 limit 1"

@@ -54,7 +54,8 @@ def test_export_is_deterministic():
 
 def test_thresholds_inside_the_zero_band_stand_at_its_edge():
     """
-    LightGBM reads input within 1e-35 of zero as zero, so its split at -1e-35 sends -1e-35 itself to the right.
+    LightGBM reads input within 1e-35 of zero as zero, so its split at -1e-35 sends -1e-35 itself to the
+    right.
     """
     rng = np.random.default_rng(0)
     table = np.where(rng.random((500, 1)) < 0.4, 0.0, rng.normal(size=(500, 1)))

@@ -1,4 +1,7 @@
-"""The pages of the docs: links lead somewhere, every page is on the map, and what they tell a reader to type works."""
+"""
+The pages of the docs: links lead somewhere, every page is on the map, and what they tell a reader to type
+works.
+"""
 
 import re
 from datetime import datetime
@@ -32,7 +35,8 @@ ON_A_SCORED_SHOP = [
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_link_leads_somewhere(page: Path):
     """
-    Within the project: the file is there, and so is the heading. Outside: pages are read offline, so there are none.
+    Within the project: the file is there, and so is the heading. Outside: pages are read offline, so there
+    are none.
     """
     broken = []
     for link in links(page):
@@ -93,7 +97,8 @@ def test_the_tutorials_python_reads_the_published_copy(
 
 def test_the_feeds_on_the_how_to_pages_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """
-    Orders, the export with a preset of its own, rates and merges: every row is kept, and means what the page says.
+    Orders, the export with a preset of its own, rates and merges: every row is kept, and means what the page
+    says.
     """
     orders, export = blocks(DOCS / "how-to" / "own-data.md", "csv")
     rates, merges = blocks(DOCS / "how-to" / "money-and-identity.md", "csv")
@@ -154,7 +159,8 @@ def test_the_checks_see_what_is_wrong(tmp_path: Path):
     page = tmp_path / "page.md"
     page.write_text(
         "# One `two`: three\n\n## again\n\n## again\n\n[a](b.md#c) ![d](e.svg) `[no](link.md)`\n\n"
-        '<picture><source srcset="f.webp"><img src="g.svg"></picture>\n\n```sql\nselect 1\n```\n\n```text\nno\n```\n',
+        '<picture><source srcset="f.webp"><img src="g.svg"></picture>\n\n'
+        "```sql\nselect 1\n```\n\n```text\nno\n```\n",
         encoding="utf-8",
     )
 

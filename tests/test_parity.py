@@ -105,7 +105,8 @@ def test_probes_reach_every_leaf():
 
 def test_probes_hold_each_feature_missing_and_all_missing():
     """
-    Missing rows: each feature alone, all but each, all; and a chunk never exceeds its cap by more than one step.
+    Missing rows: each feature alone, all but each, all; and a chunk never exceeds its cap by more than one
+    step.
     """
     table = rows(100)
     probes = list(probe_rows(trees_only(booster(table, target(table))), table, chunk_rows=64))
@@ -119,7 +120,8 @@ def test_probes_hold_each_feature_missing_and_all_missing():
 @pytest.mark.parametrize("kind", ["threshold", "missing", "training"])
 def test_a_graph_that_differs_is_refused_with_output_kind_and_difference(kind: str):
     """
-    One threshold moved by one step, one missing value routed the other way, one leaf off by 1e-6: each is caught.
+    One threshold moved by one step, one missing value routed the other way, one leaf off by 1e-6: each is
+    caught.
     """
     table = rows()
     model = trees_only(booster(table, target(table)))
@@ -164,7 +166,8 @@ def test_parity_without_rows_is_refused():
 )
 def test_random_boosters_agree_bit_for_bit(seed, leaves, missing, objective, boosting, scale, use_missing):
     """
-    Raw scores of random small models equal LightGBM's to the last bit, on every probe: same leaves, same order.
+    Raw scores of random small models equal LightGBM's to the last bit, on every probe: same leaves, same
+    order.
     """
     rng = np.random.default_rng(seed)
     table = np.round(rng.normal(size=(80, 3)), 1) * scale

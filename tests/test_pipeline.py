@@ -30,8 +30,9 @@ def _lines(settings: Settings) -> pd.DataFrame:
     """Money lines in pounds under today's customer numbers, straight from the raw tables."""
     events = frame(
         settings,
-        "select event_id, customer_id, event_type, occurred_at, greatest(occurred_at, recorded_at) as known_at, order_id, "
-        "cast(amount as varchar) as amount, currency from raw.events where event_type in ('purchase', 'refund')",
+        "select event_id, customer_id, event_type, occurred_at, greatest(occurred_at, "
+        "recorded_at) as known_at, order_id, cast(amount as varchar) as amount, currency from raw.events "
+        "where event_type in ('purchase', 'refund')",
     )
     merges = dict(
         query(settings, "select old_customer_id, new_customer_id from raw.id_history order by merged_at")
@@ -63,7 +64,9 @@ def _pounds(rates: pd.DataFrame, amount: Decimal, currency: str, at: pd.Timestam
 
 
 def _orders(lines: pd.DataFrame) -> pd.DataFrame:
-    """One row per order among the lines given: when, what it was worth, and whether its refunds cancelled it."""
+    """
+    One row per order among the lines given: when, what it was worth, and whether its refunds cancelled it.
+    """
     rows = []
     for (customer, order), group in lines.groupby(["customer_id", "order_id"]):
         sales = group[group.event_type == "purchase"]
@@ -120,14 +123,15 @@ def _labels_by_hand(lines: pd.DataFrame, as_of: pd.Timestamp) -> dict[str, Decim
 @pytest.mark.parametrize("as_of", GRID_DATES)
 def test_features_agree_with_pandas(simulated: Settings, as_of: str):
     """
-    Money to the cent, counts exactly and interval statistics to 1e-9 (two orders of summing doubles), for every customer
-    of a shop with refunds, cancellations, currencies, merges and late records.
+    Money to the cent, counts exactly and interval statistics to 1e-9 (two orders of summing doubles), for
+    every customer of a shop with refunds, cancellations, currencies, merges and late records.
     """
     expected = _features_by_hand(_lines(simulated), pd.Timestamp(as_of))
 
     found = frame(
         simulated,
-        f"select customer_id, {', '.join(expected.columns)} from customer_features where as_of_date = '{as_of}'",
+        f"select customer_id, {', '.join(expected.columns)} from customer_features "
+        f"where as_of_date = '{as_of}'",
     ).set_index("customer_id")
 
     found = found.loc[expected.index]
@@ -152,7 +156,8 @@ def test_labels_agree_with_pandas(simulated: Settings, as_of: str):
 
     found = query(
         simulated,
-        f"select customer_id, cast(label_revenue as varchar) from customer_labels where as_of_date = '{as_of}'",
+        "select customer_id, cast(label_revenue as varchar) from customer_labels "
+        f"where as_of_date = '{as_of}'",
     )
 
     assert len(found) > 100
@@ -163,12 +168,13 @@ def test_labels_agree_with_pandas(simulated: Settings, as_of: str):
 
 def test_simple_estimate_is_its_formula(simulated: Settings):
     """
-    Purchases per month of tenure, at least one, times order value times months, recomputed from its own columns.
+    Purchases per month of tenure, at least one, times order value times months, recomputed from its own
+    columns.
     """
     rows = frame(
         simulated,
-        "select total_purchases, tenure_days, total_revenue::double as revenue, simple_clv_estimate::double as estimate "
-        "from customer_features where total_purchases > 0",
+        "select total_purchases, tenure_days, total_revenue::double as revenue, "
+        "simple_clv_estimate::double as estimate from customer_features where total_purchases > 0",
     )
     month = 365.2425 / 12
     months = np.maximum(1, rows.tenure_days / month)
@@ -194,7 +200,8 @@ def test_the_feed_is_kept_or_quarantined_in_full(simulated: Settings, simulated_
 
 def test_splits_are_ordered_in_time(simulated: Settings):
     """
-    train, then calibrate, then test, dates under embargo between them; and no window of what is fitted reaches into the test dates.
+    train, then calibrate, then test, dates under embargo between them; and no window of what is fitted
+    reaches into the test dates.
     """
     splits = query(
         simulated,
@@ -210,8 +217,8 @@ def test_splits_are_ordered_in_time(simulated: Settings):
 
 def test_run_does_everything_and_again_does_nothing(open_shop: OpenShop, simulated_files: Path):
     """
-    From files to scores in one call; the second call on the same files ingests nothing new, trains nothing, and leaves
-    the same rows.
+    From files to scores in one call; the second call on the same files ingests nothing new, trains nothing,
+    and leaves the same rows.
     """
     settings = open_shop()
     steps: list[str] = []
@@ -231,8 +238,8 @@ def test_run_does_everything_and_again_does_nothing(open_shop: OpenShop, simulat
 
 def test_a_model_for_another_question_is_due_for_replacement(trained: Settings):
     """
-    ``run`` trains where the champion was made for another horizon or currency, or its bins measured for another coverage or
-    floor, and not where one is pinned.
+    ``run`` trains where the champion was made for another horizon or currency, or its bins measured for
+    another coverage or floor, and not where one is pinned.
     """
     assert not pipeline.training_is_due(trained)
     assert pipeline.training_is_due(with_vars(trained, horizon_days=45))
@@ -259,7 +266,8 @@ def test_a_date_before_the_first_purchase_is_refused_and_the_publication_stays(o
 
 def test_a_first_feed_refused_whole_publishes_nothing_and_says_why(open_shop: OpenShop, tmp_path: Path):
     """
-    Euros in a shop that reports pounds: the error has the reason and the remedy, and the rows are in quarantine.
+    Euros in a shop that reports pounds: the error has the reason and the remedy, and the rows are in
+    quarantine.
     """
     settings = open_shop()
     feed = tmp_path / "orders.csv"
@@ -311,7 +319,8 @@ def test_a_failed_build_names_the_model(own_project: Path, simulated_copy: Setti
 
 def test_plain_dbt_build_passes_from_the_root(open_shop: OpenShop, project: Path, tmp_path: Path):
     """
-    A process of its own, no flag: contracts, unit tests and data tests pass on a shop, before any model was trained.
+    A process of its own, no flag: contracts, unit tests and data tests pass on a shop, before any model was
+    trained.
     """
     settings = open_shop(regular_shop(customers=12))
     places = {

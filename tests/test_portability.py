@@ -2,8 +2,9 @@
 No model on the shared path uses a construct on which DuckDB and Spark differ.
 
 What is read is the source of the models and of the macros that they call, without the engines' own bodies
-(``duckdb__...``, ``spark__...``): a difference belongs there and nowhere else. Jinja is replaced by names, so an argument
-that a macro hides is judged where the macro stands. Types are not known here; contracts check those of each result.
+(``duckdb__...``, ``spark__...``): a difference belongs there and nowhere else. Jinja is replaced by names, so
+an argument that a macro hides is judged where the macro stands. Types are not known here; contracts check
+those of each result.
 """
 
 import re
@@ -15,17 +16,22 @@ import pytest
 from shops import ROOT
 
 NEVER_NULL = {
-    "as_of_date", "changed_at", "customer_id", "day_of_week", "driver_rank", "event_id", "hour_of_day", "is_refund",
-    "known_at", "occurred_at", "order_id", "ordered_at", "ordered_at)", "clv_estimate", "old_customer_id",
-    "valid_from", "rate_to_reporting", "merged_at", "new_customer_id", "event_count", "reason", "value_decile",
-    "count(*)",
+    "as_of_date", "changed_at", "customer_id", "day_of_week", "driver_rank", "event_id", "hour_of_day",
+    "is_refund", "known_at", "occurred_at", "order_id", "ordered_at", "ordered_at)", "clv_estimate",
+    "old_customer_id", "valid_from", "rate_to_reporting", "merged_at", "new_customer_id", "event_count",
+    "reason", "value_decile", "count(*)",
 }  # fmt: skip
-"""Columns by which a window may order without `nulls last`: their tables' tests or inner joins keep NULL out."""
+"""
+Columns by which a window may order without `nulls last`: their tables' tests or inner joins keep NULL out.
+"""
 NEVER_ZERO = {
-    "anchor", "history_days", "horizon_days", "customer_count", "bayes_days", "mean_value", "between_variance",
-    "rate_variance", "probabilistic_total", "buyers",
+    "anchor", "history_days", "horizon_days", "customer_count", "bayes_days", "mean_value",
+    "between_variance", "rate_variance", "probabilistic_total", "buyers",
 }  # fmt: skip
-"""Divisors that cannot be 0 where they stand: the line or the one above says why. Others go through ratio or nullif."""
+"""
+Divisors that cannot be 0 where they stand: the line or the one above says why. Others go through ratio or
+nullif.
+"""
 
 
 @dataclass(frozen=True)
@@ -65,13 +71,18 @@ RULES = {
         "epoch_seconds() and arithmetic",
     ),
     "date arithmetic by name": Rule(
-        r"\b(date_?diff|date_?add|date_?sub|datesub|dateadd|datediff|months_between|age)\s*\(", "days_between(), interval"
+        r"\b(date_?diff|date_?add|date_?sub|datesub|dateadd|datediff|months_between|age)\s*\(",
+        "days_between(), interval",
     ),
     "an interval other than days": Rule(
         r"\binterval\s+(?!'(\d+|\w+) days?')(?=['\d(])", "interval 'n days'"
     ),
-    "like": Rule(r"\b(not\s+)?i?like\b|\bsimilar\s+to\b|\bregexp\w*\b|\bglob\b", "substr() = ..., escapes differ"),
-    "dbt's own dialect helpers": Rule(r"\bdbt\.(datediff|dateadd|safe_cast|any_value|listagg)\b", "own macros"),
+    "like": Rule(
+        r"\b(not\s+)?i?like\b|\bsimilar\s+to\b|\bregexp\w*\b|\bglob\b", "substr() = ..., escapes differ"
+    ),
+    "dbt's own dialect helpers": Rule(
+        r"\bdbt\.(datediff|dateadd|safe_cast|any_value|listagg)\b", "own macros"
+    ),
     "a merge": Rule(r"\bmerge\s+into\b|strategy\s*=\s*\"merge\"", "a partition per date"),
     "a bare division by count": Rule(r"/\s*count\s*\(", "ratio()"),
 }  # fmt: skip
@@ -100,7 +111,10 @@ def plain_sql(source: str) -> str:
 
 
 def _as_call(expression: str) -> str:
-    """``money("a / " ~ b)`` as ``money(a / )``; a setting as 1; a bare name as ``x``; what is not SQL as nothing."""
+    """
+    ``money("a / " ~ b)`` as ``money(a / )``; a setting as 1; a bare name as ``x``; what is not SQL as
+    nothing.
+    """
     called = re.match(r"\s*-?\s*(\w+)\s*\(", expression)
     if called is None or called.group(1) == "setting":
         return "x" if called is None else "1"

@@ -70,7 +70,8 @@ def test_says_what_is_absent(tmp_path: Path, trained: Settings):
 
 def test_a_saved_copy_predicts_the_same(predictor: Predictor, rows: pd.DataFrame, tmp_path: Path):
     """
-    Another folder, the same version, the same bits; saving there again is refused, since versions never change.
+    Another folder, the same version, the same bits; saving there again is refused, since versions never
+    change.
     """
     folder = predictor.save(tmp_path / "elsewhere")
 
@@ -151,7 +152,8 @@ def test_a_column_of_text_is_refused_by_name(predictor: Predictor, rows: pd.Data
 
 def test_none_nan_and_absent_values_are_one(predictor: Predictor, rows: pd.DataFrame, anchor: str):
     """
-    None, NaN and pandas' NA are the same missing value; a missing anchor leaves nothing to multiply, so no prediction.
+    None, NaN and pandas' NA are the same missing value; a missing anchor leaves nothing to multiply, so no
+    prediction.
     """
     features = [name for name in predictor.columns if name != anchor]
     customer = rows.iloc[0].to_dict()
@@ -188,7 +190,8 @@ def test_an_empty_batch_gives_an_empty_answer(predictor: Predictor, rows: pd.Dat
 
 def test_an_explanation_adds_up_and_names_its_strongest(predictor: Predictor, rows: pd.DataFrame):
     """
-    Base plus contributions is the prediction; the top names are sorted by size and sign; the narrative has the amount.
+    Base plus contributions is the prediction; the top names are sorted by size and sign; the narrative has
+    the amount.
     """
     for row in rows.head(5).to_dict("records"):
         found = predictor.explain(row)
@@ -210,7 +213,8 @@ def test_a_customer_moved_by_a_feature_has_it_among_the_drivers(
     predictor: Predictor, rows: pd.DataFrame, anchor: str
 ):
     """
-    The anchor multiplies the prediction, so ten times the anchor is ten times the value, and the anchor says so.
+    The anchor multiplies the prediction, so ten times the anchor is ten times the value, and the anchor says
+    so.
     """
     customer = {**rows.iloc[0].to_dict()}
     tenfold = {**customer, anchor: 10 * customer[anchor]}

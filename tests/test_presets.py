@@ -141,7 +141,10 @@ def test_the_simulator_is_read_as_events(warehouse, tmp_path):
 
 
 def test_orders(warehouse, tmp_path):
-    """A negative amount refunds the order it names; an identical row, however its numbers are written, is a copy."""
+    """
+    A negative amount refunds the order it names; an identical row, however its numbers are written, is a
+    copy.
+    """
     header = ["order_id", "customer_id", "ordered_at", "amount", "currency"]
     rows = [
         ["o1", "ann", "2025-01-01", "10.50", "gbp"],
@@ -162,7 +165,10 @@ def test_orders(warehouse, tmp_path):
 
 
 def test_online_retail_ii(warehouse, tmp_path):
-    """Lines keep their own money, identical lines are two, C invoices are refunds, fees are money, ids are whole."""
+    """
+    Lines keep their own money, identical lines are two, C invoices are refunds, fees are money, ids are
+    whole.
+    """
     rows = [
         ["489434", "85048", "x", "12", "2009-12-01 07:45:00", "6.95", "13085.0", "UK"],
         ["489434", "85048", "x", "12", "2009-12-01 07:45:00", "6.95", "13085.0", "UK"],
@@ -195,7 +201,10 @@ def test_online_retail_ii(warehouse, tmp_path):
 
 
 def test_cdnow(warehouse, tmp_path):
-    """A customer's day is an order, identical rows are two purchases, zero dollars are kept; the sample is known."""
+    """
+    A customer's day is an order, identical rows are two purchases, zero dollars are kept; the sample is
+    known.
+    """
     rows = [["1", "1997-01-01", "1", "11.77"]] * 2 + [["1", "1997-01-02", "2", "0.0"]]
     full = write_csv(tmp_path / "full.csv", ["customer_id", "date", "number_of_cds", "dollar_value"], rows)
     sample = write_csv(tmp_path / "sample.csv", ["master_id", "date", "n_cds", "amount"], rows[1:])

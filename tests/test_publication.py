@@ -56,7 +56,8 @@ def _seen(folder: Path) -> tuple[list, list, list, list]:
 
 def test_older_readers_open_what_is_published(shop: Settings):
     """
-    The file is in the storage format of the oldest DuckDB that the project supports, not of the one that wrote it.
+    The file is in the storage format of the oldest DuckDB that the project supports, not of the one that
+    wrote it.
     """
     with duckdb.connect(publication.publish(shop).path, read_only=True) as reader:
         tags = "select tags['storage_version'] from duckdb_databases() where not internal"
@@ -120,7 +121,8 @@ def test_failed_check_leaves_the_old_version(shop: Settings, monkeypatch: pytest
 
 def test_the_published_file_brings_a_macro_against_formulas(shop: Settings):
     """
-    An id that a spreadsheet would run gets an apostrophe; any other text stays as it is, and so does a missing one.
+    An id that a spreadsheet would run gets an apostrophe; any other text stays as it is, and so does a
+    missing one.
     """
     formulas = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1"]
     harmless = ["a=1", "1-2", "", "'=1", None]
@@ -144,7 +146,8 @@ def test_missing_mart_is_named(shop: Settings):
 
 def test_publication_survives_kills(shop: Settings):
     """
-    Thirty publishers killed at random moments: each time the published version is whole, and at the end one more works.
+    Thirty publishers killed at random moments: each time the published version is whole, and at the end one
+    more works.
     """
     folder = publish(shop).path.parent
     rng = random.Random(5)

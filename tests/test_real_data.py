@@ -1,4 +1,7 @@
-"""The whole way on real shops: every customer scored, and better than the simple formula on time that nobody saw."""
+"""
+The whole way on real shops: every customer scored, and better than the simple formula on time that nobody
+saw.
+"""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -22,7 +25,9 @@ MAX_MAE_TO_SIMPLE = 0.85
 
 @dataclass(frozen=True)
 class RealShop:
-    """A file, how to read it, and the date to look back from, with enough time after it to see what happened."""
+    """
+    A file, how to read it, and the date to look back from, with enough time after it to see what happened.
+    """
 
     preset: str
     file: str
@@ -75,9 +80,11 @@ def scored(
 
 def _happened(scored: Scored) -> pd.DataFrame:
     """
-    What each buyer was expected to spend and then did, net, worked out from the money lines of the horizon alone.
+    What each buyer was expected to spend and then did, net, worked out from the money lines of the horizon
+    alone.
 
-    A sale voided within the horizon is nothing, and so is the refund that voided it; a refund of an earlier sale counts.
+    A sale voided within the horizon is nothing, and so is the refund that voided it; a refund of an earlier
+    sale counts.
     """
     return frame(
         scored.settings,
@@ -85,7 +92,8 @@ def _happened(scored: Scored) -> pd.DataFrame:
         with window_lines as (
             select *, coalesce(voided_at < timestamp '{scored.shop.end}', false) as is_voided
             from int_money_lines
-            where occurred_at >= timestamp '{scored.shop.as_of}' and occurred_at < timestamp '{scored.shop.end}'
+            where occurred_at >= timestamp '{scored.shop.as_of}'
+                and occurred_at < timestamp '{scored.shop.end}'
                 and known_at < timestamp '{scored.shop.end}'
         ),
         spent as (
@@ -112,8 +120,9 @@ def test_every_buyer_has_a_row_and_an_estimate(scored: Scored):
     Nobody with a sale before the date is missing, no estimate is NULL, and buyers are scored by the model.
     """
     buyers = (
-        f"select count(distinct customer_id) from int_money_lines where not is_refund "
-        f"and known_at < timestamp '{scored.shop.as_of}' and customer_id not in (select customer_id from customer_clv)"
+        "select count(distinct customer_id) from int_money_lines where not is_refund "
+        f"and known_at < timestamp '{scored.shop.as_of}' and customer_id not in (select customer_id "
+        "from customer_clv)"
     )
 
     assert one(scored.settings, buyers) == 0
@@ -188,8 +197,8 @@ def test_it_beats_the_simple_estimate_on_what_then_happened(scored: Scored):
 
 def test_every_cookbook_query_answers(scored: Scored):
     """
-    Each question has an answer on the first scoring of a real shop. CDNOW has no refunds and no customer newer than nine
-    months, and chances of return may leave nobody whom not to discount.
+    Each question has an answer on the first scoring of a real shop. CDNOW has no refunds and no customer
+    newer than nine months, and chances of return may leave nobody whom not to discount.
     """
     nobody = {"whom_not_to_discount", "which_new_customers_look_promising", "whose_refunds_cost_value"}
     empty = [name for name, sql in recipes().items() if frame(scored.settings, sql).empty]

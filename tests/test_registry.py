@@ -134,7 +134,8 @@ def test_manifest_replaced_after_promotion_is_refused(models_dir: Path):
 
 def test_list_shows_every_version_and_why_one_cannot_be_used(models_dir: Path):
     """
-    A folder without record (its publication was cut short) and one with a changed manifest are listed with a fault.
+    A folder without record (its publication was cut short) and one with a changed manifest are listed with a
+    fault.
     """
     registry.promote(models_dir, "v3", "best")
     (models_dir / "v1.sha256").unlink()
@@ -257,7 +258,8 @@ def test_the_champion_the_one_before_and_pinned_versions_are_never_removed(six_v
 
 def test_what_cannot_be_read_stays_and_what_was_half_removed_goes(six_versions: Path):
     """
-    A folder without a readable manifest may be anything; one that was hidden by a removal cut short is nothing.
+    A folder without a readable manifest may be anything; one that was hidden by a removal cut short is
+    nothing.
     """
     (six_versions / "v1" / "manifest.json").write_text("{}")
     (six_versions / ".removed.v0").mkdir()
@@ -270,8 +272,9 @@ def test_what_cannot_be_read_stays_and_what_was_half_removed_goes(six_versions: 
 
 def test_two_versions_are_compared_on_one_date_and_readers_see_nothing_of_it(trained_copy: Settings):
     """
-    The challenger is scored beside the champion: what stands in use is untouched, the challenger's numbers are those of its
-    own files, and the drivers' differences add up to the difference of the totals, to a cent a thousand customers.
+    The challenger is scored beside the champion: what stands in use is untouched, the challenger's numbers
+    are those of its own files, and the drivers' differences add up to the difference of the totals, to a cent
+    a thousand customers.
     """
     champion = registry.champion(trained_copy.models).version
     challenger = train(trained_copy, parameters=Parameters(learning_rate=0.2)).version
@@ -316,6 +319,6 @@ def _old_scores(settings: Settings) -> None:
         for days in (59, 61):
             execute(
                 settings,
-                f"insert into {table} select * replace (cast(as_of_date - interval '{days} days' as date) as as_of_date) "
-                f"from {table} where as_of_date = (select max(as_of_date) from customer_clv)",
+                f"insert into {table} select * replace (cast(as_of_date - interval '{days} days' as date) "
+                f"as as_of_date) from {table} where as_of_date = (select max(as_of_date) from customer_clv)",
             )

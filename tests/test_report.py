@@ -1,4 +1,7 @@
-"""The report: one file that loads nothing, says what is missing, and lets no text of the warehouse become markup."""
+"""
+The report: one file that loads nothing, says what is missing, and lets no text of the warehouse become
+markup.
+"""
 
 import base64
 import hashlib
@@ -88,8 +91,8 @@ def test_is_one_small_file_that_names_no_outside_address(html: str, page: Page):
 
 def test_is_built_for_readers_of_every_kind(page: Page):
     """
-    A language, one heading of the first order, charts with a title and a description, sections reachable from the contents,
-    tables that the keyboard reaches, and no id twice.
+    A language, one heading of the first order, charts with a title and a description, sections reachable from
+    the contents, tables that the keyboard reaches, and no id twice.
     """
     ids = page.values("id")
     charts = [found for tag, found in page.tags if tag == "svg"]
@@ -108,7 +111,8 @@ def test_is_built_for_readers_of_every_kind(page: Page):
 
 def test_says_what_the_warehouse_says(trained: Settings, page: Page):
     """
-    Customers, total, the best customer's narrative, the model's version and the held-out date stand on the page.
+    Customers, total, the best customer's narrative, the model's version and the held-out date stand on the
+    page.
     """
     customers, total = query(trained, "select count(*), sum(clv_estimate) from customer_clv")[0]
     narrative = one(
@@ -132,7 +136,8 @@ def test_says_what_the_warehouse_says(trained: Settings, page: Page):
 
 def test_deciles_are_the_held_out_metrics_in_another_cut(facts: Facts):
     """
-    Second way: the tenths' totals give the model's bias of the total and their coverage the intervals', within 1e-9.
+    Second way: the tenths' totals give the model's bias of the total and their coverage the intervals',
+    within 1e-9.
     """
     rows = facts.rows("deciles")
     metrics = {row["estimator"]: row for row in facts.rows("metrics")}
@@ -153,8 +158,9 @@ def test_deciles_are_the_held_out_metrics_in_another_cut(facts: Facts):
 
 def test_totals_and_tenths_are_those_of_the_marts(trained: Settings, facts: Facts, page: Page):
     """
-    The page's interval of the total is `segment_value`'s row for all, the best tenth's share is `clv_deciles`', and second
-    way from `customer_clv`: that tenth's share of the whole, to the rounding shown.
+    The page's interval of the total is `segment_value`'s row for all, the best tenth's share is
+    `clv_deciles`', and second way from `customer_clv`: that tenth's share of the whole, to the rounding
+    shown.
     """
     low, high = query(
         trained,
@@ -184,7 +190,8 @@ def test_totals_and_tenths_are_those_of_the_marts(trained: Settings, facts: Fact
 
 def test_a_hard_shop_says_so_everywhere(trained: Settings, page: Page, tmp_path: Path, monkeypatch):
     """
-    The simulated shop is young and small: the page, `clv_method`, and the exit summaries of `report` and `score` say it.
+    The simulated shop is young and small: the page, `clv_method`, and the exit summaries of `report` and
+    `score` say it.
     """
     monkeypatch.chdir(trained.project)
     monkeypatch.setenv("CLV_WAREHOUSE", str(trained.warehouse))
@@ -219,7 +226,8 @@ def test_faults_of_a_shop_by_hand():
 
 def test_nothing_of_the_warehouse_becomes_markup(trained: Settings, tmp_path: Path):
     """
-    A customer number, a segment and a quarantine reason full of markup and template code are text on the page.
+    A customer number, a segment and a quarantine reason full of markup and template code are text on the
+    page.
     """
     settings = copied(trained, tmp_path / "shop")
     with duckdb.connect(settings.warehouse) as connection:
@@ -269,7 +277,8 @@ def test_without_a_model_it_says_that_nothing_was_measured(simulated: Settings, 
 
 def test_scored_without_a_model_it_has_values_and_no_interval(simulated: Settings, tmp_path: Path):
     """
-    A shop too young for a model: the simple formula's total stands on the page, with no bounds that nobody measured.
+    A shop too young for a model: the simple formula's total stands on the page, with no bounds that nobody
+    measured.
     """
     settings = changed(copied(simulated, tmp_path / "shop"), use_ml_clv=False)
     score(settings)
@@ -301,8 +310,9 @@ def test_is_written_beside_the_warehouse_or_not_at_all(trained: Settings, tmp_pa
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)")
 def test_a_browser_renders_it_and_its_tables_sort(html: str, tmp_path: Path):
     """
-    Headless Chromium runs the page without a message on its console, where its policy would report any request; pressing a
-    header (by a line added to the script, its hash made anew) sorts the most valuable customers' table.
+    Headless Chromium runs the page without a message on its console, where its policy would report any
+    request; pressing a header (by a line added to the script, its hash made anew) sorts the most valuable
+    customers' table.
     """
     pressed = SCRIPT + 'document.querySelectorAll("#customers th button")[5].click();'
     changed = html.replace(SCRIPT, pressed).replace(_hash(SCRIPT), _hash(pressed))
@@ -323,7 +333,8 @@ def test_a_browser_renders_it_and_its_tables_sort(html: str, tmp_path: Path):
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)")
 def test_the_browser_test_sees_a_request(html: str, tmp_path: Path):
     """
-    A picture from elsewhere is stopped by the page's policy, and the console says so: silence above means no request.
+    A picture from elsewhere is stopped by the page's policy, and the console says so: silence above means no
+    request.
     """
     (tmp_path / "page.html").write_text(
         html.replace("</main>", '<img src="http://localhost:9/x.png"></main>'), encoding="utf-8"

@@ -1,4 +1,7 @@
-"""The examples of reference/scheduling.md do what they say: the command runs, the unit is one, the Python parses."""
+"""
+The examples of reference/scheduling.md do what they say: the command runs, the unit is one, the Python
+parses.
+"""
 
 import ast
 import json
@@ -35,8 +38,8 @@ def test_the_scheduled_command_runs(
     trained_copy: Settings, simulated_files: Path, project: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """
-    The arguments of the crontab's and the unit's line, on the small shop: exit code 0, one JSON object on stdout, and a
-    published version. Only the feed's place, its preset and the shop's horizon are added.
+    The arguments of the crontab's and the unit's line, on the small shop: exit code 0, one JSON object on
+    stdout, and a published version. Only the feed's place, its preset and the shop's horizon are added.
     """
     (crontab,), (unit,) = _blocks("cron"), _blocks("ini")
     started = re.search(r"^ExecStart=(.*)$", unit, flags=re.MULTILINE)

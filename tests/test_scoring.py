@@ -107,7 +107,8 @@ def test_no_rows_give_no_rows(model: LoadedModel):
 
 def test_null_features_are_missing_and_null_anchor_has_no_prediction(model: LoadedModel):
     """
-    A column that is NULL throughout, of any type, is a missing feature; a NULL anchor gives NULL, not a number.
+    A column that is NULL throughout, of any type, is a missing feature; a NULL anchor gives NULL, not a
+    number.
     """
     table, anchor = rows(40), anchors(40)
     table[:, 1] = np.nan

@@ -1,4 +1,7 @@
-"""Scoring by ``dbt run``: every customer has an estimate, the numbers are the booster's, and no unfit model scores."""
+"""
+Scoring by ``dbt run``: every customer has an estimate, the numbers are the booster's, and no unfit model
+scores.
+"""
 
 from pathlib import Path
 
@@ -63,9 +66,9 @@ def _clv(settings: Settings) -> list[tuple]:
 def _every_customer_has_an_estimate(settings: Settings) -> bool:
     return one(
         settings,
-        "select count(*) = (select count(distinct customer_id) from int_spine as s inner join as_of_dates as d "
-        "on d.as_of_date = s.as_of_date and d.is_scoring_date) and count(*) = count(clv_estimate) "
-        "and count(*) = count(distinct customer_id) from customer_clv",
+        "select count(*) = (select count(distinct customer_id) from int_spine as s "
+        "inner join as_of_dates as d on d.as_of_date = s.as_of_date and d.is_scoring_date) "
+        "and count(*) = count(clv_estimate) and count(*) = count(distinct customer_id) from customer_clv",
     )
 
 
@@ -101,8 +104,8 @@ def test_each_row_says_which_model_and_when(trained: Settings):
     """
     rows = query(
         trained,
-        "select distinct clv_model_version, as_of_date, feature_hash, scored_at is not null, clv_low <= clv_high "
-        "from customer_clv where clv_method like 'model%'",
+        "select distinct clv_model_version, as_of_date, feature_hash, scored_at is not null, "
+        "clv_low <= clv_high from customer_clv where clv_method like 'model%'",
     )
     manifest = load_model(trained.models / _version(trained)).manifest
     as_of = one(trained, "select as_of_date from as_of_dates where is_scoring_date")
@@ -130,8 +133,8 @@ def test_sql_gives_the_predictors_numbers_bit_for_bit(trained: Settings):
 
 def test_sql_gives_lightgbms_numbers(trained: Settings):
     """
-    The boosters' own `predict`, through the formula in numpy, agrees with the database to 1e-9 of the value (of 0.01
-    below that): the graph adds up in another order.
+    The boosters' own `predict`, through the formula in numpy, agrees with the database to 1e-9 of the value
+    (of 0.01 below that): the graph adds up in another order.
     """
     model = load_model(trained.models / _version(trained))
     rows = frame(trained, "select * from scoring_rows order by customer_id")
@@ -151,9 +154,10 @@ def test_drivers_add_up_to_the_prediction(trained: Settings):
     """
     narrow = query(
         trained,
-        "select max(abs(p.clv_predicted - d.total) / greatest(1, abs(p.clv_predicted))) from customer_predictions as p "
-        "inner join (select customer_id, sum(contribution) + max(driver_base) as total from customer_drivers "
-        "group by customer_id) as d on d.customer_id = p.customer_id",
+        "select max(abs(p.clv_predicted - d.total) / greatest(1, abs(p.clv_predicted))) "
+        "from customer_predictions as p inner join (select customer_id, "
+        "sum(contribution) + max(driver_base) as total from customer_drivers group by customer_id) as d "
+        "on d.customer_id = p.customer_id",
     )
     wide = one(
         trained,
@@ -182,7 +186,8 @@ def test_drivers_are_ranked_by_size_and_written_out(trained: Settings):
     )
     texts = query(
         trained,
-        "select clv_top_features, driver_1_name, driver_1_contribution from customer_clv where clv_method like 'model%'",
+        "select clv_top_features, driver_1_name, driver_1_contribution from customer_clv "
+        "where clv_method like 'model%'",
     )
 
     assert one(trained, ordered) == 0
@@ -195,7 +200,8 @@ def test_drivers_are_ranked_by_size_and_written_out(trained: Settings):
 
 def test_drivers_in_sql_are_those_of_the_predictor(trained: Settings):
     """
-    `Predictor.explain` of a customer: the ten strongest contributions are stored, and one row carries all others.
+    `Predictor.explain` of a customer: the ten strongest contributions are stored, and one row carries all
+    others.
     """
     predictor = Predictor.load(trained.models)
     rows = frame(trained, "select * from scoring_rows order by customer_id limit 3")
@@ -205,7 +211,8 @@ def test_drivers_in_sql_are_those_of_the_predictor(trained: Settings):
         stored = dict(
             query(
                 trained,
-                f"select driver_name, contribution from customer_drivers where customer_id = '{row['customer_id']}'",
+                "select driver_name, contribution from customer_drivers "
+                f"where customer_id = '{row['customer_id']}'",
             )
         )
         rest = stored.pop(OTHERS)
@@ -260,8 +267,8 @@ def test_anchor_and_behaviour_are_named_drivers(trained: Settings):
 
 def test_a_published_baseline_has_three_drivers(trained_copy: Settings, monkeypatch: pytest.MonkeyPatch):
     """
-    Where BTYD is published, its factors are the drivers: their values multiply to the prediction, and with the base their
-    contributions make it up.
+    Where BTYD is published, its factors are the drivers: their values multiply to the prediction, and with
+    the base their contributions make it up.
     """
     monkeypatch.setattr(lessons, "choose_form", lambda *_: Choice("btyd", "for this test"))
     train(trained_copy)
@@ -269,8 +276,8 @@ def test_a_published_baseline_has_three_drivers(trained_copy: Settings, monkeypa
 
     rows = query(
         trained_copy,
-        "select clv_predicted, driver_base + driver_1_contribution + driver_2_contribution + driver_3_contribution, "
-        "driver_1_value * driver_2_value * driver_3_value, driver_rest, "
+        "select clv_predicted, driver_base + driver_1_contribution + driver_2_contribution + "
+        "driver_3_contribution, driver_1_value * driver_2_value * driver_3_value, driver_rest, "
         "list_sort([driver_1_name, driver_2_name, driver_3_name]) from customer_clv where clv_predicted > 0",
     )
 
@@ -343,8 +350,8 @@ def test_the_model_can_be_switched_off_and_on(trained_copy: Settings):
 @pytest.mark.parametrize("file", ["model.onnx", "chance.txt", "manifest.json"])
 def test_a_damaged_model_is_refused_or_replaced_by_the_simple_formula(trained_copy: Settings, file: str):
     """
-    One flipped bit: the run fails by name and the last scores stand; with fallback_to_simple every row says that the
-    model was refused, and the summary counts them.
+    One flipped bit: the run fails by name and the last scores stand; with fallback_to_simple every row says
+    that the model was refused, and the summary counts them.
     """
     before = _clv(trained_copy)
     _flip_a_byte(trained_copy.models / _version(trained_copy) / file)
@@ -413,7 +420,8 @@ def with_new_feature(
 
 def test_a_feature_is_one_column_and_its_description(with_new_feature: tuple[Settings, Path]):
     """
-    Nothing else is edited: the stored dates rebuild under plain dbt, the next model has the column, and it scores.
+    Nothing else is edited: the stored dates rebuild under plain dbt, the next model has the column, and it
+    scores.
     """
     settings, _ = with_new_feature
 
@@ -429,7 +437,8 @@ def test_a_missing_feature_is_refused_by_name(
     with_new_feature: tuple[Settings, Path], project: Path, bench: Path
 ):
     """
-    A column that the model needs and the tables lack is named; with fallback_to_simple the simple formula stands in.
+    A column that the model needs and the tables lack is named; with fallback_to_simple the simple formula
+    stands in.
     """
     settings = with_project(copied(with_new_feature[0], bench), project)
     _rebuild(settings)

@@ -31,7 +31,8 @@ def _blurred(rng: np.random.Generator, expected: np.ndarray, by: float = 1.0) ->
 
 def test_a_model_that_loses_beyond_noise_is_not_published(rng: np.random.Generator):
     """
-    The anchor is the truth and the trees blur it: the anchor is published, and the reason says so with the figures.
+    The anchor is the truth and the trees blur it: the anchor is published, and the reason says so with the
+    figures.
     """
     truth = rng.lognormal(3, 1, CUSTOMERS)
     rows = made_rows(_spend(rng, truth), truth, baselines={"btyd": _blurred(rng, truth)})
@@ -58,7 +59,8 @@ def test_a_better_model_is_published(rng: np.random.Generator):
 
 def test_in_a_small_shop_trees_must_prove_better(rng: np.random.Generator):
     """
-    As good as the anchor is enough elsewhere and not there, and the reason says so; clearly better is enough there too.
+    As good as the anchor is enough elsewhere and not there, and the reason says so; clearly better is enough
+    there too.
     """
     truth = rng.lognormal(3, 1, CUSTOMERS)
     rows = made_rows(_spend(rng, truth), truth)
@@ -74,8 +76,8 @@ def test_in_a_small_shop_trees_must_prove_better(rng: np.random.Generator):
 
 def test_trees_that_lost_for_want_of_history_are_asked_again(rng: np.random.Generator):
     """
-    An older fit blurs the truth and loses to the anchor: published where the fit that knows the date is right, not where it loses
-    too; in a small shop, and where the older fit won, nobody asks.
+    An older fit blurs the truth and loses to the anchor: published where the fit that knows the date is
+    right, not where it loses too; in a small shop, and where the older fit won, nobody asks.
     """
     truth = rng.lognormal(3, 1, CUSTOMERS)
     rows = made_rows(_spend(rng, truth), _blurred(rng, truth, 0.5))
@@ -193,8 +195,9 @@ def test_a_loss_within_noise_on_a_small_shop_changes_nothing(rng: np.random.Gene
 
 def test_the_same_customers_on_more_dates_are_no_more_customers():
     """
-    What 150 customers did on three alike dates is as uncertain as on one: an equal model is given up as often, in at most
-    16 of 300 shops (2.5 % by chance; probability of more below 0.2 %). Rows drawn apart would give it up several times as often.
+    What 150 customers did on three alike dates is as uncertain as on one: an equal model is given up as
+    often, in at most 16 of 300 shops (2.5 % by chance; probability of more below 0.2 %). Rows drawn apart
+    would give it up several times as often.
     """
     rng = np.random.default_rng(4)
     given_up = 0
@@ -214,8 +217,8 @@ def test_the_same_customers_on_more_dates_are_no_more_customers():
 
 def test_forms_are_compared_at_each_dates_own_total(rng: np.random.Generator):
     """
-    The model is the truth on either date, and the shop spends twice as much on the second: brought to one total of both, it
-    would seem wrong about everybody.
+    The model is the truth on either date, and the shop spends twice as much on the second: brought to one
+    total of both, it would seem wrong about everybody.
     """
     truth = rng.lognormal(3, 1, CUSTOMERS)
     second = np.arange(CUSTOMERS) % 2 == 1
@@ -244,8 +247,8 @@ def test_nobody_spent_anything():
 
 def test_an_equal_model_is_given_up_about_as_often_as_stated():
     """
-    Anchor and model err alike, independently: in 2.5 % of shops chance alone speaks against the model. Of 300 shops, at
-    most 16 (probability of more below 0.2 %), at least one (0.05 % of none).
+    Anchor and model err alike, independently: in 2.5 % of shops chance alone speaks against the model. Of 300
+    shops, at most 16 (probability of more below 0.2 %), at least one (0.05 % of none).
     """
     rng = np.random.default_rng(4)
     given_up = 0

@@ -35,7 +35,8 @@ def test_defaults_are_those_of_the_project_file():
 
 def test_a_setting_that_a_feature_reads_is_part_of_its_definition():
     """
-    Whatever `models_sql/features` asks for is in the text that the hash covers, so that changing it rebuilds every date.
+    Whatever `models_sql/features` asks for is in the text that the hash covers, so that changing it rebuilds
+    every date.
     """
     macros = (ROOT / "dbt_project/macros/settings.sql").read_text(encoding="utf-8")
     hashed = set(re.findall(r'"([a-z_]+)"', macros.split("macro feature_settings")[1].split("]")[0]))
@@ -118,8 +119,9 @@ def test_dbt_refuses_a_crafted_value(empty_shop: Settings, project: Path, name: 
 
 def test_the_typed_macro_refuses_every_payload():
     """
-    Each setting with each payload, the macro rendered as dbt renders it: refused by name, unless the payload is a value of
-    the setting's kind (an empty date, say). What passes has no sign that SQL, Jinja or a path gives a meaning to.
+    Each setting with each payload, the macro rendered as dbt renders it: refused by name, unless the payload
+    is a value of the setting's kind (an empty date, say). What passes has no sign that SQL, Jinja or a path
+    gives a meaning to.
     """
     outcomes = {(name, repr(payload)): rendered_setting(name, payload) for name, payload in crafted_vars()}
 
@@ -140,7 +142,8 @@ def test_the_typed_macro_refuses_every_payload():
 )
 def test_sql_refuses_a_number_out_of_range(name: str, value: float):
     """
-    Plain dbt is not asked by Python: a horizon or season of no days, and shares that are none, are refused where SQL reads them.
+    Plain dbt is not asked by Python: a horizon or season of no days, and shares that are none, are refused
+    where SQL reads them.
     """
     assert str(rendered_setting(name, value)).startswith(f"refused: Setting '{name}' must be of kind")
 

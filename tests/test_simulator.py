@@ -33,7 +33,8 @@ ACTUAL = """
         chain as (
             select old_customer_id as id, new_customer_id as final from merges
             union all
-            select chain.id, merges.new_customer_id from chain join merges on merges.old_customer_id = chain.final
+            select chain.id, merges.new_customer_id from chain join merges
+                on merges.old_customer_id = chain.final
         ),
         final_ids as (
             select id, final from chain where final not in (select old_customer_id from merges)
@@ -50,7 +51,8 @@ ACTUAL = """
             from events
             left join final_ids on final_ids.id = events.customer_id
             asof left join rates
-                on rates.currency = events.currency and rates.valid_from::timestamp <= events.occurred_at::timestamp
+                on rates.currency = events.currency
+                and rates.valid_from::timestamp <= events.occurred_at::timestamp
             where amount is not null
         )
     select
@@ -176,7 +178,8 @@ def test_a_shop_without_dirt_has_only_valid_rows(clean: Simulation) -> None:
 def test_lines_of_an_order_share_its_time_and_currency(clean: Simulation) -> None:
     """An order is one moment, one customer id, one session and one currency; many have several lines."""
     orders = """
-        select count(*) as n, count(distinct (occurred_at, recorded_at, customer_id, session_id, currency)) as moments
+        select count(*) as n, count(distinct (occurred_at, recorded_at, customer_id, session_id,
+            currency)) as moments
         from events where event_type = 'purchase' group by order_id
     """
 
@@ -188,12 +191,17 @@ def test_lines_of_an_order_share_its_time_and_currency(clean: Simulation) -> Non
 
 
 def test_refunds_come_later_and_net_at_most_to_zero(clean: Simulation) -> None:
-    """A cancellation takes back the whole order to the cent, a partial refund less; both after the sale is known."""
+    """
+    A cancellation takes back the whole order to the cent, a partial refund less; both after the sale is
+    known.
+    """
     refunds = """
         select
             sum(amount::decimal(18, 2)) as net,
-            max(recorded_at) filter (event_type = 'purchase') <= min(recorded_at) filter (event_type = 'refund')
-            and max(occurred_at) filter (event_type = 'purchase') < min(occurred_at) filter (event_type = 'refund')
+            max(recorded_at) filter (event_type = 'purchase') <= min(recorded_at)
+                filter (event_type = 'refund')
+            and max(occurred_at) filter (event_type = 'purchase') < min(occurred_at)
+                filter (event_type = 'refund')
                 as later
         from events where order_id is not null group by order_id having count_if(event_type = 'refund') > 0
     """
@@ -262,7 +270,8 @@ def test_buyers_look_more_than_others(clean: Simulation) -> None:
     per_customer = """
         select
             log(1 + count(distinct order_id)) as orders,
-            log(1 + count(distinct session_id) - count(distinct order_id) filter (event_type = 'purchase')) as idle
+            log(1 + count(distinct session_id) - count(distinct order_id)
+                filter (event_type = 'purchase')) as idle
         from events where customer_id like 'c%' group by customer_id
     """
 
@@ -291,8 +300,9 @@ def test_expected_value_is_the_mean_of_what_happens(changes: dict[str, float | b
     """
     Over thousands of customers, actual and expected totals agree within four standard errors.
 
-    The errors are measured on the customers themselves, who are independent; about 2 % of the total. Late records are
-    off: truth forgives them, a label does not. `end` leaves a year in which refunds can still show up.
+    The errors are measured on the customers themselves, who are independent; about 2 % of the total. Late
+    records are off: truth forgives them, a label does not. `end` leaves a year in which refunds can still
+    show up.
     """
     shop = replace(Shop(customers=6000, seed=5, dirt_share=0, late_share=0, browsing=False), **changes)
     truth = true_expected_value(shop, date(2023, 6, 1), 365)
@@ -328,7 +338,9 @@ def test_refunds_of_earlier_orders_are_expected() -> None:
 
 
 def test_who_knows_more_errs_less() -> None:
-    """Squared error falls from a constant to the history's forecast to the latent one, and with browsing known."""
+    """
+    Squared error falls from a constant to the history's forecast to the latent one, and with browsing known.
+    """
     shop = Shop(customers=4000, seed=5, dirt_share=0, late_share=0)
     actual = query(simulate(shop), ACTUAL, begin=date(2023, 6, 1), end=date(2024, 5, 31))
 
@@ -345,7 +357,8 @@ def test_chance_of_being_alive_matches_the_closed_form() -> None:
     """
     Without seasons and browsing, the grid meets the Pareto/NBD formula for customers of every kind.
 
-    Source of the formula: Schmittlein, Morrison and Colombo (1987), for alpha > beta. Tolerance: 24 dropout times.
+    Source of the formula: Schmittlein, Morrison and Colombo (1987), for alpha > beta. Tolerance: 24 dropout
+    times.
     """
     shop = Shop(browsing=False, season_amplitude=0, weekday_amplitude=0, hour_amplitude=0, dropout_scale=20.0)
     repeats, last = np.array([0, 1, 3, 40, 300]), np.array([0.0, 30.0, 690.0, 650.0, 699.0])
@@ -367,7 +380,9 @@ def test_chance_of_being_alive_matches_the_closed_form() -> None:
 
 
 def test_posterior_order_value_matches_the_integral() -> None:
-    """The conjugate mean agrees with Bayes's rule summed over a fine grid of nu, for no order, one and five."""
+    """
+    The conjugate mean agrees with Bayes's rule summed over a fine grid of nu, for no order, one and five.
+    """
     shop = Shop()
     orders, pounds, zeros = np.array([0, 1, 5]), np.array([0.0, 20.0, 900.0]), np.zeros(3)
     history = History(orders >= 0, orders, pounds, orders, zeros, zeros, zeros)

@@ -1,6 +1,7 @@
 """
-The same models and the same model file on Spark: `make test-spark` (short, local mode), `make test-spark-full` (local mode)
-and `make test-spark-cluster` (a standalone master with two workers, and Spark Connect).
+The same models and the same model file on Spark: `make test-spark` (short, local mode), `make
+test-spark-full` (local mode) and `make test-spark-cluster` (a standalone master with two workers, and Spark
+Connect).
 """
 
 import json
@@ -55,7 +56,9 @@ from clv_ml.warehouse.dbt_runner import run_dbt
 
 @pytest.fixture(scope="module", autouse=True)
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where this process's Spark keeps its tables; one session serves all tests, since a process has but one."""
+    """
+    Where this process's Spark keeps its tables; one session serves all tests, since a process has but one.
+    """
     folder = tmp_path_factory.mktemp("spark")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CLV_SPARK_FOLDER", str(folder))
@@ -101,8 +104,9 @@ def test_a_run_on_spark_publishes_the_cells_that_duckdb_has(
     trained: Settings, schema: str, tmp_path: Path
 ) -> None:
     """
-    From a folder of events to published marts with the model that DuckDB trained: every model of the project is the same,
-    bit for bit, drivers within 1e-9 of the prediction. Scoring once more changes nothing, `scored_at` included.
+    From a folder of events to published marts with the model that DuckDB trained: every model of the project
+    is the same, bit for bit, drivers within 1e-9 of the prediction. Scoring once more changes nothing,
+    `scored_at` included.
     """
     on_spark = trained.model_copy(update={"target": "spark"})
     compare.export_raw(trained, tmp_path)
@@ -142,7 +146,9 @@ def test_a_run_on_spark_publishes_the_cells_that_duckdb_has(
 def test_a_changed_model_is_named_and_a_missing_one_is_none(
     trained: Settings, tmp_path: Path, schema: str
 ) -> None:
-    """What `clv_model()` tells the SQL: the manifest, the fault of a model whose file was changed, or nothing."""
+    """
+    What `clv_model()` tells the SQL: the manifest, the fault of a model whose file was changed, or nothing.
+    """
     spark = session.open_session(trained)
 
     def described(settings: Settings) -> Any:
@@ -226,8 +232,8 @@ def test_a_shop_trains_on_spark_and_passes_every_test(
     simulated: Settings, schema: str, tmp_path: Path
 ) -> None:
     """
-    Without a model one is trained there, on a copy, and it is the one that DuckDB trains from the same rows. All data tests
-    and unit tests of the project then hold.
+    Without a model one is trained there, on a copy, and it is the one that DuckDB trains from the same rows.
+    All data tests and unit tests of the project then hold.
     """
     on_spark = copied(simulated, tmp_path / "spark").model_copy(update={"target": "spark"})
     on_duckdb = copied(simulated, tmp_path / "duckdb")
@@ -283,8 +289,9 @@ def test_later_knowledge_changes_no_earlier_row_on_spark(
     empty_shop: Settings, tmp_path: Path, schema: str
 ) -> None:
     """
-    Sales, cancellations, visits and late records from a date on leave the rows up to it as they are, computed anew from
-    nothing. A run that finds nothing new changes no row at all, and the incremental rows are those of a full refresh.
+    Sales, cancellations, visits and late records from a date on leave the rows up to it as they are, computed
+    anew from nothing. A run that finds nothing new changes no row at all, and the incremental rows are those
+    of a full refresh.
     """
     dates_stay = with_vars(empty_shop, raw_schema=f"{schema}_raw", prune_scoring_days=400)
     settings = dates_stay.model_copy(update={"target": "spark"})
@@ -316,7 +323,8 @@ def test_later_knowledge_changes_no_earlier_row_on_spark(
 @pytest.mark.spark_full
 def test_the_shop_of_oddities_is_the_same_on_spark(empty_shop: Settings, tmp_path: Path, schema: str) -> None:
     """
-    Every outcome at the edges that is worked by hand on DuckDB (tests/test_edge_cases.py) is there too: no cell differs.
+    Every outcome at the edges that is worked by hand on DuckDB (tests/test_edge_cases.py) is there too: no
+    cell differs.
     """
     odd = copied(empty_shop, tmp_path / "odd")
     add_events(odd, ODDITIES)
@@ -334,8 +342,8 @@ def test_the_shop_of_oddities_is_the_same_on_spark(empty_shop: Settings, tmp_pat
 @pytest.mark.parametrize("place", ["standalone", "connect"])
 def test_another_place_gives_the_same_cells(trained: Settings, tmp_path: Path, place: str) -> None:
     """
-    A master with two workers, and a Spark Connect server, each of its own process and named by one setting; the kernel and
-    the model are shipped to them. No cell differs.
+    A master with two workers, and a Spark Connect server, each of its own process and named by one setting;
+    the kernel and the model are shipped to them. No cell differs.
     """
     from spark_cluster import connect_server, standalone_cluster
 

@@ -1,4 +1,7 @@
-"""Training: the same rows give the same model, nothing measured was seen before, and what is written down is true."""
+"""
+Training: the same rows give the same model, nothing measured was seen before, and what is written down is
+true.
+"""
 
 import json
 from collections.abc import Callable
@@ -70,8 +73,8 @@ def test_the_measured_model_saw_nothing_after_the_test_began(
     simulated_copy: Settings, spy: Callable[[Any, str], list[tuple]]
 ):
     """
-    Every row that the measured fit and the choice of rounds were given has a window that ended by the first test date;
-    the champion is fitted on every labelled date afterwards.
+    Every row that the measured fit and the choice of rounds were given has a window that ended by the first
+    test date; the champion is fitted on every labelled date afterwards.
     """
     fits, finals = spy(lessons, "fit_recipe"), spy(training, "fit_recipe")
     choices = spy(lessons, "choose_rounds")
@@ -99,8 +102,8 @@ def test_a_history_of_one_date_is_calibrated_on_customers_who_were_not_learned_f
     simulated_copy: Settings, spy: Callable[[Any, str], list[tuple]]
 ):
     """
-    With a horizon of 110 days one date alone ends before the test. Each of its customers is held once, and predicted by a fit
-    that saw none of those predicted with it; the refit for the test date saw all.
+    With a horizon of 110 days one date alone ends before the test. Each of its customers is held once, and
+    predicted by a fit that saw none of those predicted with it; the refit for the test date saw all.
     """
     settings = with_vars(simulated_copy, horizon_days=110)
     pipeline.build_features(settings)
@@ -141,7 +144,8 @@ def test_metrics_in_the_manifest_are_those_of_the_test_rows(
     simulated_copy: Settings, spy: Callable[[Any, str], list[tuple]]
 ):
     """
-    scikit-learn on what was predicted and what SQL says happened gives the manifest's figures, baselines included.
+    scikit-learn on what was predicted and what SQL says happened gives the manifest's figures, baselines
+    included.
     """
     calls = spy(training, "evaluate_predictions")
 
@@ -273,7 +277,8 @@ def test_the_registry_tables_are_rebuilt_from_the_folders(
 
 def test_folds_never_share_a_customer(simulated: Settings, monkeypatch: pytest.MonkeyPatch):
     """
-    Whatever a fold of early stopping is checked on belongs to customers that it did not learn from, on a later date.
+    Whatever a fold of early stopping is checked on belongs to customers that it did not learn from, on a
+    later date.
     """
     pairs: list[tuple[lightgbm.Dataset, lightgbm.Dataset]] = []
     customers: dict[int, TrainingData] = {}
@@ -394,7 +399,8 @@ def test_the_manifest_names_the_dates_that_were_fitted(simulated_copy: Settings)
 
 def test_the_levels_sd_counts_known_misses_by_a_factor_of_e_at_most():
     """
-    Misses of ln 0.5, 2.8 (counted as 1) and one known too late, beside three of 0.15 that are assumed: by hand.
+    Misses of ln 0.5, 2.8 (counted as 1) and one known too late, beside three of 0.15 that are assumed: by
+    hand.
     """
     day = np.datetime64("2024-01-01")
     misses = [(0, 10, -np.log(2), 0.0), (30, 40, 2.8, 0.0), (60, 99, 0.5, 0.1), (90, 120, None, 0.2)]

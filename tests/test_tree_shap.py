@@ -1,4 +1,6 @@
-"""SHAP values of trees: LightGBM's own ``pred_contrib`` is the oracle, for every shape of tree that it can grow."""
+"""
+SHAP values of trees: LightGBM's own ``pred_contrib`` is the oracle, for every shape of tree that it can grow.
+"""
 
 import lightgbm as lgb
 import numpy as np
@@ -53,8 +55,8 @@ def _agree(model: lgb.Booster, rows: np.ndarray, forest: ExplainedForest | None 
 )
 def test_any_booster_agrees_with_pred_contrib(leaves, depth, features, missing, seed):
     """
-    Few features (met again and again on a path) to many, stumps to deep trees; rows with missing values, infinities and
-    values in LightGBM's zero band, whether or not training saw any missing.
+    Few features (met again and again on a path) to many, stumps to deep trees; rows with missing values,
+    infinities and values in LightGBM's zero band, whether or not training saw any missing.
     """
     model = _grown(_table(300, features, missing, seed), num_leaves=leaves, max_depth=depth)
     rows = _table(60, features, 0.2, seed + 1)

@@ -1,4 +1,7 @@
-"""The search for parameters: it reads nothing from the test date on, can be repeated, and must prove itself to be used."""
+"""
+The search for parameters: it reads nothing from the test date on, can be repeated, and must prove itself to
+be used.
+"""
 
 import json
 import sys
@@ -47,8 +50,8 @@ def settings(simulated: Settings, tmp_path: Path) -> Settings:
 
 def test_the_search_reads_no_row_of_the_test_date_or_later(rows: TrainingData, simulated: Settings):
     """
-    Whatever stands in rows from the test date on, and in answers that were not final when it began, the search finds the
-    same to the last bit: the rows are replaced by nonsense.
+    Whatever stands in rows from the test date on, and in answers that were not final when it began, the
+    search finds the same to the last bit: the rows are replaced by nonsense.
     """
     needs_optuna()
     test_date = rows.dates("test").min()
@@ -72,7 +75,8 @@ def test_the_search_reads_no_row_of_the_test_date_or_later(rows: TrainingData, s
 
 def test_each_fit_knows_only_answers_that_were_final_by_its_date(rows: TrainingData, simulated: Settings):
     """
-    Rolling validation: a fold's fit ends before its date, and the date's own answers were final when the test date began.
+    Rolling validation: a fold's fit ends before its date, and the date's own answers were final when the test
+    date began.
     """
     known = tuning.before_test(rows, simulated)
     folds = tuning.rolling_folds(known, simulated)
@@ -86,8 +90,8 @@ def test_each_fit_knows_only_answers_that_were_final_by_its_date(rows: TrainingD
 
 def test_a_search_can_be_repeated_and_begins_with_the_defaults(rows: TrainingData, simulated: Settings):
     """
-    Seeded and one trial at a time. Trial 0 is the defaults, so no result is worse than they are where the search looked,
-    and its loss is the one that the fit's own pieces give.
+    Seeded and one trial at a time. Trial 0 is the defaults, so no result is worse than they are where the
+    search looked, and its loss is the one that the fit's own pieces give.
     """
     needs_optuna()
 
@@ -123,7 +127,8 @@ def test_the_loss_does_not_know_the_level_and_is_lowest_at_the_truth():
 
 def test_only_a_gain_beyond_noise_is_adopted(settings: Settings, monkeypatch: pytest.MonkeyPatch):
     """
-    Where every customer of the deciding half gains, the file is written; where gains scatter around nothing, an earlier file goes.
+    Where every customer of the deciding half gains, the file is written; where gains scatter around nothing,
+    an earlier file goes.
     """
     needs_optuna()
     monkeypatch.setattr(tuning, "_gains", lambda *_: np.full(100, 0.001))

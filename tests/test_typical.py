@@ -1,4 +1,7 @@
-"""The typical value against draws of what it is the median of, and the recipe that publishes it against the formula."""
+"""
+The typical value against draws of what it is the median of, and the recipe that publishes it against the
+formula.
+"""
 
 import numpy as np
 import pytest
@@ -14,7 +17,10 @@ DRAWS = 400_000
 
 
 def _drawn(rng: np.random.Generator, mean: float, buying: float, spread: float, draws: int) -> np.ndarray:
-    """Values of customers who buy with a chance, and then spend a log-logistic amount of expectation mean / chance."""
+    """
+    Values of customers who buy with a chance, and then spend a log-logistic amount of expectation mean /
+    chance.
+    """
     amount = fisk(1 / spread)
     scale = mean / buying / amount.mean()
     return (rng.random(draws) < buying) * scale * amount.rvs(draws, random_state=rng)
@@ -23,7 +29,8 @@ def _drawn(rng: np.random.Generator, mean: float, buying: float, spread: float, 
 @pytest.mark.parametrize(("buying", "spread"), [(0.95, 0.3), (0.8, 0.4), (0.6, 0.2), (0.55, 0.6)])
 def test_it_is_the_median_of_what_customers_spend(buying: float, spread: float):
     """
-    The median of 400,000 draws: near one half its density is low, so three standard errors by the draws' own quantiles.
+    The median of 400,000 draws: near one half its density is low, so three standard errors by the draws' own
+    quantiles.
     """
     drawn = _drawn(np.random.default_rng(5), 60.0, buying, spread, DRAWS)
     near = 1.5 / np.sqrt(DRAWS)
@@ -41,7 +48,8 @@ def test_it_is_zero_where_most_buy_nothing():
 @pytest.mark.parametrize("spread", [0.1, 0.4, 0.7])
 def test_the_spread_of_amounts_is_found(spread: float):
     """
-    Within a tenth of what 20,000 customers were drawn with, and never farther from the usual spread than that.
+    Within a tenth of what 20,000 customers were drawn with, and never farther from the usual spread than
+    that.
     """
     rng = np.random.default_rng(8)
     buying, mean = rng.uniform(0.2, 0.98, 20_000), rng.gamma(2.0, 50.0, 20_000)

@@ -18,8 +18,8 @@ CENT = 0.01
 @pytest.fixture(scope="module")
 def twice(trained: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """
-    The trained shop with an earlier scoring by another model: contributions of the first driver were larger by 7, other
-    drivers beyond the third did not stand apart; one customer was scored only then, one only now.
+    The trained shop with an earlier scoring by another model: contributions of the first driver were larger
+    by 7, other drivers beyond the third did not stand apart; one customer was scored only then, one only now.
     """
     settings = copied(trained, tmp_path_factory.mktemp("twice"))
     now = one(settings, "select max(as_of_date) from customer_clv")
@@ -29,13 +29,14 @@ def twice(trained: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settin
     ).customer_id
     execute(
         settings,
-        f"insert into customer_drivers select * replace (date '{then}' as as_of_date, 'older' as model_version, "
-        "contribution + case when driver_rank = 1 then 7 else 0 end as contribution) from customer_drivers "
-        f"where customer_id <> '{first}' and driver_rank <= 3",
-        f"insert into customer_predictions select p.* replace (date '{then}' as as_of_date, 'older' as model_version, "
-        "d.predicted as clv_predicted) from customer_predictions as p inner join (select customer_id, max(driver_base) "
-        f"+ sum(contribution) as predicted from customer_drivers where as_of_date = date '{then}' group by customer_id) "
-        "as d using (customer_id)",
+        f"insert into customer_drivers select * replace (date '{then}' as as_of_date, "
+        "'older' as model_version, contribution + case when driver_rank = 1 then 7 else 0 end as "
+        f"contribution) from customer_drivers where customer_id <> '{first}' and driver_rank <= 3",
+        f"insert into customer_predictions select p.* replace (date '{then}' as as_of_date, "
+        "'older' as model_version, d.predicted as clv_predicted) from customer_predictions as p "
+        "inner join (select customer_id, max(driver_base) + sum(contribution) as predicted "
+        f"from customer_drivers where as_of_date = date '{then}' group by customer_id) as d "
+        "using (customer_id)",
         f"delete from customer_predictions where customer_id = '{second}' and as_of_date = date '{now}'",
         f"delete from customer_drivers where customer_id = '{second}' and as_of_date = date '{now}'",
     )
@@ -57,7 +58,8 @@ def changes(twice: Settings, dates: tuple[date, date]) -> ValueChanges:
 
 def test_drivers_add_up_to_each_customers_change(changes: ValueChanges):
     """
-    For every customer and over all of them, to a cent: contributions are rounded to millionths before they are summed.
+    For every customer and over all of them, to a cent: contributions are rounded to millionths before they
+    are summed.
     """
     assert len(changes.customers) > 100
     for customer in changes.customers:
@@ -84,7 +86,8 @@ def test_those_on_one_date_only_change_by_all_of_their_value(changes: ValueChang
 
 def test_what_was_changed_is_what_is_found(twice: Settings, changes: ValueChanges, dates: tuple[date, date]):
     """
-    The largest driver of a customer fell by exactly 7, their base not at all; and another model is pointed out.
+    The largest driver of a customer fell by exactly 7, their base not at all; and another model is pointed
+    out.
     """
     customer = changes.customers[50]["customer_id"]
     name = one(

@@ -1,10 +1,10 @@
 """
 Reads a file, as it is, into the temporary tables ``feed_rows`` and ``feed_rejects``.
 
-``feed_rows`` holds every row with all columns as text and ``feed_row`` (1, 2, ...); ``feed_rejects`` holds the lines of
-a CSV that are no row: ``line_number``, ``reason``, ``raw_text``, ``reject_number`` and ``rows_before``. Nothing is
-guessed: the columns of a CSV are those of its header record, all of them text, and the number of lines read and
-rejected is checked against the number of lines in the file.
+``feed_rows`` holds every row with all columns as text and ``feed_row`` (1, 2, ...); ``feed_rejects`` holds
+the lines of a CSV that are no row: ``line_number``, ``reason``, ``raw_text``, ``reject_number`` and
+``rows_before``. Nothing is guessed: the columns of a CSV are those of its header record, all of them text,
+and the number of lines read and rejected is checked against the number of lines in the file.
 """
 
 import csv
@@ -43,7 +43,9 @@ from read_csv(
 
 @dataclass(frozen=True)
 class Feed:
-    """What was read: the file's columns in order, whether it has a header, and what the reader should know."""
+    """
+    What was read: the file's columns in order, whether it has a header, and what the reader should know.
+    """
 
     columns: tuple[str, ...]
     header_lines: int
@@ -62,8 +64,8 @@ def read_feed(connection: duckdb.DuckDBPyConnection, path: Path) -> Feed:
     Read a CSV, gzipped CSV or Parquet file into ``feed_rows`` and ``feed_rejects``.
 
     Raises:
-        InputError: If the file is absent, a folder, empty, of another kind, damaged, not UTF-8, not the one that its
-            sidecar describes, or if its header names a column twice.
+        InputError: If the file is absent, a folder, empty, of another kind, damaged, not UTF-8, not the one
+            that its sidecar describes, or if its header names a column twice.
     """
     read = _read_parquet if path.name.lower().endswith(".parquet") else _read_csv
     try:
@@ -96,20 +98,24 @@ def _check_file(path: Path) -> None:
 
 
 def _check_sidecar(path: Path) -> None:
-    """Where ``<file>.sha256`` stands beside the file, in the format of ``sha256sum``, the file must be that one."""
+    """
+    Where ``<file>.sha256`` stands beside the file, in the format of ``sha256sum``, the file must be that one.
+    """
     sidecar = path.with_name(path.name + SIDECAR_SUFFIX)
     if not sidecar.exists():
         return
     told = sidecar.read_bytes()[:4096].decode("ascii", "replace").split() if sidecar.is_file() else []
     if not told or not re.fullmatch("[0-9a-fA-F]{64}", told[0]) or told[1:] not in ([], [path.name]):
         raise InputError(
-            f"{sidecar} is no line of sha256sum for {path.name}. Write it anew, or remove it to read {path} unchecked."
+            f"{sidecar} is no line of sha256sum for {path.name}. Write it "
+            f"anew, or remove it to read {path} unchecked."
         )
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != told[0].lower():
         raise InputError(
-            f"{path} is not the file that {sidecar.name} describes: its sha256 is {found}. Deliver both again."
+            f"{path} is not the file that {sidecar.name} describes: "
+            f"its sha256 is {found}. Deliver both again."
         )
 
 
@@ -138,8 +144,8 @@ def _read_parquet(connection: duckdb.DuckDBPyConnection, path: Path, plain: Path
     )
     names = ", ".join(quoted(name) for name in columns)
     connection.execute(
-        "create or replace temp table feed_rows as "
-        f"select row_number() over () as feed_row, cast(columns(*) as varchar) from {source} as feed({names})",
+        "create or replace temp table feed_rows as select row_number() over () as feed_row, "
+        f"cast(columns(*) as varchar) from {source} as feed({names})",
         {"path": str(plain)},
     )
     connection.execute(
@@ -215,7 +221,9 @@ def _checked_columns(path: Path, names: list[str]) -> tuple[str, ...]:
 
 
 def _check_every_line_was_read(connection: duckdb.DuckDBPyConnection, path: Path, header: _Header) -> None:
-    """Lines in the file = header + rows + rejects + blank lines; a quote that is never closed can break that."""
+    """
+    Lines in the file = header + rows + rejects + blank lines; a quote that is never closed can break that.
+    """
     in_file, blank = _count_lines(path)
     read = header.lines + _scalar(connection, sql_text("lines_read"))
     if not 0 <= in_file - read <= blank:

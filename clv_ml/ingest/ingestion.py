@@ -1,10 +1,10 @@
 """
 Files -> raw.events, raw.id_history, raw.fx_rates, raw.attributes, and raw.quarantine for what is not fit.
 
-Three steps, all but the file reading in SQL: the file is read as text (``feeds``), a preset maps its columns onto the
-input contract (``presets``), and one check per table, the same for every preset, gives each row its types and the first
-reason against it (``dbt_project/ingestion/<table>.sql``). Rows in = rows kept + rows quarantined, a file fed twice
-changes nothing, and an error leaves no row.
+Three steps, all but the file reading in SQL: the file is read as text (``feeds``), a preset maps its columns
+onto the input contract (``presets``), and one check per table, the same for every preset, gives each row its
+types and the first reason against it (``dbt_project/ingestion/<table>.sql``). Rows in = rows kept + rows
+quarantined, a file fed twice changes nothing, and an error leaves no row.
 """
 
 from collections.abc import Iterator, Mapping
@@ -45,9 +45,9 @@ class IngestSummary:
     """
     What became of one file. Counts are rows; ``rows_in == rows_kept + rows_quarantined``.
 
-    ``preset`` is the one that did the mapping (``events`` where ``simulator`` was asked for). ``rows_new`` and
-    ``rows_newly_quarantined`` are those that no earlier feed had brought. ``reasons`` counts the quarantined rows by
-    reason, most frequent first.
+    ``preset`` is the one that did the mapping (``events`` where ``simulator`` was asked for). ``rows_new``
+    and ``rows_newly_quarantined`` are those that no earlier feed had brought. ``reasons`` counts the
+    quarantined rows by reason, most frequent first.
     """
 
     path: Path
@@ -64,7 +64,9 @@ class IngestSummary:
 
 @dataclass(frozen=True)
 class _Settings:
-    """What the checks need to know. ``ingested_at`` is naive UTC; ``source`` is stored with quarantined rows."""
+    """
+    What the checks need to know. ``ingested_at`` is naive UTC; ``source`` is stored with quarantined rows.
+    """
 
     preset: str
     source: str
@@ -88,7 +90,8 @@ def ingest(
     Feed one file, in one transaction.
 
     Args:
-        connection: Open, outside a transaction, to a database that has the raw tables (``dbt run`` creates them).
+        connection: Open, outside a transaction, to a database that has the raw tables (``dbt run`` creates
+            them).
 
         preset: Name of a file in ``dbt_project/presets``, without ``.sql``.
 
@@ -119,10 +122,11 @@ def ingest_folder(
     now: datetime | None = None,
 ) -> list[IngestSummary]:
     """
-    Feed a folder's ``fx_rates*``, ``id_history*``, ``attributes*``, then ``events*`` files, in one transaction.
+    Feed a folder's ``fx_rates*``, ``id_history*``, ``attributes*``, then ``events*`` files, in one
+    transaction.
 
-    Rates come first, so that money in their currencies is admitted. Within a kind, files go by name; the preset is
-    that of the events. Other files are left alone. Arguments and errors are those of ``ingest``.
+    Rates come first, so that money in their currencies is admitted. Within a kind, files go by name; the
+    preset is that of the events. Other files are left alone. Arguments and errors are those of ``ingest``.
     """
     side_tables = ("fx_rates", "id_history", "attributes")
     kinds = (*((table, table) for table in side_tables), ("events", preset))
@@ -147,7 +151,9 @@ def ingest_folder(
 
 
 def newest_built_date(connection: duckdb.DuckDBPyConnection, schema: str = "main") -> date | None:
-    """The newest ``as_of_date`` that features were built for, or None: what arrives now was not known then."""
+    """
+    The newest ``as_of_date`` that features were built for, or None: what arrives now was not known then.
+    """
     exists = connection.execute(
         "select count(*) from information_schema.tables "
         "where table_catalog = current_database() and table_schema = ? and table_name = 'customer_features'",
@@ -161,8 +167,8 @@ def newest_built_date(connection: duckdb.DuckDBPyConnection, schema: str = "main
 
 def _known_from(built: date | None, clock: datetime) -> date | None:
     """
-    The built date that what arrives now is too late for. A date beyond tomorrow was asked for by hand and holds no knowledge of
-    the days until then; what is learnt now is not put off to it.
+    The built date that what arrives now is too late for. A date beyond tomorrow was asked for by hand and
+    holds no knowledge of the days until then; what is learnt now is not put off to it.
     """
     return built and min(built, clock.date() + timedelta(days=1))
 
@@ -302,12 +308,13 @@ def _summary(
     warnings = feed.warnings
     if "no_fx_rate" in reasons:
         ((currency,),) = connection.execute(
-            "select currency from checked where reason = 'no_fx_rate' group by all order by count(*) desc, 1 limit 1"
+            "select currency from checked where reason = 'no_fx_rate' group by all order by count(*) desc, 1 "
+            "limit 1"
         ).fetchall()
         warnings += (
-            f"{reasons['no_fx_rate']} rows of {path} are in a currency without a rate, most of them in {currency}. Load rates "
-            "(preset fx_rates) and feed the file again, or, if the shop counts in it, "
-            f"--vars '{{reporting_currency: {currency}}}'.",
+            f"{reasons['no_fx_rate']} rows of {path} are in a currency without a rate, most of them in "
+            f"{currency}. Load rates (preset fx_rates) and feed the file again, or, if the shop counts in "
+            f"it, --vars '{{reporting_currency: {currency}}}'.",
         )
     if rows_in and not kept:
         commas = (
@@ -316,13 +323,14 @@ def _summary(
             else ""
         )
         warnings += (
-            f"No row of {path} was kept, most often because of {next(iter(reasons))}. Look at raw_text in raw.quarantine, and "
-            f"check the preset.{commas}",
+            f"No row of {path} was kept, most often because of {next(iter(reasons))}. Look at raw_text in "
+            f"raw.quarantine, and check the preset.{commas}",
         )
     if late := _late(connection, preset.table):
         warnings += (
-            f"{late:,} new rows of {path} happened before the newest date that features were built for. What was known on "
-            "that date stays as it was, so they count from the next date on (see recorded_at in docs/reference/feeds.md).",
+            f"{late:,} new rows of {path} happened before the newest date that features were built for. "
+            "What was known on that date stays as it was, so they count from the next date on (see "
+            "recorded_at in docs/reference/feeds.md).",
         )
     return IngestSummary(
         path, preset.name, preset.table, rows_in, kept, new, quarantined, newly_quarantined, reasons, warnings

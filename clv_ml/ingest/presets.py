@@ -1,9 +1,9 @@
 """
 A preset: one SQL file that maps the columns of a known feed onto a table of the input contract.
 
-The file is a SELECT from the relation ``feed`` (all columns text, absent optional ones NULL, plus ``feed_row``) whose
-columns are the contract's; what it leaves out is NULL. It neither filters nor validates: the generic step does that,
-the same for every preset. Its header comment declares::
+The file is a SELECT from the relation ``feed`` (all columns text, absent optional ones NULL, plus
+``feed_row``) whose columns are the contract's; what it leaves out is NULL. It neither filters nor validates:
+the generic step does that, the same for every preset. Its header comment declares::
 
     -- table: events                        or id_history, fx_rates, attributes
     -- event_id: given                      the feed's own id

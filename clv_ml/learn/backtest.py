@@ -1,8 +1,9 @@
 """
-Rolling origins, strictly out of time: every model and every baseline on the same customers, dates and answers.
+Rolling origins, strictly out of time: every model and every baseline on the same customers, dates and
+answers.
 
-For an origin, a fit sees only rows whose label was final by then. ``clv_ml.measure.evaluation`` says what is measured,
-``clv_ml.measure.comparison`` what is beyond chance.
+For an origin, a fit sees only rows whose label was final by then. ``clv_ml.measure.evaluation`` says what is
+measured, ``clv_ml.measure.comparison`` what is beyond chance.
 """
 
 from dataclasses import dataclass
@@ -40,8 +41,8 @@ OWN = ("model", "typical", *MODEL_TYPES)
 @dataclass(frozen=True)
 class BacktestResult:
     """
-    What a backtest found. ``metrics`` has the columns of ``backtest_metrics``: a row per origin (NULL: all together),
-    segment, estimator and metric. ``forms`` names what would have been published at each origin.
+    What a backtest found. ``metrics`` has the columns of ``backtest_metrics``: a row per origin (NULL: all
+    together), segment, estimator and metric. ``forms`` names what would have been published at each origin.
     """
 
     horizon_days: int
@@ -60,7 +61,9 @@ class BacktestResult:
         return found
 
     def averages(self) -> dict[str, dict[str, float]]:
-        """Estimator -> metric -> mean over the origins, as compared; only estimators that spoke at all of them."""
+        """
+        Estimator -> metric -> mean over the origins, as compared; only estimators that spoke at all of them.
+        """
         each = [self.figures(origin) for origin in self.origins]
         return {
             estimator: {
@@ -117,8 +120,8 @@ def choose_origins(
     data: TrainingData, settings: Settings, count: int, newest: bool = False
 ) -> list[np.datetime64]:
     """
-    ``count`` of the dates with at least two labelled dates before them: the newest, or spread evenly from the first to the
-    newest, as far apart as history permits.
+    ``count`` of the dates with at least two labelled dates before them: the newest, or spread evenly from the
+    first to the newest, as far apart as history permits.
     """
     taught = label_ends(np.unique(data.as_of[data.trainable]), settings)
     able = [day for day in np.unique(data.as_of) if (taught <= day).sum() >= MIN_FIT_DATES]
@@ -136,8 +139,8 @@ def choose_origins(
 @one_blas_thread
 def run_origin(data: TrainingData, shop: Shop, day: np.datetime64, settings: Settings) -> Origin:
     """
-    What would have been published at the date: what ``learn`` makes of the newest date whose label was final, with default
-    parameters, and trees that then learn from all that was known.
+    What would have been published at the date: what ``learn`` makes of the newest date whose label was final,
+    with default parameters, and trees that then learn from all that was known.
 
     Raises:
         TrainingError: If too few rows were known.
@@ -187,7 +190,9 @@ def run_origin(data: TrainingData, shop: Shop, day: np.datetime64, settings: Set
 
 
 def _baselines(known: TrainingData, rows: TrainingData) -> dict[str, Array]:
-    """What the usual first attempts and the closed forms of SQL say; one that is NULL for anybody is left out."""
+    """
+    What the usual first attempts and the closed forms of SQL say; one that is NULL for anybody is left out.
+    """
     closed = {name: said for name, said in rows.baselines.items() if np.isfinite(said).all()}
     return {
         "plain_lightgbm": fit_plain(known, Parameters())(rows),

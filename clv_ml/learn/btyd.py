@@ -1,11 +1,11 @@
 """
 Buy-till-you-die models: what a customer's past purchases say of the next ones, and the same as SQL functions.
 
-BG/NBD (Fader, Hardie and Lee 2005), Pareto/NBD (Schmittlein, Morrison and Colombo 1987, in the form of Fader and
-Hardie 2005) and Gamma-Gamma (Fader and Hardie 2013). Times are weeks; the parameters are arguments, fitted in
-``btyd_fitting``. The papers' 2F1 overflows, or loses its digits in a difference, for frequent buyers. Both of its uses
-are integrals of something positive, and are computed as such here: the result is a weighted mean with positive weights,
-which can neither overflow nor leave its range.
+BG/NBD (Fader, Hardie and Lee 2005), Pareto/NBD (Schmittlein, Morrison and Colombo 1987, in the form of Fader
+and Hardie 2005) and Gamma-Gamma (Fader and Hardie 2013). Times are weeks; the parameters are arguments,
+fitted in ``btyd_fitting``. The papers' 2F1 overflows, or loses its digits in a difference, for frequent
+buyers. Both of its uses are integrals of something positive, and are computed as such here: the result is a
+weighted mean with positive weights, which can neither overflow nor leave its range.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,8 @@ def bgnbd_alive(
     Chance under BG/NBD that the customer is still active.
 
     Args:
-        x: Shape (n,), like all arguments (or a number for all rows). Repeat purchases; the first is not counted.
+        x: Shape (n,), like all arguments (or a number for all rows). Repeat purchases; the first is not
+            counted.
 
         t_x: Weeks from the first purchase to the last one, between 0 and ``age``.
 
@@ -47,7 +48,8 @@ def bgnbd_alive(
         a, b: Of the beta distribution of the chance to leave after a repeat purchase.
 
     Returns:
-        Shape (n,), between 0 and 1; 1 for x = 0, since nobody leaves before a repeat purchase. NaN where an argument is.
+        Shape (n,), between 0 and 1; 1 for x = 0, since nobody leaves before a repeat purchase. NaN where an
+        argument is.
 
     Raises:
         ValueError: If a number is infinite or outside its range, with the first such row.
@@ -77,9 +79,9 @@ def bgnbd_expected_purchases(
     Raises:
         ValueError: If a number is infinite or outside its range, with the first such row.
 
-    Source: Fader, Hardie and Lee (2005), equation (10), before the integration over the chance p to leave: an active
-    customer buys (1 - (1 + p horizon / (alpha + age))^-(r + x)) / p times, p ~ beta(a, b + x). So a = 1 is no
-    special case.
+    Source: Fader, Hardie and Lee (2005), equation (10), before the integration over the chance p to leave: an
+    active customer buys (1 - (1 + p horizon / (alpha + age))^-(r + x)) / p times, p ~ beta(a, b + x). So a =
+    1 is no special case.
     """
     rows = _rows(
         {"x": x, "t_x": t_x, "age": age, "horizon": horizon}, {"r": r, "alpha": alpha, "a": a, "b": b}
@@ -129,7 +131,8 @@ def paretonbd_expected_purchases(
     beta: ArrayLike,
 ) -> Array:
     """
-    Purchases expected under Pareto/NBD in the next ``horizon`` weeks; the other arguments as for ``paretonbd_alive``.
+    Purchases expected under Pareto/NBD in the next ``horizon`` weeks; the other arguments as for
+    ``paretonbd_alive``.
 
     Returns:
         Shape (n,), from 0 to (r + x) x horizon / (alpha + age). NaN where an argument is.
@@ -149,10 +152,12 @@ def gammagamma_expected_value(
     x: ArrayLike, mean_value: ArrayLike, p: ArrayLike, q: ArrayLike, gamma: ArrayLike
 ) -> Array:
     """
-    The customer's expected value of an order under Gamma-Gamma: own mean and shop's mean, weighed by p x and q - 1.
+    The customer's expected value of an order under Gamma-Gamma: own mean and shop's mean, weighed by p x and
+    q - 1.
 
     Args:
-        x: Shape (n,), like all arguments (or a number for all rows). Orders that the mean was taken over; may be 0.
+        x: Shape (n,), like all arguments (or a number for all rows). Orders that the mean was taken over; may
+            be 0.
 
         mean_value: In currency. Ignored for x = 0; a negative one (more refunds than sales) counts as 0.
 
@@ -162,7 +167,8 @@ def gammagamma_expected_value(
         Shape (n,), in currency, never negative. NaN where an argument that is used is.
 
     Raises:
-        ValueError: If a number is infinite or outside its range, or q is not above 1: then no shop's mean exists.
+        ValueError: If a number is infinite or outside its range, or q is not above 1: then no shop's mean
+            exists.
 
     Source: Fader and Hardie (2013), "The Gamma-Gamma model of monetary value".
     """
@@ -191,11 +197,12 @@ def _bgnbd_purchases(
 
 def _beta_nodes(a: Array, m: Array, scale: Array) -> tuple[Array, Array]:
     """
-    Values of p ~ beta(a, m) and their weights, shape (n, nodes), for means of functions that vary where p ~ 1/scale.
+    Values of p ~ beta(a, m) and their weights, shape (n, nodes), for means of functions that vary where p ~
+    1/scale.
 
-    Trapezoids in v, where ln(p / (1 - p)) = w(v) runs straight between the scale and 1 and exponentially beyond, so
-    that the tails p^a and (1 - p)^m take few nodes however small a and m are (double-exponential quadrature, Takahasi
-    and Mori 1974). The range holds all but exp(-40) of the density.
+    Trapezoids in v, where ln(p / (1 - p)) = w(v) runs straight between the scale and 1 and exponentially
+    beyond, so that the tails p^a and (1 - p)^m take few nodes however small a and m are (double-exponential
+    quadrature, Takahasi and Mori 1974). The range holds all but exp(-40) of the density.
     """
     centre = -np.log(scale)
     turn = 2 - centre
@@ -251,15 +258,16 @@ def log_left_integral(
     """
     ln of the integral of (alpha + y)^-(r + x) (beta + y)^-(s + 1) over y from t_x to age.
 
-    It stands for those who left at y, and replaces A0 of the papers, a difference of two 2F1: A0 s / (r + s + x) is
-    s times this. Gauss-Legendre in ln(c + y), c the smaller of alpha and beta, where the integrand is log-concave,
-    over the part of the range that is not negligible.
+    It stands for those who left at y, and replaces A0 of the papers, a difference of two 2F1: A0 s / (r + s +
+    x) is s times this. Gauss-Legendre in ln(c + y), c the smaller of alpha and beta, where the integrand is
+    log-concave, over the part of the range that is not negligible.
 
     Args:
         x, t_x, age: Shape (n,). The parameters have that shape too, or are numbers.
 
     Returns:
-        The logarithm, shape (n,); the nodes y and their shares of the integral, shape (n, nodes), for derivatives.
+        The logarithm, shape (n,); the nodes y and their shares of the integral, shape (n, nodes), for
+        derivatives.
     """
     start = np.minimum(alpha, beta) + t_x
     length = np.log1p((age - t_x) / start)
@@ -319,8 +327,8 @@ def _check(name: str, values: Array, *, positive: bool) -> None:
     bad = np.isinf(values) | (values <= 0 if positive else values < 0)
     if bad.any():
         raise ValueError(
-            f"{name} must be finite and {'positive' if positive else 'not negative'}; {bad.sum()} of {bad.size} "
-            f"rows are not, the first at row {bad.argmax()} ({values[bad.argmax()]})."
+            f"{name} must be finite and {'positive' if positive else 'not negative'}; {bad.sum()} of "
+            f"{bad.size} rows are not, the first at row {bad.argmax()} ({values[bad.argmax()]})."
         )
 
 
@@ -353,7 +361,10 @@ def _whole(column: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def register_functions(connection: duckdb.DuckDBPyConnection) -> None:
-    """Gives the connection each of ``FUNCTIONS`` as a pure SQL function of doubles, NULL where an argument is NULL."""
+    """
+    Gives the connection each of ``FUNCTIONS`` as a pure SQL function of doubles, NULL where an argument is
+    NULL.
+    """
     for name, (_, arity) in FUNCTIONS.items():
         parameters: list[Any] = ["DOUBLE"] * arity
         connection.create_function(

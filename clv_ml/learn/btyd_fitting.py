@@ -1,8 +1,10 @@
 """
-Fits the parameters of ``btyd`` by maximum likelihood, and keeps them per date in the table ``fitted_parameters``.
+Fits the parameters of ``btyd`` by maximum likelihood, and keeps them per date in the table
+``fitted_parameters``.
 
-The likelihoods see a customer only through a few numbers, so customers with equal ones are fitted as one row with a
-weight. The search runs over the logarithms of the parameters with exact derivatives (L-BFGS-B), from several starts.
+The likelihoods see a customer only through a few numbers, so customers with equal ones are fitted as one row
+with a weight. The search runs over the logarithms of the parameters with exact derivatives (L-BFGS-B), from
+several starts.
 """
 
 import datetime as dt
@@ -40,8 +42,8 @@ class FittedModel:
 
         parameters: By the papers' names; weeks (alpha, beta) and currency (gamma).
 
-        log_likelihood: Of all customers at those parameters, without constants that no parameter enters, as in the
-            papers; scaled up from the sample where one was taken.
+        log_likelihood: Of all customers at those parameters, without constants that no parameter enters, as
+            in the papers; scaled up from the sample where one was taken.
 
         converged: Whether the parameters may be used. If not, ``message`` says why.
 
@@ -70,8 +72,8 @@ def fit_bgnbd(x: ArrayLike, t_x: ArrayLike, age: ArrayLike, weights: ArrayLike |
         weights: Customers with these numbers; 1 each if not given.
 
     Returns:
-        The fit; ``converged`` is False for data without an optimum. Above 20,000 distinct rows it is fitted on 20,000
-        customers, evenly spaced in the order of (x, t_x, age).
+        The fit; ``converged`` is False for data without an optimum. Above 20,000 distinct rows it is fitted
+        on 20,000 customers, evenly spaced in the order of (x, t_x, age).
 
     Source: Fader, Hardie and Lee (2005), equation (6).
     """
@@ -97,7 +99,8 @@ def fit_paretonbd(
 
 def fit_gammagamma(x: ArrayLike, mean_value: ArrayLike, weights: ArrayLike | None = None) -> FittedModel:
     """
-    Fits p, q and gamma. Not converged also if q is not above 1, where the mean value of an order does not exist.
+    Fits p, q and gamma. Not converged also if q is not above 1, where the mean value of an order does not
+    exist.
 
     Args:
         x: Shape (n,), like all arguments. Orders that the mean was taken over, at least 1.
@@ -135,7 +138,8 @@ def fit_date(connection: duckdb.DuckDBPyConnection, as_of_date: dt.date) -> dict
     Fits all three models on what ``customer_rfm`` says of the date.
 
     Returns:
-        Parameters by name (``bgnbd_r``, ``paretonbd_alpha``, ``gammagamma_gamma``), of the models that converged.
+        Parameters by name (``bgnbd_r``, ``paretonbd_alpha``, ``gammagamma_gamma``), of the models that
+        converged.
 
     Raises:
         duckdb.Error: If the table is absent.
@@ -149,8 +153,8 @@ def fit_missing_dates(connection: duckdb.DuckDBPyConnection) -> list[dt.date]:
     Fits the grid dates of ``as_of_dates`` whose features have no fit yet, or have changed since, into
     ``fitted_parameters``, one transaction a date.
 
-    A date is done once it has a row ``btyd_customers``, the number of customers fitted on, which is written even where
-    no model converged. A date without customers is left for later.
+    A date is done once it has a row ``btyd_customers``, the number of customers fitted on, which is written
+    even where no model converged. A date without customers is left for later.
 
     Returns:
         The dates written, in order.
@@ -226,7 +230,10 @@ def _fit_customers(
 
 
 def _grouped(weights: ArrayLike | None, *columns: ArrayLike) -> tuple[tuple[Array, ...], Array, float]:
-    """Distinct rows in order, the customers of each, and how many there are; a sample where too many are distinct."""
+    """
+    Distinct rows in order, the customers of each, and how many there are; a sample where too many are
+    distinct.
+    """
     table = np.column_stack([np.asarray(column, dtype=np.float64) for column in columns])
     each = np.ones(len(table)) if weights is None else np.asarray(weights, dtype=np.float64)
     if not (
@@ -241,7 +248,10 @@ def _grouped(weights: ArrayLike | None, *columns: ArrayLike) -> tuple[tuple[Arra
 
 
 def _sampled(rows: tuple[Array, ...], counts: Array, most: int) -> tuple[tuple[Array, ...], Array]:
-    """``most`` customers, evenly spaced in the order of the rows, where there are more rows; rows of weight 0 leave."""
+    """
+    ``most`` customers, evenly spaced in the order of the rows, where there are more rows; rows of weight 0
+    leave.
+    """
     if counts.size > most:
         each = counts.sum() / most
         picked = np.searchsorted(np.cumsum(counts), (np.arange(most) + 0.5) * each)
@@ -265,7 +275,8 @@ def _fit(
     n: float,
 ) -> FittedModel:
     """
-    The best of the searches from each start; with many rows, a search from the best end on a small sample of them.
+    The best of the searches from each start; with many rows, a search from the best end on a small sample of
+    them.
 
     ``likelihood`` takes rows and parameters, and gives each row's logarithm and its derivatives.
     """
@@ -285,7 +296,10 @@ def _fit(
 def _search(
     starts: Sequence[tuple[float, ...]], likelihood: Likelihood, rows: tuple[Array, ...], counts: Array
 ) -> tuple[Array, float, Array]:
-    """The best end found: parameters, minus the log-likelihood per customer, its derivatives by their logarithms."""
+    """
+    The best end found: parameters, minus the log-likelihood per customer, its derivatives by their
+    logarithms.
+    """
     n = counts.sum()
 
     def cost(logs: Array) -> tuple[float, Array]:
@@ -310,15 +324,19 @@ def _search(
 
 def _fault(cost: float, gradient: Array, values: Array, names: Sequence[str]) -> str:
     """
-    Why the end of a search is no optimum; empty if it is one, or its limit: where customers differ less than chance, or nobody
-    leaves, parameters grow or vanish without end, the likelihood stays as it is, and so do the expectations.
+    Why the end of a search is no optimum; empty if it is one, or its limit: where customers differ less than
+    chance, or nobody leaves, parameters grow or vanish without end, the likelihood stays as it is, and so do
+    the expectations.
     """
     if not (np.isfinite(cost) and np.isfinite(gradient).all() and np.isfinite(values).all()):
         return "the likelihood is not finite"
     if values[0] < LOWEST * 1.01:
         return f"no optimum: {names[0]} ran to its lower bound"
     if np.abs(gradient).max() > FLAT:
-        return f"no optimum: the derivative by {names[int(np.abs(gradient).argmax())]} is {np.abs(gradient).max():.1e}"
+        return (
+            f"no optimum: the derivative by {names[int(np.abs(gradient).argmax())]} "
+            f"is {np.abs(gradient).max():.1e}"
+        )
     return ""
 
 

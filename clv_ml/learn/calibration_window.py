@@ -1,9 +1,9 @@
 """
-What later dates teach of a fit that ended before them: how many trees to grow, which form to publish, and how sure its chance
-of churn and its typical value are.
+What later dates teach of a fit that ended before them: how many trees to grow, which form to publish, and how
+sure its chance of churn and its typical value are.
 
-Training asks it of the calibration dates, the backtest of the newest date whose answers an origin knew; so the backtest measures
-what would have been published.
+Training asks it of the calibration dates, the backtest of the newest date whose answers an origin knew; so
+the backtest measures what would have been published.
 """
 
 from collections.abc import Callable
@@ -38,8 +38,8 @@ MIN_TRAINING_ROWS = 20
 @dataclass(frozen=True)
 class Lessons:
     """
-    Trees per part, the form to publish, what ``fit_churn`` found, and the spread of spending; ``held`` is what was
-    predicted, in that form, of the rows that taught them.
+    Trees per part, the form to publish, what ``fit_churn`` found, and the spread of spending; ``held`` is
+    what was predicted, in that form, of the rows that taught them.
     """
 
     rounds: dict[str, int]
@@ -62,18 +62,20 @@ def learn(
     """
     The lessons of dates that a fit on earlier ones predicts.
 
-    Intervals, churn and spread always come from that fit, also where trees are published because younger fits did better
-    (``choose_form``): it is the only one that knew nothing of the rows' window, so what it teaches errs to the cautious side.
+    Intervals, churn and spread always come from that fit, also where trees are published because younger fits
+    did better (``choose_form``): it is the only one that knew nothing of the rows' window, so what it teaches
+    errs to the cautious side.
 
     Args:
         train: Trainable rows of the dates before.
 
-        later: All rows of the later dates; without rows, each third of the customers of ``train`` is predicted by a fit on the
-            other two.
+        later: All rows of the later dates; without rows, each third of the customers of ``train`` is
+            predicted by a fit on the other two.
 
         known: Trainable rows of all dates whose answers may be learned from.
 
-        seen: Rows of all dates up to the last that is predicted; of those after the later ones no answer is read.
+        seen: Rows of all dates up to the last that is predicted; of those after the later ones no answer is
+            read.
 
     Raises:
         TrainingError: If there are too few rows to learn from.
@@ -123,6 +125,7 @@ def _full_mean(recipe: Recipe, rows: TrainingData) -> Array:
 def _require_rows(train: TrainingData, later: TrainingData) -> None:
     if min(len(train), len(later) or len(train)) < MIN_TRAINING_ROWS:
         raise TrainingError(
-            f"Only {len(train)} training rows ({len(later)} to calibrate on); at least {MIN_TRAINING_ROWS} are needed. "
-            "Load more customers or more history, or lower min_purchases_for_training or min_history_days."
+            f"Only {len(train)} training rows ({len(later)} to calibrate on); at least "
+            f"{MIN_TRAINING_ROWS} are needed. Load more customers or more history, or lower "
+            "min_purchases_for_training or min_history_days."
         )

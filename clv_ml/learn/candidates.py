@@ -1,14 +1,15 @@
 """
 Which form of the recipe may be published: never one that loses to a simpler estimate beyond noise.
 
-Forms, from the richest: the trees over the anchor, the anchor alone (a blend of baselines at the shop's level), one
-baseline. In a small shop the trees must prove better, since SQL guards the order of customers in the others. They are
-compared on the calibration dates, by mean Poisson deviance, with a bootstrap over customers. Each is first brought to each
-date's actual total: the level is forecast apart from the form, and few dates say little of it.
+Forms, from the richest: the trees over the anchor, the anchor alone (a blend of baselines at the shop's
+level), one baseline. In a small shop the trees must prove better, since SQL guards the order of customers in
+the others. They are compared on the calibration dates, by mean Poisson deviance, with a bootstrap over
+customers. Each is first brought to each date's actual total: the level is forecast apart from the form, and
+few dates say little of it.
 
-The fit that predicts the calibration date is older than what is published, by a horizon: of a young shop it has hardly seen
-anything. Trees that lose are therefore asked again, each customer predicted by a fit on the others that knows that date; only
-those that lose there too are given up.
+The fit that predicts the calibration date is older than what is published, by a horizon: of a young shop it
+has hardly seen anything. Trees that lose are therefore asked again, each customer predicted by a fit on the
+others that knows that date; only those that lose there too are given up.
 """
 
 from collections.abc import Callable, Mapping
@@ -44,21 +45,22 @@ def choose_form(
     again: Callable[[], Array] | None = None,
 ) -> Choice:
     """
-    The richest form that no simpler one beats beyond noise. In a small shop trees are none of them unless they beat the blend.
+    The richest form that no simpler one beats beyond noise. In a small shop trees are none of them unless
+    they beat the blend.
 
     Args:
         rows: The calibration date's customers, n of them.
 
         predicted: The full recipe's prediction, shape (n,), from a fit that ended before.
 
-        since: Rows of this and later dates. A baseline that was NULL on one of them (a fit that did not converge) may be so
-            again, and is no candidate; nor is any where BTYD was on some of them only, for then the anchor is of another kind by
-            now, and what it lost says nothing.
+        since: Rows of this and later dates. A baseline that was NULL on one of them (a fit that did not
+            converge) may be so again, and is no candidate; nor is any where BTYD was on some of them only,
+            for then the anchor is of another kind by now, and what it lost says nothing.
 
         is_small_shop: Whether too few customers buy there for trees to be trusted until they prove better.
 
-        again: The full recipe's prediction once more, shape (n,), each customer by a fit on the others that knows this date;
-            asked for where the trees lose in a shop that is not small.
+        again: The full recipe's prediction once more, shape (n,), each customer by a fit on the others that
+            knows this date; asked for where the trees lose in a shop that is not small.
     """
     choice = _choose(rows, predicted, since, is_small_shop)
     if choice.form == "model" or is_small_shop or again is None:
@@ -68,7 +70,8 @@ def choose_form(
         return choice
     return Choice(
         "model",
-        f"{second.reason}, each customer by a fit on the others; an older fit lost: {choice.reason.removeprefix('trained: ')}",
+        f"{second.reason}, each customer by a fit on the others; an older fit lost: "
+        f"{choice.reason.removeprefix('trained: ')}",
     )
 
 
@@ -115,7 +118,10 @@ def mean_in_form(recipe: Recipe, form: str, rows: TrainingData) -> Array:
 
 
 def _is_worse(excess: Array, customer: NDArray[np.str_]) -> bool:
-    """Whether the loss is higher, ``excess`` above 0 in sum, in at least 97.5 % of draws of customers, each with all their rows."""
+    """
+    Whether the loss is higher, ``excess`` above 0 in sum, in at least 97.5 % of draws of customers, each with
+    all their rows.
+    """
     _, whose = np.unique(customer, return_inverse=True)
     difference = np.bincount(whose, excess)
     draws = np.random.default_rng(SEED).multinomial(

@@ -1,13 +1,14 @@
 """
 Fits the recipe: anchor x multiplier, with trees that learn actual / anchor.
 
-The anchor carries the shop's level, so the trees learn only how customers differ: each training date's answers are
-divided by that date's own ratio of actual to anchor total. A fifth of the mean is a Tweedie fit of the ratio; the rest is a
-hurdle around the anchor: how much likelier to buy the customer is than customers of such an anchor are (the chance of buying
-over the chance that goes with the anchor), times how much more they spend if they do. The first learns from money, which few
-customers dominate, and a row weighs as much as its anchor; the second learns from everybody alike, the chance from who came
-and the amount from logarithms, so that it ranks those well whom sessions give away as lost. The typical value follows from the
-mean and the chance (``clv_ml.learn.typical_value``).
+The anchor carries the shop's level, so the trees learn only how customers differ: each training date's
+answers are divided by that date's own ratio of actual to anchor total. A fifth of the mean is a Tweedie fit
+of the ratio; the rest is a hurdle around the anchor: how much likelier to buy the customer is than customers
+of such an anchor are (the chance of buying over the chance that goes with the anchor), times how much more
+they spend if they do. The first learns from money, which few customers dominate, and a row weighs as much as
+its anchor; the second learns from everybody alike, the chance from who came and the amount from logarithms,
+so that it ranks those well whom sessions give away as lost. The typical value follows from the mean and the
+chance (``clv_ml.learn.typical_value``).
 
 Source: Jorgensen (1987) for Tweedie models.
 """
@@ -38,13 +39,21 @@ EXPECTED_PURCHASES = "log_expected_purchases"
 EARLY_STOPPING_ROUNDS = 30
 FOLDS = 3
 FEWEST_ROWS = 10
-"""Fewer cannot be split into two leaves of what ``_lightgbm_parameters`` asks of one, and LightGBM refuses to draw from a single one."""
+"""
+Fewer cannot be split into two leaves of what ``_lightgbm_parameters`` asks of one, and LightGBM refuses to
+draw from a single one.
+"""
 TWEEDIE_SHARE = 0.2
 """Of the mean of trees; the hurdle has the rest."""
 AMOUNT_POWER = 0.5
-"""How much of what the trees say of a buyer's amount is believed: one customer's next orders are few and say little."""
+"""
+How much of what the trees say of a buyer's amount is believed: one customer's next orders are few and say
+little.
+"""
 CHANCE_STRETCH = 1.25
-"""Of the margin of buying around the usual one: trees grown in small steps stop short of how sure they could be."""
+"""
+Of the margin of buying around the usual one: trees grown in small steps stop short of how sure they could be.
+"""
 STEEPEST_CHURN = 3.0
 LINE_SHARE = 1 / 3
 """Of the ensemble's mean."""
@@ -72,8 +81,8 @@ class Part:
     """
     One booster: what it learns.
 
-    ``target`` takes training rows, their ratios and the parameters, ``weight`` the rows; both return shape (n,). A row whose
-    target is NaN is not learned from.
+    ``target`` takes training rows, their ratios and the parameters, ``weight`` the rows; both return shape
+    (n,). A row whose target is NaN is not learned from.
     """
 
     name: str
@@ -85,7 +94,8 @@ class Part:
 
 def ratio(data: TrainingData) -> Array:
     """
-    Revenue of the horizon, at least 0, over the anchor, with each date's total brought to the anchor's. Shape (n,).
+    Revenue of the horizon, at least 0, over the anchor, with each date's total brought to the anchor's. Shape
+    (n,).
 
     A date on which nobody spent anything has ratios of 0.
     """
@@ -97,7 +107,8 @@ def _capped(data: TrainingData, ratios: Array, parameters: Parameters) -> Array:
     """
     Ratios of at most ``ratio_cap``, or of that many mean anchors for customers below the mean.
 
-    Without the second, one ordinary order of a customer with a small anchor would be cut, and those customers' mean with it.
+    Without the second, one ordinary order of a customer with a small anchor would be cut, and those
+    customers' mean with it.
     """
     _, date = np.unique(data.as_of, return_inverse=True)
     mean = (np.bincount(date, data.anchor) / np.bincount(date))[date]
@@ -120,7 +131,8 @@ def _log_amount(data: TrainingData, ratios: Array, _: Parameters) -> Array:
     """
     Of who spent, the logarithm of that over what is usual of a buyer with such an anchor; NaN of the others.
 
-    Usual is the anchor over the chance of buying that goes with it. Logarithms, because one windfall must not teach.
+    Usual is the anchor over the chance of buying that goes with it. Logarithms, because one windfall must not
+    teach.
     """
     usual = _usual_chance(data)
     spent = ratios > 0
@@ -162,8 +174,9 @@ def fit_recipes(
     Args:
         data: Trainable rows only.
 
-        today: Customers of the date that will be predicted, without answers. Each term is weighted so that their total
-            is the anchors', which is the shop's level: what trees make of a shop as it ages must not move it.
+        today: Customers of the date that will be predicted, without answers. Each term is weighted so that
+            their total is the anchors', which is the shop's level: what trees make of a shop as it ages must
+            not move it.
 
         rounds: Trees per part, from ``choose_rounds``; ``default_rounds`` each if not given.
     """
@@ -201,7 +214,8 @@ def fit_recipes(
 @dataclass(frozen=True)
 class Rehearsal:
     """
-    Rows that are predicted by recipes which did not learn from them: recipe ``k`` the rows whose ``part``, shape (n,), is k.
+    Rows that are predicted by recipes which did not learn from them: recipe ``k`` the rows whose ``part``,
+    shape (n,), is k.
     """
 
     rows: TrainingData
@@ -228,8 +242,8 @@ def out_of_fold(
     known: TrainingData | None = None,
 ) -> Rehearsal:
     """
-    Each customer predicted by what ``fit`` learns from the others, on the rows or on all that are ``known``, where there is
-    no later date to predict, or too little before it.
+    Each customer predicted by what ``fit`` learns from the others, on the rows or on all that are ``known``,
+    where there is no later date to predict, or too little before it.
 
     Source: cross-fitting as in Barber et al. (2021), "Predictive inference with the jackknife+" (CV+).
     """
@@ -251,14 +265,15 @@ def fit_churn(rehearsal: Rehearsal, pace: Callable[[np.datetime64], float]) -> t
     Args:
         rehearsal: Rows of one or more dates.
 
-        pace: How busy the shop was in a date's window beside what the purchases expected of its customers add up to, as a
-            logarithm.
+        pace: How busy the shop was in a date's window beside what the purchases expected of its customers add
+            up to, as a logarithm.
 
     Returns:
-        A slope half way from ``CHANCE_STRETCH`` to the one that fits these rows, half because they are of a date or two; theirs is
-        taken for at least 0 (margins that say nothing of these rows, or the opposite) and at most ``STEEPEST_CHURN`` (few rows may
-        be told apart without a fault, which is chance). And the surplus: what to add to the margins by formula
-        (``_formula_margin``) so that the mean of their chances is the share that left.
+        A slope half way from ``CHANCE_STRETCH`` to the one that fits these rows, half because they are of a
+        date or two; theirs is taken for at least 0 (margins that say nothing of these rows, or the opposite)
+        and at most ``STEEPEST_CHURN`` (few rows may be told apart without a fault, which is chance). And the
+        surplus: what to add to the margins by formula (``_formula_margin``) so that the mean of their chances
+        is the share that left.
 
     Source: Platt (1999).
     """
@@ -285,8 +300,9 @@ def with_calibrated_churn(
     recipe: Recipe, today: Customers, pace: float, slope: float, surplus: float
 ) -> Recipe:
     """
-    The recipe whose margin of not buying is stretched, and moved so that the mean chance is the formula's at today's pace with
-    the surplus of ``fit_churn``: who leaves is learned, how many in all follows from the purchases that are expected.
+    The recipe whose margin of not buying is stretched, and moved so that the mean chance is the formula's at
+    today's pace with the surplus of ``fit_churn``: who leaves is learned, how many in all follows from the
+    purchases that are expected.
     """
     formula = _formula_margin(recipe.features, today.values, pace) + surplus
     moved = _shift(slope * _churn_margin(recipe, today), float(np.mean(expit(formula))))
@@ -303,8 +319,9 @@ def with_calibrated_churn(
 
 def _formula_margin(names: tuple[str, ...], values: Array, pace: float) -> Array:
     """
-    Margin of not buying by formula: the odds of buying are the purchases expected, which is exact where a customer's are
-    geometric. Values have shape (n, k); the margin, shape (n,), is the same for all where the feature is left out.
+    Margin of not buying by formula: the odds of buying are the purchases expected, which is exact where a
+    customer's are geometric. Values have shape (n, k); the margin, shape (n,), is the same for all where the
+    feature is left out.
     """
     if EXPECTED_PURCHASES not in names:
         return np.zeros(len(values))
@@ -321,7 +338,10 @@ def _expected_purchases(names: tuple[str, ...]) -> Line | None:
 
 
 def _shift(margin: Array, wanted: float) -> float:
-    """What to add to margins, shape (n,), so that the mean of their chances is the one wanted; 0 where that is no chance."""
+    """
+    What to add to margins, shape (n,), so that the mean of their chances is the one wanted; 0 where that is
+    no chance.
+    """
     if not 0 < wanted < 1:
         return 0.0
     found = root_scalar(lambda moved: float(np.mean(expit(margin + moved))) - wanted, bracket=(-100.0, 100.0))
@@ -334,7 +354,9 @@ def _churn_margin(recipe: Recipe, customers: Customers) -> Array:
 
 
 def fit_plain(data: TrainingData, parameters: Parameters) -> Callable[[TrainingData], Array]:
-    """LightGBM without an anchor: Tweedie on revenue itself, the usual first attempt. Returns its prediction."""
+    """
+    LightGBM without an anchor: Tweedie on revenue itself, the usual first attempt. Returns its prediction.
+    """
     spent = np.maximum(data.revenue, 0.0)
     if not spent.any():
         return lambda rows: np.zeros(len(rows))
@@ -348,7 +370,8 @@ def fit_plain(data: TrainingData, parameters: Parameters) -> Callable[[TrainingD
 
 def fit_hurdle(data: TrainingData, parameters: Parameters) -> Callable[[TrainingData], Array]:
     """
-    Zero-inflated lognormal without an anchor: chance of spending x exp(mean + variance / 2) of ln(revenue) among spenders.
+    Zero-inflated lognormal without an anchor: chance of spending x exp(mean + variance / 2) of ln(revenue)
+    among spenders.
 
     With fewer than ``FEWEST_ROWS`` spenders, the mean for everybody.
 
@@ -375,8 +398,8 @@ def fit_hurdle(data: TrainingData, parameters: Parameters) -> Callable[[Training
 
 def choose_rounds(fit: TrainingData, later: TrainingData, parameters: Parameters) -> dict[str, int]:
     """
-    Trees per part: half way from ``default_rounds`` to where early stopping ends on a later date and on customers that the
-    fold did not learn from; half, because one date says little.
+    Trees per part: half way from ``default_rounds`` to where early stopping ends on a later date and on
+    customers that the fold did not learn from; half, because one date says little.
 
     Args:
         fit: Trainable rows of the train dates.
@@ -425,7 +448,8 @@ def _best_round(part: Part, fit: TrainingData, held_out: TrainingData, parameter
 def _grow(part: Part, data: TrainingData, parameters: Parameters, rounds: int) -> lgb.Booster:
     dataset = _dataset(part, data, parameters)
     if dataset is None:
-        # where hardly anybody bought again there is nothing to learn: the part is the same for all, and the anchor carries the mean
+        # where hardly anybody bought again there is nothing to learn: the part is the same for all, and the
+        # anchor carries the mean
         dataset = lgb.Dataset(data.values, np.ones(len(data)), feature_name=list(data.names))
     rules = _lightgbm_parameters(part.objective, parameters, _rows(dataset))
     return lgb.train(rules, dataset, num_boost_round=rounds)
@@ -477,7 +501,10 @@ def _lightgbm_parameters(objective: str, parameters: Parameters, rows: int) -> d
 
 
 def _fit_line(data: TrainingData, parameters: Parameters) -> Line:
-    """Ridge regression of the ratio on standardised features, medians for the missing, and a flag for each of them."""
+    """
+    Ridge regression of the ratio on standardised features, medians for the missing, and a flag for each of
+    them.
+    """
     missing = np.isnan(data.values)
     medians = np.array(
         [
@@ -505,7 +532,10 @@ def _fit_line(data: TrainingData, parameters: Parameters) -> Line:
 
 
 def _usual_chance(data: TrainingData) -> Line:
-    """One over the chance of buying that goes with the anchor: a logistic curve of its logarithm relative to the mean."""
+    """
+    One over the chance of buying that goes with the anchor: a logistic curve of its logarithm relative to the
+    mean.
+    """
     bought, count = data.purchases > 0, len(data.names)
     coefficients, intercept = np.zeros(count), _mean_margin(data)
     if RELATIVE_ANCHOR in data.names and 0 < bought.mean() < 1:

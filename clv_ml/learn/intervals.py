@@ -1,13 +1,14 @@
 """
 Intervals and confidence, measured on a later window than the model was fitted on.
 
-Customers are grouped by what was predicted (ten groups, one of them cut at the confidence floor) and by recency (three).
-In each group the ratios of actual to predicted, with the date's own error of the total taken out, are spread by the
-uncertainty of the next total; the shortest interval that holds the nominal share of them is the group's. So a season that
-throws the whole shop off its total widens the intervals instead of breaking them.
+Customers are grouped by what was predicted (ten groups, one of them cut at the confidence floor) and by
+recency (three). In each group the ratios of actual to predicted, with the date's own error of the total taken
+out, are spread by the uncertainty of the next total; the shortest interval that holds the nominal share of
+them is the group's. So a season that throws the whole shop off its total widens the intervals instead of
+breaking them.
 
-Sources: split conformal prediction (Lei et al. 2018) within groups (Vovk's Mondrian form); shortest intervals as in
-Hyndman (1996).
+Sources: split conformal prediction (Lei et al. 2018) within groups (Vovk's Mondrian form); shortest intervals
+as in Hyndman (1996).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +28,9 @@ RECENCY = "days_since_last_purchase"
 PREDICTION_GROUPS, RECENCY_GROUPS = 10, 3
 FEWEST_IN_GROUP = 40
 ZERO_SHARE_FOR_OPEN_START = 0.10
-"""Above this share of zeros the interval starts at 0: any other start would leave the likeliest outcome out."""
+"""
+Above this share of zeros the interval starts at 0: any other start would leave the likeliest outcome out.
+"""
 SHOCKS = norm.ppf((np.arange(21) + 0.5) / 21)
 FEWEST_LEVEL_SD = 0.05
 """Nobody knows next year's total better than this, whatever a short history says."""
@@ -36,11 +39,13 @@ FEWEST_LEVEL_SD = 0.05
 @dataclass(frozen=True)
 class Bin:
     """
-    Customers alike: predicted in [predicted_from, predicted_below) and recency in [recency_from_days, recency_below_days).
+    Customers alike: predicted in [predicted_from, predicted_below) and recency in [recency_from_days,
+    recency_below_days).
 
-    ``ratio_low`` and ``ratio_high`` times the prediction are the interval; ``ratio_sd`` is the spread of actual over
-    predicted around its mean, without the shop's total. ``confidence`` is the share whose actual fell within 50 % of
-    the prediction, or within the floor. ``customers`` is how many the figures were measured on.
+    ``ratio_low`` and ``ratio_high`` times the prediction are the interval; ``ratio_sd`` is the spread of
+    actual over predicted around its mean, without the shop's total. ``confidence`` is the share whose actual
+    fell within 50 % of the prediction, or within the floor. ``customers`` is how many the figures were
+    measured on.
     """
 
     predicted_from: float
@@ -56,7 +61,10 @@ class Bin:
 
 @dataclass(frozen=True)
 class Calibration:
-    """The bins, which tile all predictions and recencies, and the uncertainty of the shop's total (sd of its logarithm)."""
+    """
+    The bins, which tile all predictions and recencies, and the uncertainty of the shop's total (sd of its
+    logarithm).
+    """
 
     bins: tuple[Bin, ...]
     level_log_sd: float
@@ -100,7 +108,9 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Held:
-    """Predictions made out of time: rows of one or more dates, and what was predicted for each. Shape (n,)."""
+    """
+    Predictions made out of time: rows of one or more dates, and what was predicted for each. Shape (n,).
+    """
 
     rows: TrainingData
     predicted: Array
@@ -154,8 +164,9 @@ def _groups_by_prediction(
     """
     Edges of each group and the rows that it is measured on, a mask of shape (n,).
 
-    The group that the confidence floor lies in is cut there: below it a prediction of nearly nothing comes true where nothing
-    is spent, above it hardly ever. A side with too few customers of its own is measured on the whole group.
+    The group that the confidence floor lies in is cut there: below it a prediction of nearly nothing comes
+    true where nothing is spent, above it hardly ever. A side with too few customers of its own is measured on
+    the whole group.
     """
     groups = int(np.clip(predicted.size // FEWEST_IN_GROUP, 1, PREDICTION_GROUPS))
     for low, below in _edges(predicted, groups):
@@ -218,8 +229,8 @@ def _measure(
 
 def _shortest(outcomes: Array, ratios: Array, coverage: float) -> tuple[float, float]:
     """
-    The shortest interval of sorted outcomes with the nominal share, raised for the number of customers behind it. Refunds beyond
-    zero are the tail that is left out, unless there are too many of them to.
+    The shortest interval of sorted outcomes with the nominal share, raised for the number of customers behind
+    it. Refunds beyond zero are the tail that is left out, unless there are too many of them to.
     """
     share = min(1.0, coverage * (1 + 1 / max(ratios.size, 1)))
     held = min(outcomes.size, int(np.ceil(share * outcomes.size)))

@@ -1,4 +1,7 @@
-"""What is known of the shop beside its rows: how busy each window was, how far its level missed, and what makes it hard to learn from."""
+"""
+What is known of the shop beside its rows: how busy each window was, how far its level missed, and what makes
+it hard to learn from.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,8 +17,8 @@ Array = NDArray[np.float64]
 @dataclass(frozen=True)
 class Window:
     """
-    The shop's total of one date's horizon. ``pace`` is ln(actual / probabilistic total), ``expected_pace`` what the level said
-    of it on the date; ``pace`` is None where the total is not known yet.
+    The shop's total of one date's horizon. ``pace`` is ln(actual / probabilistic total), ``expected_pace``
+    what the level said of it on the date; ``pace`` is None where the total is not known yet.
     """
 
     as_of: np.datetime64
@@ -27,7 +30,8 @@ class Window:
 @dataclass(frozen=True)
 class Shop:
     """
-    What the trainer knows of the shop besides its rows. ``drivers`` maps a feature to the idea that it is reported under.
+    What the trainer knows of the shop besides its rows. ``drivers`` maps a feature to the idea that it is
+    reported under.
     """
 
     as_of_date: date
@@ -39,8 +43,8 @@ class Shop:
 
     def level_log_sd(self, known_by: np.datetime64) -> float:
         """
-        How far the level was off where the answer was known by then, by a factor of e at most; three misses of 15 % are assumed
-        beforehand.
+        How far the level was off where the answer was known by then, by a factor of e at most; three misses
+        of 15 % are assumed beforehand.
         """
         squares = [
             min(1.0, (window.pace - window.expected_pace) ** 2)
@@ -50,7 +54,9 @@ class Shop:
         return float(np.sqrt((sum(squares) + 3 * 0.15**2) / (len(squares) + 3)))
 
     def pace(self, day: np.datetime64) -> float:
-        """How busy a date's window was, as a logarithm; where nobody knows yet, how busy it was expected to be."""
+        """
+        How busy a date's window was, as a logarithm; where nobody knows yet, how busy it was expected to be.
+        """
         known = self.windows[day].pace
         return self.expected_pace(day) if known is None else known
 
@@ -85,8 +91,8 @@ def read_shop(connection: duckdb.DuckDBPyConnection) -> Shop:
 
 def shop_faults(age_days: int, revenue: Array, few_customers: int) -> list[str]:
     """
-    What makes a shop hard to learn from, in words: its age, its largest customer's share of ``revenue`` (one number a customer,
-    shape (n,)), and n below ``few_customers``.
+    What makes a shop hard to learn from, in words: its age, its largest customer's share of ``revenue`` (one
+    number a customer, shape (n,)), and n below ``few_customers``.
     """
     reasons = []
     spent = np.maximum(revenue, 0.0)

@@ -1,8 +1,9 @@
 """
 training_rows -> a published model: fit, measure on held-out time, refit, export, register.
 
-The model that is measured saw nothing after the test date began; the champion is the same recipe, with the same number
-of trees, refitted on every labelled date. The manifest holds the figures of the first and the files of the second.
+The model that is measured saw nothing after the test date began; the champion is the same recipe, with the
+same number of trees, refitted on every labelled date. The manifest holds the figures of the first and the
+files of the second.
 """
 
 import hashlib
@@ -56,11 +57,12 @@ class TrainingResult:
     """
     What ``train`` did.
 
-    ``metrics`` maps an estimator (``model``, ``typical``, ``simple``, ``persistence``, ...) to its metrics on the test
-    dates (``intervals``, ``churn`` and ``decile_01`` to ``decile_10`` hold how those did); ``importance`` a feature to its share of the mean's total
-    split gain, largest first. ``is_new`` is false where the same model had been published before. ``reason`` says which
-    form was published and why; ``caution`` why the shop is hard to learn from, None where it is not. ``tuned_before`` is the date before which ``clv tune``
-    found the parameters, None where they are the defaults.
+    ``metrics`` maps an estimator (``model``, ``typical``, ``simple``, ``persistence``, ...) to its metrics on
+    the test dates (``intervals``, ``churn`` and ``decile_01`` to ``decile_10`` hold how those did);
+    ``importance`` a feature to its share of the mean's total split gain, largest first. ``is_new`` is false
+    where the same model had been published before. ``reason`` says which form was published and why;
+    ``caution`` why the shop is hard to learn from, None where it is not. ``tuned_before`` is the date before
+    which ``clv tune`` found the parameters, None where they are the defaults.
     """
 
     version: str
@@ -86,7 +88,8 @@ def train(
     Fits, measures, exports and promotes a model from ``training_rows``, which dbt must have built.
 
     Raises:
-        HistoryError: If history is too short for the horizon; names the days needed and the longest horizon that works.
+        HistoryError: If history is too short for the horizon; names the days needed and the longest horizon
+            that works.
         TrainingError: If there are too few customers to learn from.
         ExportError: If the ONNX graph does not agree with the fitted model; nothing is published then.
     """
@@ -160,7 +163,10 @@ def train(
 
 
 def _parameters(settings: Settings, data: TrainingData) -> tuple[Parameters, str | None]:
-    """Those that `clv tune` left for this horizon, and before which date it searched; the defaults where there are none."""
+    """
+    Those that `clv tune` left for this horizon, and before which date it searched; the defaults where there
+    are none.
+    """
     tuning = read_tuning(settings.models)
     if tuning and tuning.applies(settings.vars.horizon_days, data.dates("test").min().astype(date)):
         return tuning.laid_over(Parameters()), tuning.searched_before
@@ -169,7 +175,10 @@ def _parameters(settings: Settings, data: TrainingData) -> tuple[Parameters, str
 
 @dataclass(frozen=True)
 class Measured:
-    """What was learned before the test, how that did on the test dates, and the calibration, which both have a part in."""
+    """
+    What was learned before the test, how that did on the test dates, and the calibration, which both have a
+    part in.
+    """
 
     lessons: Lessons
     metrics: dict[str, dict[str, float]]
@@ -184,7 +193,10 @@ def _measure(
     settings: Settings,
     is_small_shop: bool,
 ) -> Measured:
-    """Fits that saw only what came before predict the calibration and the test dates, and are compared with the truth."""
+    """
+    Fits that saw only what came before predict the calibration and the test dates, and are compared with the
+    truth.
+    """
     train = data.only(data.trainable & (data.split == "train"))
     later = data.only(data.split == "calibrate")
     before = data.only(data.trainable & np.isin(data.split, ("train", "calibrate")))
@@ -224,8 +236,8 @@ def interval_metrics(known: Calibration, rows: TrainingData, predicted: Array) -
 
 def decile_metrics(known: Calibration, rows: TrainingData, predicted: Array) -> dict[str, dict[str, float]]:
     """
-    Tenths of customers by prediction, ``decile_01`` the lowest: what was said and what happened. ``confidence`` is the
-    mean that was stated, ``came_true`` the share that did.
+    Tenths of customers by prediction, ``decile_01`` the lowest: what was said and what happened.
+    ``confidence`` is the mean that was stated, ``came_true`` the share that did.
     """
     low, high, confidence = intervals(known, predicted, recency_of(rows))
     inside = (rows.revenue >= low) & (rows.revenue <= high)
@@ -271,12 +283,15 @@ def require_history(connection: duckdb.DuckDBPyConnection, settings: Settings) -
         else "No horizon of a week or more works yet; clv_estimate carries on with the simple formula."
     )
     raise HistoryError(
-        f"A horizon of {horizon} days needs up to {needed} days of history, and there are {dates[-1][3]}. {advice}"
+        f"A horizon of {horizon} days needs up to {needed} days of "
+        f"history, and there are {dates[-1][3]}. {advice}"
     )
 
 
 def _longest_horizon(grid: list[date], as_of: date, maturity: int) -> int:
-    """The longest horizon for which a training window ends before a test window that has ended too, in days."""
+    """
+    The longest horizon for which a training window ends before a test window that has ended too, in days.
+    """
     spans = [
         min((test - first).days, (as_of - test).days)
         for number, first in enumerate(grid)
@@ -299,7 +314,9 @@ def _without_nan(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, dict[s
 
 
 def _feature_drivers(shop: Shop, features: tuple[str, ...], recipe: Recipe) -> dict[str, str]:
-    """Features that are reported under another name; under a part of the anchor only where the anchor has parts."""
+    """
+    Features that are reported under another name; under a part of the anchor only where the anchor has parts.
+    """
     return {
         name: driver
         for name in features
@@ -312,8 +329,8 @@ def _anchor_parts(
     data: TrainingData, column: str, anchor: Array, reference: float
 ) -> tuple[AnchorPartSpec, ...]:
     """
-    What each part of the anchor is compared with: of factors the geometric mean, as of the anchor itself, and what is added in
-    an anchor of the size of its reference.
+    What each part of the anchor is compared with: of factors the geometric mean, as of the anchor itself, and
+    what is added in an anchor of the size of its reference.
     """
     made_of = ANCHORS[column]
     factors = {name: _geometric_mean(data.anchor_parts[name]) for name in made_of.factors}
@@ -330,7 +347,9 @@ def _geometric_mean(values: Array) -> float:
 
 
 def _version(description: ModelDescription, recipe: Recipe, as_of: date) -> str:
-    """Names the model after its content, so that the same fit has the same name and nothing is published twice."""
+    """
+    Names the model after its content, so that the same fit has the same name and nothing is published twice.
+    """
     content = json.dumps(description.model_dump(mode="json"), sort_keys=True).encode() + export_onnx(recipe)
     return f"{description.model_type}-{as_of:%Y%m%d}-{hashlib.sha256(content).hexdigest()[:8]}"
 

@@ -23,7 +23,10 @@ BASELINES = {
 
 @dataclass(frozen=True)
 class MadeOf:
-    """Columns that an anchor is made of: factors x (the sum of what is added + a rest). Without addends the rest is a factor."""
+    """
+    Columns that an anchor is made of: factors x (the sum of what is added + a rest). Without addends the rest
+    is a factor.
+    """
 
     factors: tuple[str, ...]
     addends: tuple[str, ...] = ()
@@ -61,7 +64,9 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Customers:
-    """n customers of one date without their answers: feature values, shape (n, k), and anchors, shape (n,)."""
+    """
+    n customers of one date without their answers: feature values, shape (n, k), and anchors, shape (n,).
+    """
 
     values: Array
     anchor: Array
@@ -72,8 +77,8 @@ class TrainingData:
     """
     n customer-dates with k features, sorted by date and customer.
 
-    ``values`` has shape (n, k), NULL as NaN; all other arrays, those of ``anchor_parts`` (by the names of ``ANCHOR_PARTS``) and
-    ``baselines`` too, have shape (n,). Money is in the reporting currency.
+    ``values`` has shape (n, k), NULL as NaN; all other arrays, those of ``anchor_parts`` (by the names of
+    ``ANCHOR_PARTS``) and ``baselines`` too, have shape (n,). Money is in the reporting currency.
     """
 
     names: tuple[str, ...]
@@ -113,8 +118,8 @@ class TrainingData:
 
     def level(self, expected: Array) -> Array:
         """
-        The total of each row's date over what was expected of the date, ``expected`` and the answer having shape (n,): 0 where
-        nobody spent anything, 1 where nothing was expected.
+        The total of each row's date over what was expected of the date, ``expected`` and the answer having
+        shape (n,): 0 where nobody spent anything, 1 where nothing was expected.
         """
         _, date = np.unique(self.as_of, return_inverse=True)
         total, said = np.bincount(date, self.revenue), np.bincount(date, expected)
@@ -191,7 +196,8 @@ def label_ends(days: NDArray[np.datetime64], settings: Settings) -> NDArray[np.d
 
 def temporal_split(data: TrainingData) -> dict[str, TrainingData]:
     """
-    The rows by their place in time: ``train``, ``calibrate``, ``test``, and ``embargo`` (windows that reach into the
-    test date's). SQL decides it, in ``as_of_dates``; splitting customers at random is not an evaluation.
+    The rows by their place in time: ``train``, ``calibrate``, ``test``, and ``embargo`` (windows that reach
+    into the test date's). SQL decides it, in ``as_of_dates``; splitting customers at random is not an
+    evaluation.
     """
     return {str(name): data.only(data.split == name) for name in np.unique(data.split)}

@@ -1,6 +1,6 @@
 """
-``tuning.json`` in the model folder: the parameters that ``clv tune`` found and ``clv train`` uses. Delete it for the
-defaults.
+``tuning.json`` in the model folder: the parameters that ``clv tune`` found and ``clv train`` uses. Delete it
+for the defaults.
 """
 
 from dataclasses import replace
@@ -35,7 +35,10 @@ class TunedParameters(BaseModel):
 
 
 class Tuning(BaseModel):
-    """``tuning.json``. The search read no date from ``searched_before`` on, and no answer that was not final by then."""
+    """
+    ``tuning.json``. The search read no date from ``searched_before`` on, and no answer that was not final by
+    then.
+    """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -68,8 +71,8 @@ def read_tuning(models: Path) -> Tuning | None:
     except ValidationError as error:
         fault = error.errors()[0]
         raise ModelError(
-            f"{path} holds no tuned parameters: {'.'.join(map(str, fault['loc'])) or 'file'}: {fault['msg']}. "
-            "Search again (clv tune), or delete it for the defaults."
+            f"{path} holds no tuned parameters: {'.'.join(map(str, fault['loc'])) or 'file'}: "
+            f"{fault['msg']}. Search again (clv tune), or delete it for the defaults."
         ) from error
 
 

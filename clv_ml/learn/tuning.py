@@ -1,13 +1,15 @@
 """
-Searches the parameters of the fit on the past, and keeps the defaults unless the best found is better beyond noise.
+Searches the parameters of the fit on the past, and keeps the defaults unless the best found is better beyond
+noise.
 
-Rolling validation inside the training data: for each of the newest dates whose answers were final when the test date
-began, a fit on what had been final by then predicts the date. The loss is the mean Poisson deviance at the date's actual
-total, as in ``selection``, over the date's mean revenue. One half of the customers leads the search; the other half, which
-the search never scored, decides, since the best of many trials flatters itself on the customers that picked it.
+Rolling validation inside the training data: for each of the newest dates whose answers were final when the
+test date began, a fit on what had been final by then predicts the date. The loss is the mean Poisson deviance
+at the date's actual total, as in ``selection``, over the date's mean revenue. One half of the customers leads
+the search; the other half, which the search never scored, decides, since the best of many trials flatters
+itself on the customers that picked it.
 
-Sources: Bergstra et al. (2011) for the tree-structured Parzen estimator; Cawley and Talbot (2010) for why the search's own
-score is no evidence.
+Sources: Bergstra et al. (2011) for the tree-structured Parzen estimator; Cawley and Talbot (2010) for why the
+search's own score is no evidence.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -39,7 +41,9 @@ Number = int | float
 
 @dataclass(frozen=True)
 class Trial:
-    """One set of parameters and its loss on the half of the customers that leads the search; lower is better."""
+    """
+    One set of parameters and its loss on the half of the customers that leads the search; lower is better.
+    """
 
     number: int
     loss: float
@@ -51,9 +55,10 @@ class TuningResult:
     """
     What ``tune`` found. Trial 0 is the defaults.
 
-    ``gain`` is by how much of the defaults' loss the best trial is lower on the half of the customers that decides, with
-    its 95 % interval over customers; ``is_adopted`` says whether all of that interval lies above 0, so that ``clv train``
-    uses the best trial from now on. No row of ``searched_before`` or later was read.
+    ``gain`` is by how much of the defaults' loss the best trial is lower on the half of the customers that
+    decides, with its 95 % interval over customers; ``is_adopted`` says whether all of that interval lies
+    above 0, so that ``clv train`` uses the best trial from now on. No row of ``searched_before`` or later was
+    read.
     """
 
     horizon_days: int
@@ -78,7 +83,8 @@ class Fold:
 @one_blas_thread
 def tune(settings: Settings, trials: int = 30) -> TuningResult:
     """
-    Searches, and writes ``tuning.json`` where the best trial is better than the defaults; removes it where not.
+    Searches, and writes ``tuning.json`` where the best trial is better than the defaults; removes it where
+    not.
 
     Args:
         settings: Of a warehouse whose training rows are built.
@@ -154,8 +160,9 @@ def rolling_folds(known: TrainingData, settings: Settings) -> tuple[Fold, ...]:
     if not folds:
         horizon = settings.vars.horizon_days
         raise HistoryError(
-            f"A search needs three horizons of {horizon} days in a row (to fit, to validate, to test), {3 * horizon} days "
-            "of history and some weeks. Load more history, shorten horizon_days, or keep the default parameters."
+            f"A search needs three horizons of {horizon} days in a row (to fit, to validate, to "
+            f"test), {3 * horizon} days of history and some weeks. Load more history, shorten "
+            "horizon_days, or keep the default parameters."
         )
     return tuple(folds)
 
@@ -189,8 +196,8 @@ def _trials(loss_of: Callable[[Mapping[str, Number]], float], count: int) -> lis
 
 def _suggested(trial: Any) -> dict[str, Number]:
     """
-    The space: a few times less and more than the defaults. The number of trees is not in it, nor the rate that trades with
-    it: each training moves it by itself (``choose_rounds``).
+    The space: a few times less and more than the defaults. The number of trees is not in it, nor the rate
+    that trades with it: each training moves it by itself (``choose_rounds``).
     """
     return {
         "leaves": trial.suggest_int("leaves", 3, 31, log=True),
@@ -217,7 +224,10 @@ def _predictions(folds: tuple[Fold, ...], parameters: Parameters) -> Iterator[Ar
 
 
 def _loss(rows: TrainingData, predicted: Array) -> Array:
-    """Deviance of each customer over the mean revenue, so that a date counts by its customers and not by its money."""
+    """
+    Deviance of each customer over the mean revenue, so that a date counts by its customers and not by its
+    money.
+    """
     return levelled_deviance(rows, predicted) / max(float(np.maximum(rows.revenue, 0.0).mean()), 1e-9)
 
 
@@ -228,7 +238,10 @@ def _mean(losses: list[Array]) -> float:
 def _gains(
     folds: tuple[Fold, ...], rows: list[NDArray[np.bool_]], before: list[Array], after: list[Array]
 ) -> Array:
-    """Each customer's part in the fall of the mean loss, all their dates together; adds up to it. Shape (customers,)."""
+    """
+    Each customer's part in the fall of the mean loss, all their dates together; adds up to it. Shape
+    (customers,).
+    """
     names = np.concatenate([fold.rows.customer[mask] for fold, mask in zip(folds, rows, strict=True)])
     fall = np.concatenate(before) - np.concatenate(after)
     _, customer = np.unique(names, return_inverse=True)

@@ -1,8 +1,10 @@
 """
-The typical value: the median of what a customer spends, in closed form from the mean and the chance of buying.
+The typical value: the median of what a customer spends, in closed form from the mean and the chance of
+buying.
 
-A customer buys with chance p, and then spends an amount that is log-logistic around its expectation, mean / p. The median
-over both is 0 where p is at most one half, and else the amount's quantile at 1 - 0.5 / p, which is
+A customer buys with chance p, and then spends an amount that is log-logistic around its expectation, mean /
+p. The median over both is 0 where p is at most one half, and else the amount's quantile at 1 - 0.5 / p, which
+is
 
     mean / p x sin(pi s) / (pi s) x (2 p - 1) ** s
 
@@ -23,7 +25,10 @@ Array = NDArray[np.float64]
 USUAL_SPREAD = 0.4
 SPREADS = np.linspace(0.05, 0.8, 16)
 TOLERANCE = 0.01
-"""One date says little: a spread nearer to the usual one is taken if it errs by at most this share more than the best."""
+"""
+One date says little: a spread nearer to the usual one is taken if it errs by at most this share more than the
+best.
+"""
 
 
 def typical_value(mean: Array, buying: Array, spread: float) -> Array:
@@ -57,7 +62,9 @@ def fit_spread(rows: TrainingData, mean: Array, buying: Array) -> float:
 
 
 def with_typical(recipe: Recipe, spread: float) -> Recipe:
-    """The recipe, of a mean and a chance of churn made of trees, with the output ``clv_typical`` between them."""
+    """
+    The recipe, of a mean and a chance of churn made of trees, with the output ``clv_typical`` between them.
+    """
     mean, churn = recipe.outputs
     (leaving,) = churn.terms[0].factors
     assert isinstance(leaving, Trees)

@@ -1,1 +1,4 @@
-"""Metrics, the bootstrap, evaluation on dates and the comparison with baselines. Arrays in, numbers out; knows no model."""
+"""
+Metrics, the bootstrap, evaluation on dates and the comparison with baselines. Arrays in, numbers out; knows
+no model.
+"""

@@ -1,12 +1,13 @@
 """
 Is the model better than the best baseline, beyond chance?
 
-Each metric is taken per origin and averaged. Its difference to the best baseline has a bootstrap interval over
-customers: one draw takes a customer at all origins or at none, since the same customer errs alike each time. Origins
-overlap in time and are not independent, so the interval speaks of other customers, not of other years.
+Each metric is taken per origin and averaged. Its difference to the best baseline has a bootstrap interval
+over customers: one draw takes a customer at all origins or at none, since the same customer errs alike each
+time. Origins overlap in time and are not independent, so the interval speaks of other customers, not of other
+years.
 
-Sources: Efron and Tibshirani (1993) for the percentile interval; Davison and Hinkley (1997), eq. 4.11, for a p-value
-that is never 0; Holm (1979).
+Sources: Efron and Tibshirani (1993) for the percentile interval; Davison and Hinkley (1997), eq. 4.11, for a
+p-value that is never 0; Holm (1979).
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -20,9 +21,13 @@ from clv_ml.measure.metrics import HIGHER_IS_BETTER, METRICS
 
 COMPARED = ("r2", "nmae", "spearman", "gini", "top_decile_lift", "bias", "decile_mape")
 OWN = ("model", "typical")
-"""The two estimates that are published: all others are baselines, unless the caller says they are ours too."""
+"""
+The two estimates that are published: all others are baselines, unless the caller says they are ours too.
+"""
 REPLICATES = 1999
-"""The least p-value is 2 / 2000, so that even the 40 cells of a benchmark, corrected, can tell a loss at 5 %."""
+"""
+The least p-value is 2 / 2000, so that even the 40 cells of a benchmark, corrected, can tell a loss at 5 %.
+"""
 SEED = 11
 
 
@@ -31,8 +36,8 @@ class Comparison:
     """
     Ours against the best baseline of one metric, picked afterwards.
 
-    ``gain`` is positive where ours is better, with a 95 % interval over customers; ``p_value`` is two-sided, and
-    ``p_holm`` the same corrected for everything compared with it.
+    ``gain`` is positive where ours is better, with a 95 % interval over customers; ``p_value`` is two-sided,
+    and ``p_holm`` the same corrected for everything compared with it.
     """
 
     metric: str
@@ -61,7 +66,8 @@ def compare(
     """
     Compares the typical value on nmae, and the mean on every other metric, with the best baseline of each.
 
-    Only baselines that spoke at every origin are asked, and none of ``own``. p-values are corrected for the metrics given.
+    Only baselines that spoke at every origin are asked, and none of ``own``. p-values are corrected for the
+    metrics given.
     """
     whole = [np.arange(len(origin)) for origin in origins]
     pairs = [(metric, *_opponents(origins, whole, metric, own)) for metric in metrics]
@@ -104,7 +110,10 @@ def with_holm(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values such that rejecting those below a level errs anywhere with at most that chance. In the order given."""
+    """
+    p-values such that rejecting those below a level errs anywhere with at most that chance. In the order
+    given.
+    """
     corrected, running = [1.0] * len(p_values), 0.0
     for place, index in enumerate(np.argsort(p_values, kind="stable")):
         running = max(running, min(1.0, p_values[index] * (len(p_values) - place)))
@@ -149,6 +158,8 @@ def _draws(origins: Sequence[Origin], replicates: int) -> Iterator[list[NDArray[
 
 
 def _p_value(gains: NDArray[np.float64]) -> float:
-    """Two-sided: twice the share of draws on the rarer side of no gain, this sample counted as a draw on each."""
+    """
+    Two-sided: twice the share of draws on the rarer side of no gain, this sample counted as a draw on each.
+    """
     rarer = min((gains <= 0).sum(), (gains >= 0).sum())
     return float(min(1.0, 2 * (rarer + 1) / (gains.size + 1)))

@@ -7,12 +7,17 @@ from clv_ml.measure.metrics import Array, brier_score
 
 
 def came_true(actual: Array, predicted: Array, floor: float) -> NDArray[np.bool_]:
-    """Whether the actual fell within 50 % of the prediction, or within ``floor`` of one below it. Shape (n,)."""
+    """
+    Whether the actual fell within 50 % of the prediction, or within ``floor`` of one below it. Shape (n,).
+    """
     return np.abs(actual - predicted) <= np.where(predicted < floor, floor, 0.5 * predicted)
 
 
 def calibration_error(confidence: Array, happened: NDArray[np.bool_], groups: int = 10) -> float:
-    """Mean over customers of |confidence - share that came true| in ten groups of confidence (Naeini et al. 2015)."""
+    """
+    Mean over customers of |confidence - share that came true| in ten groups of confidence (Naeini et al.
+    2015).
+    """
     order = np.argsort(confidence, kind="stable")
     parts = [part for part in np.array_split(order, groups) if part.size]
     gaps = [abs(confidence[part].mean() - happened[part].mean()) * part.size for part in parts]
@@ -35,7 +40,10 @@ def interval_figures(
 
 
 def churn_metrics(left: NDArray[np.bool_], chance: Array) -> dict[str, float]:
-    """Brier score of the chance of churn, that of the mean for everybody, and the calibration error in ten groups."""
+    """
+    Brier score of the chance of churn, that of the mean for everybody, and the calibration error in ten
+    groups.
+    """
     happened = left.astype(float)
     return {
         "brier": brier_score(happened, chance),

@@ -1,7 +1,9 @@
 """
-One origin of a backtest: what every estimator said of its customers, what happened, and all figures that follow.
+One origin of a backtest: what every estimator said of its customers, what happened, and all figures that
+follow.
 
-All origins together are an origin too, whose rows are theirs one after the other; so each figure is defined once.
+All origins together are an origin too, whose rows are theirs one after the other; so each figure is defined
+once.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,12 +33,13 @@ SPEND_BANDS = 5
 @dataclass(frozen=True)
 class Origin:
     """
-    n customers of one origin, or of all together (``as_of`` is None). Arrays have shape (n,), money is in the reporting
-    currency.
+    n customers of one origin, or of all together (``as_of`` is None). Arrays have shape (n,), money is in the
+    reporting currency.
 
-    ``predicted`` maps an estimator to its prediction; ``model`` is ``clv_predicted`` in the form that would have been
-    published, which ``form`` names. ``low``, ``high`` and ``confidence`` belong to it, ``churn`` is its chance of no
-    purchase, and ``left`` whether there was none. ``groups`` maps a column's name to each customer's group.
+    ``predicted`` maps an estimator to its prediction; ``model`` is ``clv_predicted`` in the form that would
+    have been published, which ``form`` names. ``low``, ``high`` and ``confidence`` belong to it, ``churn`` is
+    its chance of no purchase, and ``left`` whether there was none. ``groups`` maps a column's name to each
+    customer's group.
     """
 
     as_of: str | None
@@ -98,8 +101,8 @@ def metric_rows(origin: Origin) -> Iterator[MetricRow]:
     """
     Every figure of an origin: origin, segment, estimator, metric, value (NaN where not defined), customers.
 
-    Segments are ``all``, each group, ``decile=1`` to ``10`` by prediction (means only) and ``churn_decile=1`` to ``10`` by
-    chance of churn (its mean, and the share that left); 10 is the highest.
+    Segments are ``all``, each group, ``decile=1`` to ``10`` by prediction (means only) and ``churn_decile=1``
+    to ``10`` by chance of churn (its mean, and the share that left); 10 is the highest.
     """
     for segment, mask in segments(origin).items():
         actual = origin.actual[mask]
@@ -150,8 +153,8 @@ def metric_table(origins: Sequence[Origin]) -> pa.Table:
 
 def prediction_table(origins: Sequence[Origin]) -> pa.Table:
     """
-    A row per origin, estimator and customer: what was predicted and what happened. Interval, confidence and chance of churn
-    stand in the rows of ``model``.
+    A row per origin, estimator and customer: what was predicted and what happened. Interval, confidence and
+    chance of churn stand in the rows of ``model``.
     """
     parts = []
     for origin in origins:

@@ -1,8 +1,9 @@
 """
 How good predictions are: error, ranking, totals and calibration, each metric once.
 
-All functions take arrays of shape (n,) in the reporting currency. Rankings are made after a seeded shuffle, so that ties
-fall at random: customers arrive in join order, and average ranks reward predictors that say nothing.
+All functions take arrays of shape (n,) in the reporting currency. Rankings are made after a seeded shuffle,
+so that ties fall at random: customers arrive in join order, and average ranks reward predictors that say
+nothing.
 """
 
 from collections.abc import Mapping
@@ -53,14 +54,20 @@ def spearman(actual: Array, predicted: Array) -> float:
 
 
 def normalised_gini(actual: Array, predicted: Array) -> float:
-    """Area between the concentration curve and the diagonal, over the same with a perfect ranking; NaN without spend."""
+    """
+    Area between the concentration curve and the diagonal, over the same with a perfect ranking; NaN without
+    spend.
+    """
     order = _shuffled(actual.size)
     perfect = _gini(actual[order], actual[order])
     return _gini(actual[order], predicted[order]) / perfect if perfect else float("nan")
 
 
 def top_decile_lift(actual: Array, predicted: Array) -> float:
-    """Mean actual of the tenth of customers predicted highest, over the overall mean; NaN where that is not positive."""
+    """
+    Mean actual of the tenth of customers predicted highest, over the overall mean; NaN where that is not
+    positive.
+    """
     mean = actual.mean()
     if not mean > 0:
         return float("nan")
@@ -77,14 +84,19 @@ def total_bias(actual: Array, predicted: Array) -> float:
 
 
 def tenths(predicted: Array) -> list[NDArray[np.intp]]:
-    """Row numbers of each tenth of customers by prediction, lowest first; fewer than ten customers make fewer."""
+    """
+    Row numbers of each tenth of customers by prediction, lowest first; fewer than ten customers make fewer.
+    """
     order = _shuffled(predicted.size)
     lowest_first = order[np.argsort(predicted[order], kind="stable")]
     return [part for part in np.array_split(lowest_first, 10) if part.size]
 
 
 def decile_table(actual: Array, predicted: Array) -> tuple[Array, Array]:
-    """Mean predicted and mean actual of each tenth of customers by prediction, lowest first. Shape (up to 10,) each."""
+    """
+    Mean predicted and mean actual of each tenth of customers by prediction, lowest first. Shape (up to 10,)
+    each.
+    """
     parts = tenths(predicted)
     return np.array([predicted[p].mean() for p in parts]), np.array([actual[p].mean() for p in parts])
 
@@ -106,8 +118,8 @@ def decile_wape(actual: Array, predicted: Array) -> float:
 
 def deviance(actual: Array, predicted: Array) -> Array:
     """
-    Poisson deviance of each row, shape (n,): lowest in the mean where the prediction is the true mean. A negative actual
-    counts as 0, a prediction below a thousandth of the mean as that.
+    Poisson deviance of each row, shape (n,): lowest in the mean where the prediction is the true mean. A
+    negative actual counts as 0, a prediction below a thousandth of the mean as that.
     """
     happened = np.maximum(actual, 0.0)
     expected = np.maximum(predicted, max(1e-3 * float(happened.mean()), 1e-9))

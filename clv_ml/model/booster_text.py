@@ -1,17 +1,19 @@
 """
 Reads the trees of a LightGBM model from its own text, exactly, and refuses what cannot be exported.
 
-The text is the source, not ``Booster.dump_model()``: the dump turns an infinite threshold ("is it missing?") into
-1e300. Reading also proves that the text is well formed before LightGBM, which trusts it, parses it.
+The text is the source, not ``Booster.dump_model()``: the dump turns an infinite threshold ("is it missing?")
+into 1e300. Reading also proves that the text is well formed before LightGBM, which trusts it, parses it.
 
-Three rules of LightGBM's ``Predict`` are folded into the thresholds here, so that plain ``x <= threshold`` on doubles
-is all that remains:
+Three rules of LightGBM's ``Predict`` are folded into the thresholds here, so that plain ``x <= threshold`` on
+doubles is all that remains:
 
-- Input within 1e-35 (as a float) of zero is read as zero, so a threshold inside that band stands at the band's edge.
+- Input within 1e-35 (as a float) of zero is read as zero, so a threshold inside that band stands at the
+  band's edge.
 - A missing value goes to the stored default side only if the feature had missing values in training.
 - Otherwise LightGBM reads it as 0; it then goes left where 0 <= threshold.
 
-Source: LightGBM 4.7, ``include/LightGBM/tree.h`` (NumericalDecision) and ``src/c_api.cpp`` (RowPairFunctionFromDenseRows).
+Source: LightGBM 4.7, ``include/LightGBM/tree.h`` (NumericalDecision) and ``src/c_api.cpp``
+(RowPairFunctionFromDenseRows).
 """
 
 import re
@@ -47,9 +49,9 @@ class Tree:
     """
     One tree of L leaves. Arrays over splits have shape (L - 1,), those over leaves (L,).
 
-    A row goes left where ``x[feature] <= threshold``, or where x is NaN and ``missing_left``. A child c >= 0 is a
-    split, c < 0 is the leaf ``~c``. ``missing_as_zero`` marks splits that read a missing value as 0. ``split_rows`` and
-    ``leaf_rows`` count the training rows that came by.
+    A row goes left where ``x[feature] <= threshold``, or where x is NaN and ``missing_left``. A child c >= 0
+    is a split, c < 0 is the leaf ``~c``. ``missing_as_zero`` marks splits that read a missing value as 0.
+    ``split_rows`` and ``leaf_rows`` count the training rows that came by.
     """
 
     feature: NDArray[np.int64]
@@ -85,8 +87,8 @@ def read_forest(text: str, name: str) -> Forest:
         name: The booster's name, for messages.
 
     Raises:
-        ExportError: If the model is of a kind that has no exact export (linear trees, square-root target, random
-            forest, several classes, categorical splits, zero as missing), or the text is damaged.
+        ExportError: If the model is of a kind that has no exact export (linear trees, square-root target,
+            random forest, several classes, categorical splits, zero as missing), or the text is damaged.
     """
     start = text.find("\nTree=0\n")
     if start < 0:
@@ -203,14 +205,18 @@ def _children_follow(tree: Tree) -> bool:
 
 
 def _check_lines(name: str, block: str, known: re.Pattern[str]) -> None:
-    """Each line is one that LightGBM writes; it parses others without care, also those that nobody here reads."""
+    """
+    Each line is one that LightGBM writes; it parses others without care, also those that nobody here reads.
+    """
     for line in block.split("\n"):
         if not known.fullmatch(line):
             raise _damaged(name, f"{line[:60]!r} is no line of LightGBM's")
 
 
 def _fields(block: str) -> dict[str, str]:
-    """``key=value`` lines; a key that stands twice is refused, because readers differ in which one they take."""
+    """
+    ``key=value`` lines; a key that stands twice is refused, because readers differ in which one they take.
+    """
     pairs = [line.split("=", 1) for line in block.splitlines() if "=" in line]
     fields: dict[str, str] = {}
     for key, value in pairs:

@@ -1,8 +1,9 @@
 """
 What ``manifest.json`` may contain: the description of a model version, validated as untrusted input.
 
-A manifest says what the model is (features, anchor, the recipe's grammar, lines' coefficients), what it was made from
-and for, how it was measured, and which bytes its files have. The boosters themselves stand beside it as LightGBM text.
+A manifest says what the model is (features, anchor, the recipe's grammar, lines' coefficients), what it was
+made from and for, how it was measured, and which bytes its files have. The boosters themselves stand beside
+it as LightGBM text.
 """
 
 import json
@@ -108,14 +109,14 @@ class ModelDescription(_Strict):
     """
     What the trainer says of a model; the rest of the manifest is worked out when it is written.
 
-    ``feature_definitions`` maps what defines features (a model, a macro) to the md5 of its text, so that a change can be
-    refused by name; ``feature_hash`` is one over all of them.
+    ``feature_definitions`` maps what defines features (a model, a macro) to the md5 of its text, so that a
+    change can be refused by name; ``feature_hash`` is one over all of them.
 
-    ``training_dates`` maps a part (train, calibrate, test) to its as-of dates. ``anchor_reference`` is the anchor that
-    drivers are measured against, in the reporting currency: the geometric mean over training rows, say. ``anchor_parts``
-    says what the anchor is made of: first ``anchor_factors`` columns that it is proportional to (the mean customer's value, say),
-    then what is added up.
-    ``feature_drivers`` names the driver of features that are reported together; any other is reported by its own name.
+    ``training_dates`` maps a part (train, calibrate, test) to its as-of dates. ``anchor_reference`` is the
+    anchor that drivers are measured against, in the reporting currency: the geometric mean over training
+    rows, say. ``anchor_parts`` says what the anchor is made of: first ``anchor_factors`` columns that it is
+    proportional to (the mean customer's value, say), then what is added up. ``feature_drivers`` names the
+    driver of features that are reported together; any other is reported by its own name.
     """
 
     version: Annotated[str, Field(pattern=VERSION_PATTERN)]
@@ -213,7 +214,8 @@ def parse_manifest(content: bytes, where: str) -> Manifest:
     A validated manifest.
 
     Raises:
-        ModelError: If it is not JSON, has a key twice, or breaks the schema; names the file and the first faults.
+        ModelError: If it is not JSON, has a key twice, or breaks the schema; names the file and the first
+            faults.
     """
     try:
         json.loads(content, object_pairs_hook=_unique_keys)

@@ -1,12 +1,14 @@
 """
 Writes and reads ``models/<version>/``: ``model.onnx``, one LightGBM text per booster, ``manifest.json``.
 
-A version appears whole or not at all and never changes. Beside it stands ``<version>.sha256``, the manifest's own hash
-in the format of ``sha256sum``: the manifest vouches for the files, that line for the manifest. Nothing is pickled.
+A version appears whole or not at all and never changes. Beside it stands ``<version>.sha256``, the manifest's
+own hash in the format of ``sha256sum``: the manifest vouches for the files, that line for the manifest.
+Nothing is pickled.
 
-A folder is untrusted until it was checked: sizes, hashes, names and schema before anything is parsed, then the trees'
-text, then the graph's operators, and last that the graph is, byte for byte, what the text and the manifest give when
-exported again. So even someone who can recompute every hash cannot make a graph that says other than its own boosters.
+A folder is untrusted until it was checked: sizes, hashes, names and schema before anything is parsed, then
+the trees' text, then the graph's operators, and last that the graph is, byte for byte, what the text and the
+manifest give when exported again. So even someone who can recompute every hash cannot make a graph that says
+other than its own boosters.
 """
 
 import os
@@ -90,7 +92,8 @@ def write_model(
         feature_types: SQL type of each feature by name; "double" where not given.
 
     Raises:
-        ExportError: If the recipe cannot be exported or the graph disagrees with LightGBM. Nothing is left behind.
+        ExportError: If the recipe cannot be exported or the graph disagrees with LightGBM. Nothing is left
+            behind.
         ModelError: If the version exists.
     """
     folder = models_dir / check_version(description.version)
@@ -117,11 +120,12 @@ def load_model(folder: Path, expected_manifest_sha256: str | None = None) -> Loa
     A model version, checked before use.
 
     Args:
-        expected_manifest_sha256: The manifest's hash as held outside the folder. None trusts the folder's own word,
-            which finds damage but not a forger who recomputed all hashes.
+        expected_manifest_sha256: The manifest's hash as held outside the folder. None trusts the folder's own
+            word, which finds damage but not a forger who recomputed all hashes.
 
     Raises:
-        ModelTamperedError: If a file is not the one described, is unlisted, or the graph is not its boosters'.
+        ModelTamperedError: If a file is not the one described, is unlisted, or the graph is not its
+            boosters'.
         ModelError: If a file is missing, too large, or cannot be read as what it should be.
     """
     manifest, manifest_sha256 = load_manifest(Path(folder), expected_manifest_sha256)
@@ -223,8 +227,8 @@ def _check_graph(path: Path, content: bytes) -> None:
 
 def _publish(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> LoadedModel:
     """
-    Writes a hidden folder beside, reads it back, records the manifest's hash, then moves the folder into place: a version
-    that is there has its record, wherever the process was killed.
+    Writes a hidden folder beside, reads it back, records the manifest's hash, then moves the folder into
+    place: a version that is there has its record, wherever the process was killed.
     """
     content = manifest_bytes(manifest)
     folder.parent.mkdir(parents=True, exist_ok=True)

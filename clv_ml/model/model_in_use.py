@@ -1,4 +1,7 @@
-"""Which model the SQL uses, the champion or the one that the var ``model_version`` names, and what the SQL is told of it."""
+"""
+Which model the SQL uses, the champion or the one that the var ``model_version`` names, and what the SQL is
+told of it.
+"""
 
 import json
 from typing import Any
@@ -28,7 +31,10 @@ def read_manifest(settings: Settings) -> Manifest | None:
 
 
 def describe(model: Any) -> str:
-    """The parts of the manifest that the SQL renders its call from; a fault instead, where the model cannot be used."""
+    """
+    The parts of the manifest that the SQL renders its call from; a fault instead, where the model cannot be
+    used.
+    """
     try:
         manifest: Manifest = model().manifest
     except ClvError as error:
@@ -58,8 +64,8 @@ def training_is_due(settings: Settings) -> bool:
 
 def why_training_is_due(settings: Settings) -> str | None:
     """
-    In words, that no model is in use, or which setting or features have changed since the one that is was made; None where it
-    fits, or is pinned.
+    In words, that no model is in use, or which setting or features have changed since the one that is was
+    made; None where it fits, or is pinned.
     """
     if settings.vars.model_version != "champion":
         return None

@@ -1,13 +1,15 @@
 """
 A whole recipe as one ONNX graph in double precision.
 
-Inputs are ``features`` (double [N, F]) and, where the recipe has one, ``anchor`` (double [N]); there is one double [N]
-per output. Trees become ``ai.onnx.ml`` 5 ``TreeEnsemble`` nodes with double thresholds: the common converters round
-thresholds to float32, which sends rows down the wrong branch. The graph is faithful to LightGBM, also where LightGBM
-reads a missing value as 0 (`features_without_missing` names those features, so that a manifest can say so).
+Inputs are ``features`` (double [N, F]) and, where the recipe has one, ``anchor`` (double [N]); there is one
+double [N] per output. Trees become ``ai.onnx.ml`` 5 ``TreeEnsemble`` nodes with double thresholds: the common
+converters round thresholds to float32, which sends rows down the wrong branch. The graph is faithful to
+LightGBM, also where LightGBM reads a missing value as 0 (`features_without_missing` names those features, so
+that a manifest can say so).
 
-The chance is ``1 / (1 + exp(-s))`` because ONNX Runtime's own Sigmoid is an approximation (9e-12 off, and 0 below
--50). The same recipe always gives the same bytes, so a stored graph can be compared with its boosters' text.
+The chance is ``1 / (1 + exp(-s))`` because ONNX Runtime's own Sigmoid is an approximation (9e-12 off, and 0
+below -50). The same recipe always gives the same bytes, so a stored graph can be compared with its boosters'
+text.
 """
 
 import re
@@ -57,7 +59,8 @@ def features_without_missing(recipe: Recipe) -> tuple[str, ...]:
     """
     Features in which some tree saw no missing value in training, and so reads one as 0, in feature order.
 
-    A NULL in such a column is scored like a 0. That is LightGBM's answer and the export keeps it; the manifest lists them.
+    A NULL in such a column is scored like a 0. That is LightGBM's answer and the export keeps it; the
+    manifest lists them.
     """
     as_zero: set[int] = set()
     for forest in forests(recipe).values():
@@ -123,8 +126,8 @@ def _check_output(output: Output, recipe: Recipe) -> None:
         for factor in _factors(term):
             if isinstance(factor, Line) and any(len(v) != len(recipe.features) for v in _vectors(factor)):
                 raise ExportError(
-                    f"Line {factor.name!r} does not have {len(recipe.features)} coefficients, missing coefficients and "
-                    f"medians, one per feature. Refit it on the recipe's features."
+                    f"Line {factor.name!r} does not have {len(recipe.features)} coefficients, missing "
+                    "coefficients and medians, one per feature. Refit it on the recipe's features."
                 )
 
 
@@ -209,7 +212,9 @@ class _Graph:
         self.node("Identity", [total], output.name)
 
     def term(self, term: Term, path: str) -> str:
-        """The factors' product, then times anchor, then times weight: the order in which `parity.predict` works."""
+        """
+        The factors' product, then times anchor, then times weight: the order in which `parity.predict` works.
+        """
         product = ""
         for index, factor in enumerate(term.factors):
             value = self.link(self.margin(factor, f"{path}/{index}"), factor.link, f"{path}/{index}")

@@ -1,8 +1,9 @@
 """
 Runs a recipe's graph so that a row's result never depends on the rows around it.
 
-ONNX Runtime computes Exp in packets and the last few rows of a batch by another routine, one bit apart at times, and
-splits large batches between its own threads. So a session has one thread, and a batch is padded to whole packets.
+ONNX Runtime computes Exp in packets and the last few rows of a batch by another routine, one bit apart at
+times, and splits large batches between its own threads. So a session has one thread, and a batch is padded to
+whole packets.
 """
 
 import numpy as np

@@ -1,7 +1,8 @@
 """
 The attributes of one ``ai.onnx.ml`` 5 ``TreeEnsemble`` node that holds a whole booster.
 
-All splits of all trees stand in one list, all leaves in another; ``tree_roots`` points at each tree's first split.
+All splits of all trees stand in one list, all leaves in another; ``tree_roots`` points at each tree's first
+split.
 """
 
 from collections.abc import Iterable

@@ -1,8 +1,8 @@
 """
 Proves that an ONNX graph gives LightGBM's own predictions, where it is hardest.
 
-Beside the training rows, every split is met by a row that really arrives there, standing on its threshold, one
-floating-point step to either side, and missing. A difference of one branch anywhere shows.
+Beside the training rows, every split is met by a row that really arrives there, standing on its threshold,
+one floating-point step to either side, and missing. A difference of one branch anywhere shows.
 """
 
 from collections.abc import Iterator
@@ -75,7 +75,10 @@ def predict(recipe: Recipe, features: Floats, anchor: Floats | None = None) -> d
 
 
 def margin(factor: Trees | Line, features: Floats, scores: dict[str, Floats] | None = None) -> Floats:
-    """A factor before its link, shape (n,). ``scores`` keeps raw scores by booster, so that each is computed once."""
+    """
+    A factor before its link, shape (n,). ``scores`` keeps raw scores by booster, so that each is computed
+    once.
+    """
     if isinstance(factor, Line):
         missing = np.isnan(features)
         filled = np.where(missing, factor.medians, features)
@@ -142,7 +145,8 @@ def check_parity(
         anchor: Shape (n,); a probe takes the anchor of the training row that it was made from.
 
     Raises:
-        ExportError: Naming output, kind of row and worst difference, if any row is off by more than the tolerance.
+        ExportError: Naming output, kind of row and worst difference, if any row is off by more than the
+            tolerance.
     """
     if not len(training_rows):
         raise ExportError("Parity needs at least one training row, there is none. Pass the rows of the fit.")
@@ -160,7 +164,9 @@ def check_parity(
 
 
 def _worst(name: str, kind: RowKind, found: Floats, expected: Floats) -> float:
-    """Worst relative difference of one output on one probe; equal infinities and NaN in both count as equal."""
+    """
+    Worst relative difference of one output on one probe; equal infinities and NaN in both count as equal.
+    """
     same = (found == expected) | (np.isnan(found) & np.isnan(expected))
     with np.errstate(invalid="ignore"):
         relative = np.abs(found - expected) / np.maximum(np.abs(expected), SMALLEST)
@@ -169,8 +175,8 @@ def _worst(name: str, kind: RowKind, found: Floats, expected: Floats) -> float:
     if relative[row] > TOLERANCE:
         raise ExportError(
             f"Output {name!r} of the ONNX graph differs from LightGBM on {kind} rows: {found[row]!r} against "
-            f"{expected[row]!r}, relative difference {relative[row]:.3g}, allowed {TOLERANCE:g}. The model is not "
-            f"published; train it with other parameters, or with the locked library versions."
+            f"{expected[row]!r}, relative difference {relative[row]:.3g}, allowed {TOLERANCE:g}. The model "
+            "is not published; train it with other parameters, or with the locked library versions."
         )
     return float(relative[row])
 
@@ -211,7 +217,9 @@ def _split_probes(rows: list[Floats], origins: list[int]) -> Iterator[Probe]:
 
 
 def _paths(tree: Tree) -> Iterator[tuple[int, dict[int, tuple[float, float]]]]:
-    """Each split with what leads to it: feature to (low, high], low infinite where only a missing value passes."""
+    """
+    Each split with what leads to it: feature to (low, high], low infinite where only a missing value passes.
+    """
     waiting: list[tuple[int, dict[int, tuple[float, float]]]] = [(0, {})] if len(tree.feature) else []
     while waiting:
         split, bounds = waiting.pop()

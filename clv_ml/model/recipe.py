@@ -1,10 +1,11 @@
 """
 What a fitted model is: outputs made of sums of products of trees and lines.
 
-An *output* is a sum of *terms*; a term is ``weight x anchor x product of link(score) ** power`` over its *factors*; a factor's
-score comes from a LightGBM booster or from a line with medians and missing flags. A mean as "a fifth Tweedie, the rest chance
-of buying over the usual chance times amount" is two terms, the first with one factor, the second with three. The same grammar is
-exported to ONNX, evaluated there, and explained driver by driver, so that no recipe needs code of its own.
+An *output* is a sum of *terms*; a term is ``weight x anchor x product of link(score) ** power`` over its
+*factors*; a factor's score comes from a LightGBM booster or from a line with medians and missing flags. A
+mean as "a fifth Tweedie, the rest chance of buying over the usual chance times amount" is two terms, the
+first with one factor, the second with three. The same grammar is exported to ONNX, evaluated there, and
+explained driver by driver, so that no recipe needs code of its own.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Link = Literal["exp", "sigmoid", "one_over_sigmoid", "excess", "relu", "identity"]
-"""``excess`` is by how much a chance beats its opposite, max(0, 2 sigmoid - 1); the others are what they are called."""
+"""
+``excess`` is by how much a chance beats its opposite, max(0, 2 sigmoid - 1); the others are what they are
+called.
+"""
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,8 @@ class Line:
     """
     A linear score: intercept + coefficients . filled + missing_coefficients . isnan.
 
-    A missing feature is filled with its median. The three arrays have shape (number of features,), in feature order.
+    A missing feature is filled with its median. The three arrays have shape (number of features,), in feature
+    order.
     """
 
     name: str
@@ -37,8 +42,8 @@ class Line:
 @dataclass(frozen=True)
 class Trees:
     """
-    A LightGBM booster. Its raw score s enters as link(slope x s + intercept) to a power; ``beside``, a line, adds its own score to
-    s, its link left out.
+    A LightGBM booster. Its raw score s enters as link(slope x s + intercept) to a power; ``beside``, a line,
+    adds its own score to s, its link left out.
     """
 
     name: str
@@ -72,8 +77,8 @@ class Recipe:
     """
     A whole model: the features in order, the anchor's column, and the outputs.
 
-    Features are read as doubles, NULL as NaN. ``anchor`` names the column that anchored terms are multiplied by; it is
-    None where no term is anchored. It need not be a feature.
+    Features are read as doubles, NULL as NaN. ``anchor`` names the column that anchored terms are multiplied
+    by; it is None where no term is anchored. It need not be a feature.
     """
 
     features: tuple[str, ...]

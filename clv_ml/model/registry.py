@@ -1,9 +1,9 @@
 """
 Which model version is the champion: ``champion.json``, a pointer swapped in one step.
 
-The pointer holds the version, its manifest's hash, and the pointers that it replaced, newest first, so that rollback
-needs no other file. ``promotions.jsonl`` is a diary of what happened, for people; nothing reads it back. The folders
-are the truth: a registry table in the warehouse is rebuilt from `list_models`.
+The pointer holds the version, its manifest's hash, and the pointers that it replaced, newest first, so that
+rollback needs no other file. ``promotions.jsonl`` is a diary of what happened, for people; nothing reads it
+back. The folders are the truth: a registry table in the warehouse is rebuilt from `list_models`.
 """
 
 import json
@@ -56,8 +56,8 @@ class ListedModel:
 @dataclass(frozen=True)
 class ShownModel:
     """
-    A version, every file of it checked. ``reason`` says why it is or was the champion, None where it never was;
-    ``fault`` why it cannot be used.
+    A version, every file of it checked. ``reason`` says why it is or was the champion, None where it never
+    was; ``fault`` why it cannot be used.
     """
 
     version: str
@@ -68,7 +68,9 @@ class ShownModel:
 
 
 def list_models(models_dir: Path) -> list[ListedModel]:
-    """Every version, oldest first, each with its manifest or the reason why it has none. Files are not hashed."""
+    """
+    Every version, oldest first, each with its manifest or the reason why it has none. Files are not hashed.
+    """
     pointer = champion(models_dir)
     current = pointer.version if pointer else None
     folders = [path for path in _entries(models_dir) if path.is_dir() and not path.name.startswith(".")]
@@ -146,7 +148,8 @@ def load(models_dir: Path, version: str | None = None) -> LoadedModel | None:
 
 def promote(models_dir: Path, version: str, reason: str) -> Champion:
     """
-    Makes a version the champion, after loading and checking it whole. Promoting the champion again changes nothing.
+    Makes a version the champion, after loading and checking it whole. Promoting the champion again changes
+    nothing.
 
     Raises:
         ModelError: If the version is absent or damaged; the pointer then stays as it was.
@@ -188,8 +191,8 @@ def rollback(models_dir: Path, reason: str = "rollback") -> Champion:
 
 def remove_old(models_dir: Path, kept: int, pinned: Collection[str] = ()) -> tuple[str, ...]:
     """
-    Removes all but the newest versions. The champion, the one before it, pinned versions and folders whose manifest cannot
-    be read stay in any case.
+    Removes all but the newest versions. The champion, the one before it, pinned versions and folders whose
+    manifest cannot be read stay in any case.
 
     Returns:
         What was removed, oldest first.

@@ -1,4 +1,7 @@
-"""One customer of the warehouse: what they are expected to be worth, how sure that is, and why, in words and as a picture."""
+"""
+One customer of the warehouse: what they are expected to be worth, how sure that is, and why, in words and as
+a picture.
+"""
 
 from dataclasses import dataclass
 from datetime import date
@@ -13,7 +16,10 @@ from clv_ml.warehouse.queries import ask
 
 @dataclass(frozen=True)
 class Driver:
-    """A driver by its name and in words, the customer's value of it (None where missing), and what it adds or takes."""
+    """
+    A driver by its name and in words, the customer's value of it (None where missing), and what it adds or
+    takes.
+    """
 
     name: str
     phrase: str
@@ -26,8 +32,8 @@ class CustomerExplanation:
     """
     A row of ``customer_clv`` with its narrative; money in ``currency``, shares and chances from 0 to 1.
 
-    Interval, confidence and ``base`` are None, and ``drivers`` is empty, where no model scored the customer. Otherwise
-    ``base`` plus the contributions of ``drivers``, strongest first, is the prediction.
+    Interval, confidence and ``base`` are None, and ``drivers`` is empty, where no model scored the customer.
+    Otherwise ``base`` plus the contributions of ``drivers``, strongest first, is the prediction.
     """
 
     customer_id: str
@@ -68,8 +74,8 @@ def explain_customer(settings: Settings, customer_id: str) -> CustomerExplanatio
         found = ask(connection, "customer", {"customer": customer_id})
         if not found:
             raise InputError(
-                f"There is no customer {customer_id!r} in customer_clv. Numbers are text and must match in full, "
-                "leading zeros and capitals included."
+                f"There is no customer {customer_id!r} in customer_clv. Numbers are text and must match in "
+                "full, leading zeros and capitals included."
             )
         row = found[0]
         drivers = ask(connection, "drivers_of_customer", {"customer": row["customer_id"]})

@@ -1,8 +1,9 @@
 """
-`clv doctor`: how the installation, the warehouse, the model and what is monitored are, in one list of findings.
+`clv doctor`: how the installation, the warehouse, the model and what is monitored are, in one list of
+findings.
 
-Nothing is changed, and nothing that is absent is an error: the finding says what to run. While a run holds the warehouse,
-what is monitored is read from the published copy.
+Nothing is changed, and nothing that is absent is an error: the finding says what to run. While a run holds
+the warehouse, what is monitored is read from the published copy.
 """
 
 import math
@@ -38,8 +39,8 @@ Status = Literal["ok", "absent", "warn", "fail"]
 @dataclass(frozen=True)
 class Finding:
     """
-    One thing looked at. ``absent``: not made yet, and ``text`` says what to run; ``warn``: look at it; ``fail``: what the
-    product promises does not hold. ``details`` has the figures behind the text.
+    One thing looked at. ``absent``: not made yet, and ``text`` says what to run; ``warn``: look at it;
+    ``fail``: what the product promises does not hold. ``details`` has the figures behind the text.
     """
 
     name: str

@@ -1,13 +1,15 @@
 """
 Erases a person from the warehouse and from what was published of it, and proves it.
 
-Deleted rows stay readable in a database file: DELETE, CHECKPOINT and VACUUM leave their bytes behind. So each file is
-rebuilt: copied, the rows deleted in the copy, the copy copied once more into a new file, and that one, when nothing of the
-person is found in it, put in place of the old one in one step. Tables are found by their columns, so a new one is not
-forgotten: rows go where a column is ``customer_id`` or ends in ``_customer_id``, and a ``raw_text`` that names the person is
-emptied. Numbers over many customers (segments, calibration, the shop's level) are made anew by the next run.
+Deleted rows stay readable in a database file: DELETE, CHECKPOINT and VACUUM leave their bytes behind. So each
+file is rebuilt: copied, the rows deleted in the copy, the copy copied once more into a new file, and that
+one, when nothing of the person is found in it, put in place of the old one in one step. Tables are found by
+their columns, so a new one is not forgotten: rows go where a column is ``customer_id`` or ends in
+``_customer_id``, and a ``raw_text`` that names the person is emptied. Numbers over many customers (segments,
+calibration, the shop's level) are made anew by the next run.
 
-A salted hash of each id stays behind, in ``erased_customers``, so that ingestion knows the person and stores nothing.
+A salted hash of each id stays behind, in ``erased_customers``, so that ingestion knows the person and stores
+nothing.
 """
 
 import os
@@ -30,7 +32,9 @@ from clv_ml.warehouse.safe_files import remove_hidden, remove_unfinished, sync_f
 
 ERASED_TABLE = "erased_customers"
 TELLING_BYTES = 8
-"""Ids of at least so many bytes do not turn up in a file by chance; of shorter ones a byte scan says nothing."""
+"""
+Ids of at least so many bytes do not turn up in a file by chance; of shorter ones a byte scan says nothing.
+"""
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,10 @@ class FileErasure:
     """
     What was done to one file.
 
-    ``rows_removed`` counts by table (a Parquet file is one table); ``texts_emptied`` are quarantined rows. ``bytes_before``
-    and ``bytes_after`` count the ids in uncompressed copies of the old and the new file: the first shows that the scan
-    finds what is there. ``mentions`` counts cells of other columns with the same text, by column: where an id is short,
-    these may well be products or orders.
+    ``rows_removed`` counts by table (a Parquet file is one table); ``texts_emptied`` are quarantined rows.
+    ``bytes_before`` and ``bytes_after`` count the ids in uncompressed copies of the old and the new file: the
+    first shows that the scan finds what is there. ``mentions`` counts cells of other columns with the same
+    text, by column: where an id is short, these may well be products or orders.
     """
 
     path: Path
@@ -55,8 +59,9 @@ class FileErasure:
 @dataclass(frozen=True)
 class Erasure:
     """
-    What ``forget`` did. It names no id, so that it may be kept. ``models`` are the versions that were trained on the person;
-    ``report`` is the page beside the warehouse that was removed, None where there was none: ``clv report`` writes it anew.
+    What ``forget`` did. It names no id, so that it may be kept. ``models`` are the versions that were trained
+    on the person; ``report`` is the page beside the warehouse that was removed, None where there was none:
+    ``clv report`` writes it anew.
     """
 
     ids: int
@@ -82,8 +87,8 @@ def forget(settings: Settings, customer_id: str) -> Erasure:
     Raises:
         InputError: If no table of the warehouse and no published file has the id.
 
-        WarehouseError: If the warehouse is absent or in use, or something of the person is left in a new file. The old
-            files then stand as they were.
+        WarehouseError: If the warehouse is absent or in use, or something of the person is left in a new
+            file. The old files then stand as they were.
     """
     name = unicodedata.normalize("NFC", customer_id.strip())
     schema = _schema(settings)
@@ -144,7 +149,8 @@ def models_that_saw(
     settings: Settings, connection: duckdb.DuckDBPyConnection, ids: Sequence[str]
 ) -> tuple[str, ...]:
     """
-    Versions with a training date after the person was first known. Trees hold no row and no id, but were fitted with it.
+    Versions with a training date after the person was first known. Trees hold no row and no id, but were
+    fitted with it.
     """
     ((known,),) = connection.execute(
         f"select min(recorded_at) from {_in_schema(_schema(settings), 'events')} "
@@ -194,7 +200,10 @@ def _erase_database(
     ids: Sequence[str],
     raw_schema: str | None = None,
 ) -> FileErasure:
-    """Rebuild an attached database without the person; with a raw schema, remember the ids there as salted hashes."""
+    """
+    Rebuild an attached database without the person; with a raw schema, remember the ids there as salted
+    hashes.
+    """
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         work, clean = Path(folder) / "work.duckdb", Path(folder) / "clean.duckdb"
         before = _bytes_in(connection, live, Path(folder) / "before.duckdb", ids)
@@ -212,11 +221,14 @@ def _erase_database(
 
 @contextmanager
 def _copied(connection: duckdb.DuckDBPyConnection, catalog: str, path: Path) -> Iterator[str]:
-    """A fresh file with everything of a catalog, attached under the name that is given; detached at the end."""
+    """
+    A fresh file with everything of a catalog, attached under the name that is given; detached at the end.
+    """
     name = path.stem
     # the same format, which older readers may need; it is told as "v1.5.0+"
     ((version,),) = connection.execute(
-        "select regexp_extract(tags['storage_version'], 'v[0-9.]+') from duckdb_databases() where database_name = ?",
+        "select regexp_extract(tags['storage_version'], 'v[0-9.]+') from duckdb_databases() "
+        "where database_name = ?",
         [catalog],
     ).fetchall()
     option = f" (storage_version '{version}')" if version else ""
@@ -255,8 +267,9 @@ def _remember(connection: duckdb.DuckDBPyConnection, table: str, ids: Sequence[s
     salts = connection.execute(f"select min(salt) from {table}").fetchall()
     salt = salts[0][0] or secrets.token_hex(32)
     connection.execute(
-        f"insert into {table} select sha256($salt || id), $salt, now()::timestamp from unnest($ids) as given(id) "
-        f"where sha256($salt || id) not in (select customer_hash from {table})",
+        f"insert into {table} select sha256($salt || id), $salt, now()::timestamp "
+        "from unnest($ids) as given(id) where sha256($salt || id) not in (select customer_hash "
+        f"from {table})",
         {"salt": salt, "ids": list(ids)},
     )
 
@@ -264,7 +277,10 @@ def _remember(connection: duckdb.DuckDBPyConnection, table: str, ids: Sequence[s
 def _prove(
     connection: duckdb.DuckDBPyConnection, catalog: str, path: Path, ids: Sequence[str]
 ) -> dict[str, int]:
-    """Every table queried: none holds the person; cells of other columns with the same text are counted by column."""
+    """
+    Every table queried: none holds the person; cells of other columns with the same text are counted by
+    column.
+    """
     mentions = {}
     for table in _tables(connection, catalog):
         checks = [(column, _has_id([column]), {"ids": list(ids)}) for column in table.id_columns]
@@ -287,8 +303,9 @@ def _prove(
 
 def _tables(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[_Table]:
     columns = connection.execute(
-        "select schema_name, table_name, column_name, data_type from duckdb_columns() inner join duckdb_tables() "
-        "using (database_name, schema_name, table_name) where database_name = ? order by all",
+        "select schema_name, table_name, column_name, data_type from duckdb_columns() "
+        "inner join duckdb_tables() using (database_name, schema_name, table_name) where database_name = ? "
+        "order by all",
         [catalog],
     ).fetchall()
     tables: dict[str, tuple[list[str], list[str], list[str]]] = {}
@@ -347,8 +364,8 @@ def count_bytes(path: Path, ids: Sequence[str]) -> int:
 def _refuse_leftovers(path: Path, ids: Sequence[str], after: int) -> None:
     if after and all(len(name.encode()) >= TELLING_BYTES for name in ids):
         raise WarehouseError(
-            f"The bytes of the customer's id would still stand {after} times in {path}, in a column that is no customer's. "
-            "Remove them there (a note or another id that quotes it), then forget again."
+            f"The bytes of the customer's id would still stand {after} times in {path}, in a column that is "
+            "no customer's. Remove them there (a note or another id that quotes it), then forget again."
         )
 
 
@@ -382,7 +399,10 @@ def _erase_parquet(path: Path, ids: Sequence[str]) -> FileErasure:
 
 
 def _put_in_place(new: Path, path: Path) -> None:
-    """Swap the file for the new one with the old one's rights; a reader who holds the old one keeps it until he closes it."""
+    """
+    Swap the file for the new one with the old one's rights; a reader who holds the old one keeps it until he
+    closes it.
+    """
     new.chmod(path.stat().st_mode & 0o777)
     handle = os.open(new, os.O_RDONLY)
     os.fsync(handle)
@@ -400,7 +420,10 @@ def _literal(path: Path) -> str:
 
 
 def _schema(settings: Settings) -> str:
-    """The schema of the raw tables, without a catalog before it: that is the warehouse's own, and the copies have another."""
+    """
+    The schema of the raw tables, without a catalog before it: that is the warehouse's own, and the copies
+    have another.
+    """
     return settings.vars.raw_schema.rpartition(".")[2]
 
 

@@ -1,9 +1,10 @@
 """
 The published copy of the marts: what readers open, so that they never meet the writer's lock.
 
-``published/`` beside the warehouse (``NAME-published/`` where that is not ``clv.duckdb``) holds one folder a version, each with ``clv.duckdb`` and a Parquet file per table,
-and the link ``current``, which is swapped in one step. ``published/clv.duckdb`` leads through it. A version never
-changes; the one before stays until the next publication, and a reader that has an older file open keeps it.
+``published/`` beside the warehouse (``NAME-published/`` where that is not ``clv.duckdb``) holds one folder a
+version, each with ``clv.duckdb`` and a Parquet file per table, and the link ``current``, which is swapped in
+one step. ``published/clv.duckdb`` leads through it. A version never changes; the one before stays until the
+next publication, and a reader that has an older file open keeps it.
 """
 
 import os
@@ -30,12 +31,17 @@ CSV_SAFE = (
     r"create macro csv_safe(value) as case when regexp_matches(value, '^[=+\-@＝＋－＠\t\r\n]') "
     "then '''' || value else value end"
 )
-"""For who exports CSV: text that a spreadsheet would run as a formula gets an apostrophe before it. A feed decides its ids."""
+"""
+For who exports CSV: text that a spreadsheet would run as a formula gets an apostrophe before it. A feed
+decides its ids.
+"""
 
 
 @dataclass(frozen=True)
 class Publication:
-    """A version that readers see, where it is (a database file; on Spark a schema), and the rows of each table."""
+    """
+    A version that readers see, where it is (a database file; on Spark a schema), and the rows of each table.
+    """
 
     version: str
     path: Path | str
@@ -148,8 +154,8 @@ def _check(folder: Path, version: str, rows: dict[str, int]) -> None:
             ]
             if (found, parquet) != (expected, expected):
                 raise PublishError(
-                    f"The copy {version} of {name} has {found} rows, its Parquet file {parquet}, not {expected}. "
-                    "Readers still see the old version. Check the disk, then run clv publish."
+                    f"The copy {version} of {name} has {found} rows, its Parquet file {parquet}, not "
+                    f"{expected}. Readers still see the old version. Check the disk, then run clv publish."
                 )
 
 

@@ -18,8 +18,8 @@ from clv_ml.warehouse.connection import connect
 @dataclass(frozen=True)
 class Removed:
     """
-    Model versions, and the dates of each table, that were removed; tables of which nothing was are left out. ``features``
-    stands for all tables of features, whose dates go when they are built.
+    Model versions, and the dates of each table, that were removed; tables of which nothing was are left out.
+    ``features`` stands for all tables of features, whose dates go when they are built.
     """
 
     models: tuple[str, ...] = ()
@@ -39,11 +39,11 @@ def feature_dates(settings: Settings) -> frozenset[date]:
 
 def remove_old(settings: Settings, dates_before: Collection[date] = ()) -> Removed:
     """
-    Applies ``models_kept``, ``prediction_days_kept`` and ``driver_days_kept``, and drops what `clv models diff` scored.
-    Feature dates that stood before the run and do not now are reported with it.
+    Applies ``models_kept``, ``prediction_days_kept`` and ``driver_days_kept``, and drops what `clv models
+    diff` scored. Feature dates that stood before the run and do not now are reported with it.
 
-    Predictions stay until their window is past and final, whatever the setting says, or nobody would learn whether they
-    came true.
+    Predictions stay until their window is past and final, whatever the setting says, or nobody would learn
+    whether they came true.
     """
     pinned = pinned_version(settings)
     models = registry.remove_old(settings.models, settings.vars.models_kept, [pinned] if pinned else [])

@@ -27,9 +27,10 @@ class ValueChanges:
     """
     What moved from one side to the other, in the reporting currency; the dates of two models are one date.
 
-    ``drivers`` has a row per driver over all customers, and their changes add up to ``total_after - total_before``;
-    ``customers`` has those whose value changed most, each with its own ``drivers``. ``is_other_model`` tells that the
-    models of the two sides differ, so that part of any change is the model's.
+    ``drivers`` has a row per driver over all customers, and their changes add up to ``total_after -
+    total_before``; ``customers`` has those whose value changed most, each with its own ``drivers``.
+    ``is_other_model`` tells that the models of the two sides differ, so that part of any change is the
+    model's.
     """
 
     from_date: date
@@ -64,8 +65,8 @@ def value_changes(
         customers: How many of those.
 
     Raises:
-        InputError: If a date was not scored (the message lists those that were), the dates are not in order, or the
-            customer was scored on neither.
+        InputError: If a date was not scored (the message lists those that were), the dates are not in order,
+            or the customer was scored on neither.
 
         WarehouseError: If there is no warehouse, or nothing was scored in it.
     """
@@ -78,7 +79,8 @@ def model_changes(
     settings: Settings, before: str, after: str, customer_id: str | None = None, customers: int = 10
 ) -> ValueChanges:
     """
-    Compares what two versions say on today's scoring date; both must have been scored (see ``unscored_versions``).
+    Compares what two versions say on today's scoring date; both must have been scored (see
+    ``unscored_versions``).
 
     Args:
         settings: Names the warehouse; nothing in it is changed.
@@ -111,14 +113,17 @@ def unscored_versions(settings: Settings, versions: Sequence[str]) -> tuple[str,
 
 @dataclass(frozen=True)
 class Side:
-    """What is compared: a scoring date, by the model in use, or by a version from the tables with this prefix."""
+    """
+    What is compared: a scoring date, by the model in use, or by a version from the tables with this prefix.
+    """
 
     as_of_date: date
     version: str | None = None
     prefix: str = IN_USE
 
     def rows_of(self, table: str) -> str:
-        # a statement that creates a view takes no parameters; these are dates and checked names, not text from outside
+        # a statement that creates a view takes no parameters; these are dates and checked names, not text
+        # from outside
         of_version = f" and model_version = '{check_version(self.version)}'" if self.version else ""
         return f"select * from {self.prefix}_{table} where as_of_date = date '{self.as_of_date}'{of_version}"
 
@@ -157,8 +162,8 @@ def _changes(
     shown = _rows(connection, _sql(settings, "customer_changes"), chosen)
     if customer_id is not None and not shown:
         raise InputError(
-            f"Customer {customer_id!r} was scored neither on {sides[0].as_of_date} nor on {sides[1].as_of_date}. "
-            "Look the number up in customer_predictions."
+            f"Customer {customer_id!r} was scored neither on {sides[0].as_of_date} nor on "
+            f"{sides[1].as_of_date}. Look the number up in customer_predictions."
         )
     return ValueChanges(
         from_date=sides[0].as_of_date,

@@ -1,8 +1,9 @@
 """
 Arrow columns to doubles, exactly as SQL's ``cast(x as double)`` does it.
 
-Arrow's own cast of a decimal is one bit off in about one value of seven, which can put a row on the other side of a
-split from the row that it was trained on. Here a decimal is its integer divided by a power of ten, correctly rounded.
+Arrow's own cast of a decimal is one bit off in about one value of seven, which can put a row on the other
+side of a split from the row that it was trained on. Here a decimal is its integer divided by a power of ten,
+correctly rounded.
 """
 
 import numpy as np
@@ -68,8 +69,8 @@ def _refuse_types(types: dict[str, pa.DataType], model: str) -> None:
     wrong = [f"{name} ({dtype})" for name, dtype in types.items() if not _is_numeric(dtype)]
     if wrong:
         raise FeatureMismatchError(
-            f"Model {model!r} needs numbers in columns that hold something else: {', '.join(wrong)}. Cast them in "
-            f"the feature's SQL, where training reads them too."
+            f"Model {model!r} needs numbers in columns that hold something else: {', '.join(wrong)}. Cast "
+            "them in the feature's SQL, where training reads them too."
         )
 
 

@@ -1,9 +1,10 @@
 """
 The dbt-duckdb plugin: gives the connection the model in use as SQL functions.
 
-``clv_model()`` returns what the SQL needs to know of it as JSON (NULL without one), ``clv_score(struct)`` its outputs,
-``clv_explain(list of structs, kept)`` the strongest drivers of every customer. The struct's fields are the model's own
-columns, by name; in ``clv_explain`` with ``customer_id`` before them and the anchor's parts after them.
+``clv_model()`` returns what the SQL needs to know of it as JSON (NULL without one), ``clv_score(struct)`` its
+outputs, ``clv_explain(list of structs, kept)`` the strongest drivers of every customer. The struct's fields
+are the model's own columns, by name; in ``clv_explain`` with ``customer_id`` before them and the anchor's
+parts after them.
 """
 
 import json
@@ -28,9 +29,10 @@ from clv_ml.warehouse.connection import harden
 
 class Plugin(BasePlugin):
     """
-    Found by dbt-duckdb under this name. Its configuration passes on the vars that are read outside the macro ``setting``
-    (``model_version`` here, ``raw_schema`` in the sources), which are checked before anything runs. It may name ``only_folders``: then the
-    database is hardened and reads and writes nothing outside its own file and those.
+    Found by dbt-duckdb under this name. Its configuration passes on the vars that are read outside the macro
+    ``setting`` (``model_version`` here, ``raw_schema`` in the sources), which are checked before anything
+    runs. It may name ``only_folders``: then the database is hardened and reads and writes nothing outside its
+    own file and those.
     """
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:
@@ -46,8 +48,9 @@ class Plugin(BasePlugin):
 
 def register(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """
-    Registers the functions. The manifest is read now, since it gives the struct's fields; the model itself is loaded,
-    with all checks, when it is first asked for. A fault is reported by ``clv_model()``, so that features still refresh.
+    Registers the functions. The manifest is read now, since it gives the struct's fields; the model itself is
+    loaded, with all checks, when it is first asked for. A fault is reported by ``clv_model()``, so that
+    features still refresh.
     """
 
     @cache

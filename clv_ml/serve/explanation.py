@@ -1,23 +1,28 @@
 """
 Exact drivers: what each feature, and the anchor, added to or took from a prediction, in its own unit.
 
-A term is weight x M x R1 x R2 ..., where M multiplies the anchor with every exp, sigmoid and 1/sigmoid factor, all positive, and
-R are relu and identity factors, which may be zero or negative. Relative to a base row (mean margins, reference anchor):
+A term is weight x M x R1 x R2 ..., where M multiplies the anchor with every exp, sigmoid and 1/sigmoid
+factor, all positive, and R are relu and identity factors, which may be zero or negative. Relative to a base
+row (mean margins, reference anchor):
 
-- M: log contributions phi, with log(anchor / reference) as the anchor's, become currency by the logarithmic mean:
-  phi x (M - M0) / (ln M - ln M0). A sigmoid's change in ln(chance) is shared in proportion to margin contributions.
-- R: the change R - R0 is shared in proportion to margin contributions. Where the margin did not change, relu's own
-  slope at the base stands in, so that nothing is divided by zero.
-- Product of two such parts Q and R: contributions of Q times (R + R0) / 2 plus those of R times (Q + Q0) / 2. This is
-  the Shapley value of two players, and adds up to QR - Q0R0; further parts are joined one at a time, in order.
+- M: log contributions phi, with log(anchor / reference) as the anchor's, become currency by the logarithmic
+  mean: phi x (M - M0) / (ln M - ln M0). A sigmoid's change in ln(chance) is shared in proportion to margin
+  contributions.
+- R: the change R - R0 is shared in proportion to margin contributions. Where the margin did not change,
+  relu's own slope at the base stands in, so that nothing is divided by zero.
+- Product of two such parts Q and R: contributions of Q times (R + R0) / 2 plus those of R times (Q + Q0) / 2.
+  This is the Shapley value of two players, and adds up to QR - Q0R0; further parts are joined one at a time,
+  in order.
 
-Trees' margin contributions are exact SHAP values, a line's are measured against its medians. An anchor that is not
-positive has no logarithm; it then carries the whole change of M, which is the limit as it goes to zero.
+Trees' margin contributions are exact SHAP values, a line's are measured against its medians. An anchor that
+is not positive has no logarithm; it then carries the whole change of M, which is the limit as it goes to
+zero.
 
-Where the anchor a = f1 x f2 ... x (q1 + q2 + ... + rest) is known by its parts, ln(a / reference) is the sum of ln(f / its
-reference) plus ln of the sum over its reference; the latter is shared by (q - its reference) / logarithmic mean of the two
-sums, which adds up exactly. ``rest`` is what the named parts leave of the anchor: the floor where parts are added, else one more
-factor, expected purchases, where the others are the value of an order and the chance of still being a customer.
+Where the anchor a = f1 x f2 ... x (q1 + q2 + ... + rest) is known by its parts, ln(a / reference) is the sum
+of ln(f / its reference) plus ln of the sum over its reference; the latter is shared by (q - its reference) /
+logarithmic mean of the two sums, which adds up exactly. ``rest`` is what the named parts leave of the anchor:
+the floor where parts are added, else one more factor, expected purchases, where the others are the value of
+an order and the chance of still being a customer.
 """
 
 from collections.abc import Mapping
@@ -41,7 +46,10 @@ POSITIVE = ("exp", "sigmoid", "one_over_sigmoid")
 STEP = 1e-6
 """Of a margin: below it, a slope is taken at the base."""
 FAINTEST = 1e-60
-"""Of a factor of the anchor: a smaller one, such as the chance that somebody long gone is still a customer, cannot be divided by."""
+"""
+Of a factor of the anchor: a smaller one, such as the chance that somebody long gone is still a customer,
+cannot be divided by.
+"""
 ANCHOR_DRIVER, FLOOR_DRIVER, PURCHASES_DRIVER = "anchor", "anchor_floor", "expected_purchases"
 Floats = NDArray[np.float64]
 
@@ -51,9 +59,9 @@ class Contributions:
     """
     ``base + values.sum(axis=1) == prediction``, up to the rounding of that sum.
 
-    ``base`` and ``prediction`` have shape (n,); ``values`` and ``inputs`` (n, K), one column per name of ``drivers``.
-    ``inputs`` is what the driver was in that row: its value, or, where several columns are one driver, the value of the one that
-    bears its name; NaN where none does.
+    ``base`` and ``prediction`` have shape (n,); ``values`` and ``inputs`` (n, K), one column per name of
+    ``drivers``. ``inputs`` is what the driver was in that row: its value, or, where several columns are one
+    driver, the value of the one that bears its name; NaN where none does.
     """
 
     drivers: tuple[str, ...]
@@ -66,10 +74,11 @@ class Contributions:
 @dataclass(frozen=True)
 class AnchorParts:
     """
-    What the anchor is made of: first so many factors, the shop's level per customer say, then addends in the anchor's unit.
+    What the anchor is made of: first so many factors, the shop's level per customer say, then addends in the
+    anchor's unit.
 
-    ``names`` has the factors' names, then the addends'; ``values`` has shape (n, names), ``reference`` (names,). A factor that
-    is missing or not above ``FAINTEST`` is taken for its reference.
+    ``names`` has the factors' names, then the addends'; ``values`` has shape (n, names), ``reference``
+    (names,). A factor that is missing or not above ``FAINTEST`` is taken for its reference.
     """
 
     names: tuple[str, ...]
@@ -80,7 +89,10 @@ class AnchorParts:
 
 @dataclass(frozen=True)
 class _Part:
-    """A quantity now and at the base, shape (n,), and its change by feature and A anchor drivers, shape (n, F + A)."""
+    """
+    A quantity now and at the base, shape (n,), and its change by feature and A anchor drivers, shape (n, F +
+    A).
+    """
 
     now: Floats
     base: Floats
@@ -107,11 +119,11 @@ def contributions(
 
         anchor_reference: The anchor to compare with; the manifest's where a loaded model is given.
 
-        anchor_parts: Gives the anchor a driver per part, and one for the rest of it: ``anchor_floor`` where parts are added,
-            else ``expected_purchases``.
+        anchor_parts: Gives the anchor a driver per part, and one for the rest of it: ``anchor_floor`` where
+            parts are added, else ``expected_purchases``.
 
-        groups: Feature to driver name, for features that tell only together (a sine and its cosine). The driver of an
-            anchor without parts is ``anchor`` unless renamed here under that name.
+        groups: Feature to driver name, for features that tell only together (a sine and its cosine). The
+            driver of an anchor without parts is ``anchor`` unless renamed here under that name.
 
     Raises:
         ModelError: If the output is unknown or an anchored recipe lacks its reference.
@@ -282,7 +294,8 @@ def _linked(factor: Trees | Line, margin: _Part) -> _Part:
     limit = (factor_of(factor, margin.base + STEP) - factor_of(factor, margin.base - STEP)) / (2 * STEP)
     run = margin.now - margin.base
     slope = _slope(now - base, run, limit)
-    # Beside a kink the slope at the base is not the change's own: what it leaves goes by the size of contributions.
+    # Beside a kink the slope at the base is not the change's own: what it leaves goes by the size of
+    # contributions.
     sizes = np.abs(margin.change)
     all_sizes = sizes.sum(axis=1)
     left = (now - base - slope * run) / np.where(all_sizes > 0, all_sizes, 1.0)
@@ -296,7 +309,10 @@ def _slope(rise: Floats, run: Floats, limit: Floats) -> Floats:
 
 
 def _multiplied(logs: list[_Part], phi: Floats, anchor: Floats | None, reference: float) -> _Part:
-    """anchor x product of positive factors, its change shared by log contributions; ``phi`` has the anchor's own."""
+    """
+    anchor x product of positive factors, its change shared by log contributions; ``phi`` has the anchor's
+    own.
+    """
     positive = np.ones(len(phi), dtype=np.bool_) if anchor is None else ~(anchor <= 0)
     log_base = sum((part.base for part in logs), np.zeros(len(phi))) + np.log(reference)
     anchor_alone = phi[~positive]

@@ -1,8 +1,9 @@
 """
-Drivers and sentences in business language, for one customer in the hand; the table ``customer_narratives`` says the same.
+Drivers and sentences in business language, for one customer in the hand; the table ``customer_narratives``
+says the same.
 
-The templates stand once, in the YAML files of ``models_sql``, beside the columns that they speak of; the macro
-``driver_phrase`` renders them in SQL, this module in Python.
+The templates stand once, in the YAML files of ``models_sql``, beside the columns that they speak of; the
+macro ``driver_phrase`` renders them in SQL, this module in Python.
 """
 
 import math
@@ -30,14 +31,19 @@ Phrase = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Language:
-    """Templates by driver name, the words of a narrative by their names, and the ISO 4217 code that money is in."""
+    """
+    Templates by driver name, the words of a narrative by their names, and the ISO 4217 code that money is in.
+    """
 
     phrases: Mapping[str, Phrase]
     words: Mapping[str, str]
     currency: str
 
     def phrase(self, driver: str, value: float | None) -> str:
-        """The driver in words; one without a template is called by its name. ``value`` is None or NaN where missing."""
+        """
+        The driver in words; one without a template is called by its name. ``value`` is None or NaN where
+        missing.
+        """
         phrase = self.phrases.get(driver)
         if phrase is None:
             return driver.replace("_", " ")
@@ -54,7 +60,8 @@ class Language:
         self, prediction: float, base: float, drivers: Sequence[tuple[str, float | None, float]]
     ) -> str:
         """
-        The sentences of ``customer_narratives`` without the rank among customers, which one customer does not have.
+        The sentences of ``customer_narratives`` without the rank among customers, which one customer does not
+        have.
 
         Args:
             prediction: Predicted value in the reporting currency.

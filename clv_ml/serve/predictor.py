@@ -1,6 +1,6 @@
 """
-A model in the hand: load it, predict one customer or many, explain. The same kernel as in the database, so the same
-numbers, bit for bit.
+A model in the hand: load it, predict one customer or many, explain. The same kernel as in the database, so
+the same numbers, bit for bit.
 """
 
 import shutil
@@ -30,9 +30,10 @@ class Explanation:
     """
     Why a customer is worth what the model says, in the reporting currency.
 
-    ``base + sum(contributions.values()) == prediction``. ``values`` has what each driver was, NaN where it is missing or of
-    several features none of which bears its name. ``top_positive`` and ``top_negative`` hold up to three names each, strongest first. ``narrative`` speaks
-    of all drivers, that of ``customer_narratives`` of those that ``drivers_kept`` left.
+    ``base + sum(contributions.values()) == prediction``. ``values`` has what each driver was, NaN where it is
+    missing or of several features none of which bears its name. ``top_positive`` and ``top_negative`` hold up
+    to three names each, strongest first. ``narrative`` speaks of all drivers, that of ``customer_narratives``
+    of those that ``drivers_kept`` left.
     """
 
     base: float
@@ -71,8 +72,8 @@ class Predictor:
     @property
     def columns(self) -> tuple[str, ...]:
         """
-        The columns that a row must have: features, where NULL is allowed, the anchor, to explain, its parts, and for the interval
-        the recency.
+        The columns that a row must have: features, where NULL is allowed, the anchor, to explain, its parts,
+        and for the interval the recency.
         """
         return tuple(dict.fromkeys((*self._model.manifest.explained_columns, RECENCY)))
 
@@ -104,8 +105,9 @@ class Predictor:
 
     def predict_batch(self, rows: Rows) -> pd.DataFrame:
         """
-        Many customers: n rows, found by column name, give n rows in the same order, with a column per output (NaN where
-        there is none) and ``clv_low``, ``clv_high`` and ``clv_prediction_confidence``, as in ``customer_predictions``.
+        Many customers: n rows, found by column name, give n rows in the same order, with a column per output
+        (NaN where there is none) and ``clv_low``, ``clv_high`` and ``clv_prediction_confidence``, as in
+        ``customer_predictions``.
 
         Raises:
             FeatureMismatchError: If a column is missing or not a number; names it.

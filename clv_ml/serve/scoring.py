@@ -1,7 +1,8 @@
 """
 The scoring kernel: an Arrow batch in, an Arrow batch out, the same bits for a row whatever stands around it.
 
-DuckDB calls it as a SQL function, the distributed engine per partition, Python directly. Columns are found by name.
+DuckDB calls it as a SQL function, the distributed engine per partition, Python directly. Columns are found by
+name.
 """
 
 from collections.abc import Iterator
@@ -26,14 +27,14 @@ def score(model: LoadedModel, batch: Batch, threads: int = 1) -> pa.StructArray:
     Every output of the model for every row.
 
     Args:
-        batch: Must hold the model's features and its anchor; order is free, other columns are ignored. NULL is a
-            missing value.
+        batch: Must hold the model's features and its anchor; order is free, other columns are ignored. NULL
+            is a missing value.
 
         threads: Chunks scored at once. The result is the same for any number.
 
     Returns:
-        One row per input row; a double field per output, in the manifest's order. A field is NULL where the row has
-        no prediction: its anchor or whole struct is NULL, or the number overflows.
+        One row per input row; a double field per output, in the manifest's order. A field is NULL where the
+        row has no prediction: its anchor or whole struct is NULL, or the number overflows.
 
     Raises:
         FeatureMismatchError: Naming each column that is missing or not a number.

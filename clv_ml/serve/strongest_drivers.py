@@ -1,5 +1,6 @@
 """
-The strongest drivers of many customers as rows: the body of the SQL function ``clv_explain``, the same on every engine.
+The strongest drivers of many customers as rows: the body of the SQL function ``clv_explain``, the same on
+every engine.
 
 Imported on Spark's executors too, so it needs nothing of dbt's.
 """
@@ -36,10 +37,11 @@ def explain_batches(
     Args:
         batches: Lists of structs with ``customer_id`` and the model's columns.
 
-        kept: Drivers that keep a row of their own. Further ones share the row ``all other drivers``, so that base and
-            contributions always add up to the prediction.
+        kept: Drivers that keep a row of their own. Further ones share the row ``all other drivers``, so that
+            base and contributions always add up to the prediction.
 
-        threads: Blocks of customers explained at once, all cores unless said otherwise. The result is the same.
+        threads: Blocks of customers explained at once, all cores unless said otherwise. The result is the
+            same.
 
     Returns:
         A list per list, with one struct (see ``DRIVER_FIELDS``) per customer and driver.
@@ -64,8 +66,8 @@ def explain_batches(
 @dataclass(frozen=True)
 class _Strongest:
     """
-    The k drivers of each customer that keep a row: ``places`` in ``names``, ``values`` in currency and ``inputs``, all of
-    shape (n, k); ``base`` has shape (n,).
+    The k drivers of each customer that keep a row: ``places`` in ``names``, ``values`` in currency and
+    ``inputs``, all of shape (n, k); ``base`` has shape (n,).
     """
 
     names: tuple[str, ...]

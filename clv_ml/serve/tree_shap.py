@@ -1,19 +1,20 @@
 """
 Exact path-dependent SHAP values of LightGBM trees for many rows at once, in double precision.
 
-What a leaf adds to a feature depends only on which of its path's features the row satisfies (Lundberg et al. 2018,
-arXiv:1802.03888). With o = 1 where satisfied and z the share of training rows that stay on the path there, feature i of
-a leaf of value v gets
+What a leaf adds to a feature depends only on which of its path's features the row satisfies (Lundberg et al.
+2018, arXiv:1802.03888). With o = 1 where satisfied and z the share of training rows that stay on the path
+there, feature i of a leaf of value v gets
 
     v x (o_i - z_i) x integral over t in [0, 1] of the product over j != i of ((1 - t) z_j + t o_j),
 
-since the integral of t^s (1 - t)^(d - 1 - s) is Shapley's weight of s among d features. The integrand is a polynomial
-of degree d - 1, so Gauss-Legendre with ceil(d / 2) points is exact.
+since the integral of t^s (1 - t)^(d - 1 - s) is Shapley's weight of s among d features. The integrand is a
+polynomial of degree d - 1, so Gauss-Legendre with ceil(d / 2) points is exact.
 
-A tree is cut into subtrees small enough that these sums over their leaves fit a table by pattern: one bit per feature
-of the path above the subtree, one per split in it. A row then costs one lookup per subtree and feature. Leaves whose
-path has too many features for a table are integrated row by row. Each row is summed tree by tree, in order, by one
-thread, so its bits do not depend on the rows around it or on the number of threads.
+A tree is cut into subtrees small enough that these sums over their leaves fit a table by pattern: one bit per
+feature of the path above the subtree, one per split in it. A row then costs one lookup per subtree and
+feature. Leaves whose path has too many features for a table are integrated row by row. Each row is summed
+tree by tree, in order, by one thread, so its bits do not depend on the rows around it or on the number of
+threads.
 """
 
 import math
@@ -62,8 +63,8 @@ class Leaf:
 @dataclass(frozen=True)
 class Subtree:
     """
-    Leaves that share a table. A row's pattern has a bit per element of ``bits``, the first one highest: whether all its
-    tests hold. ``tables`` has a row per feature of ``features``, shape (features, 2^bits).
+    Leaves that share a table. A row's pattern has a bit per element of ``bits``, the first one highest:
+    whether all its tests hold. ``tables`` has a row per feature of ``features``, shape (features, 2^bits).
     """
 
     bits: tuple[tuple[Test, ...], ...]

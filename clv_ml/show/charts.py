@@ -1,6 +1,7 @@
 """
-Charts of the report as inline SVG: text stays text, colours are Okabe and Ito's, which colour-blind people tell apart, and
-shapes say the same as colours. Each takes rows as a query returns them. And the waterfall of one customer, as a file.
+Charts of the report as inline SVG: text stays text, colours are Okabe and Ito's, which colour-blind people
+tell apart, and shapes say the same as colours. Each takes rows as a query returns them. And the waterfall of
+one customer, as a file.
 """
 
 import re
@@ -69,7 +70,9 @@ def _drawn(chart: Chart, height: float) -> Iterator[tuple[Figure, Axes]]:
 
 
 def _inline(svg: str, chart: Chart) -> str:
-    """The element alone, with a title and a description for screen readers, and ids that no other chart has."""
+    """
+    The element alone, with a title and a description for screen readers, and ids that no other chart has.
+    """
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\bid="', f'id="{chart.name}-', svg)
@@ -111,7 +114,8 @@ def tenths_chart(rows: Rows) -> Chart:
     chart = Chart(
         "tenths",
         "How much sits with how few",
-        "Bars: share of all value that each tenth of the buyers is expected to bring, the most valuable tenth first.",
+        "Bars: share of all value that each tenth of the buyers is expected "
+        "to bring, the most valuable tenth first.",
     )
     with _drawn(chart, 3.0) as (_, axes):
         places = np.arange(1, len(rows) + 1)
@@ -130,7 +134,8 @@ def deciles_chart(rows: Rows, currency: str) -> Chart:
     chart = Chart(
         "deciles",
         "Predicted against actual",
-        "Pairs of bars: mean predicted and mean actual value of each tenth of customers by prediction, on held-out time.",
+        "Pairs of bars: mean predicted and mean actual value of each tenth of "
+        "customers by prediction, on held-out time.",
     )
     with _drawn(chart, 3.4) as (_, axes):
         places = np.arange(1, len(rows) + 1)
@@ -159,7 +164,8 @@ def confidence_chart(rows: Rows) -> Chart:
     chart = Chart(
         "confidence",
         "Confidence against what came true",
-        "Points: for each tenth of customers, the confidence stated and the share that came true. On the line both agree.",
+        "Points: for each tenth of customers, the confidence stated and the "
+        "share that came true. On the line both agree.",
     )
     with _drawn(chart, 3.4) as (_, axes):
         axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
@@ -178,7 +184,8 @@ def coverage_chart(rows: Rows, nominal: float) -> Chart:
     chart = Chart(
         "coverage",
         "How often the interval held",
-        f"Points: for each tenth of customers, the share whose actual value lay in the interval; the line is {nominal:.0%}.",
+        "Points: for each tenth of customers, the share whose actual value lay in "
+        f"the interval; the line is {nominal:.0%}.",
     )
     with _drawn(chart, 3.4) as (_, axes):
         axes.axhline(nominal, color=VERMILLION, linestyle="--", linewidth=1.5)
@@ -223,12 +230,15 @@ def importance_chart(rows: Rows, currency: str) -> Chart:
 
 
 def beeswarm_chart(rows: Rows, currency: str) -> Chart:
-    """A point per customer and driver: what it added or took, coloured by the customer's place in the driver's values."""
+    """
+    A point per customer and driver: what it added or took, coloured by the customer's place in the driver's
+    values.
+    """
     chart = Chart(
         "beeswarm",
         "Drivers, customer by customer",
-        f"Each point is a customer: to the right the driver raises the value, to the left it lowers it, in {currency}. "
-        "Light points have a high value of the driver, dark points a low one, grey points none.",
+        "Each point is a customer: to the right the driver raises the value, to the left it lowers it, in "
+        f"{currency}. Light points have a high value of the driver, dark points a low one, grey points none.",
     )
     names = list(dict.fromkeys(row["driver_name"] for row in rows))
     with _drawn(chart, 1.3 + 0.55 * len(names)) as (figure, axes):
@@ -293,8 +303,8 @@ def segments_chart(rows: Rows, segmentation: str, currency: str) -> Chart:
 
 def waterfall(title: str, base: float, steps: Sequence[tuple[str, float]], kind: str) -> bytes:
     """
-    From the base at the bottom to the prediction on top, by steps of words and money, the first the uppermost. Returns a picture
-    of the kind matplotlib knows by that name.
+    From the base at the bottom to the prediction on top, by steps of words and money, the first the
+    uppermost. Returns a picture of the kind matplotlib knows by that name.
     """
     upwards = list(reversed(steps))
     ends = base + np.cumsum([amount for _, amount in upwards])
@@ -336,7 +346,10 @@ def _swarm(x: np.ndarray) -> np.ndarray:
 
 
 def _few_ticks(axes: Axes, values: Sequence[float], spread: float) -> None:
-    """Ticks at 0 and at powers of ten that stand well apart on a scale that is linear near 0 and logarithmic beyond."""
+    """
+    Ticks at 0 and at powers of ten that stand well apart on a scale that is linear near 0 and logarithmic
+    beyond.
+    """
     largest = max(abs(value) for value in values)
     powers = [10.0**power for power in range(-2, 9) if spread <= 10.0**power <= largest]
     ends = powers if len(powers) < 3 else powers[:: len(powers) // 2]

@@ -17,7 +17,8 @@ def plot_customer(explanation: CustomerExplanation, path: Path) -> None:
 
     Raises:
         SettingsError: If the file's ending is another one.
-        InputError: If no model scored the customer, so that there is nothing to show; or the folder is absent.
+        InputError: If no model scored the customer, so that there is nothing to show; or the folder is
+            absent.
     """
     if path.suffix.lower() not in PICTURES:
         raise SettingsError(f"{path} must end in {', '.join(PICTURES)}.")

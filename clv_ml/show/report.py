@@ -1,8 +1,10 @@
 """
-One self-contained HTML page on a warehouse: who is worth what, how sure that is, why, and how far to trust it.
+One self-contained HTML page on a warehouse: who is worth what, how sure that is, why, and how far to trust
+it.
 
-Every figure is a query of ``dbt_project/queries``. Where a piece is missing (no model, no backtest), its section says so.
-Figures on how good the model is come from the test dates, which no fit had seen, never from training data.
+Every figure is a query of ``dbt_project/queries``. Where a piece is missing (no model, no backtest), its
+section says so. Figures on how good the model is come from the test dates, which no fit had seen, never from
+training data.
 """
 
 import base64
@@ -48,11 +50,11 @@ QUERIES = (
     "rows",
 )
 SEGMENTS = (
-    "RFM segment, by past purchases: champions bought lately, often and for much; loyal customers bought often and are "
-    "not quiet; promising ones bought lately; at risk are those who bought often or for much and have gone quiet; "
-    "hibernating are the other quiet ones.",
-    "Value tier, by expected value: top, high, medium and low. Behavior type, by rhythm: new, one time, regular, irregular "
-    "or long cycle. The table customer_segments has all three for every customer.",
+    "RFM segment, by past purchases: champions bought lately, often and for much; loyal customers bought "
+    "often and are not quiet; promising ones bought lately; at risk are those who bought often or for much "
+    "and have gone quiet; hibernating are the other quiet ones.",
+    "Value tier, by expected value: top, high, medium and low. Behavior type, by rhythm: new, one time, "
+    "regular, irregular or long cycle. The table customer_segments has all three for every customer.",
 )
 LIMITS = (
     "Value is net revenue, not profit: no margin and no cost of service are modelled.",
@@ -77,7 +79,10 @@ class ReportResult:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: the key of its rows, its title, how a value is written, and ``number``, ``long`` or nothing."""
+    """
+    A column of a table: the key of its rows, its title, how a value is written, and ``number``, ``long`` or
+    nothing.
+    """
 
     key: str
     title: str
@@ -126,8 +131,9 @@ class Section:
 @dataclass(frozen=True)
 class Facts:
     """
-    What the page is made of: rows by query, and what stands in no table. ``caution`` says why the shop is hard to learn
-    from; ``dates`` maps a part of the training (train, calibrate, test, refit) to its as-of dates.
+    What the page is made of: rows by query, and what stands in no table. ``caution`` says why the shop is
+    hard to learn from; ``dates`` maps a part of the training (train, calibrate, test, refit) to its as-of
+    dates.
     """
 
     found: Mapping[str, Rows]
@@ -206,7 +212,10 @@ def _faults(found: Mapping[str, Rows], settings: Settings) -> str:
 
 
 def render(facts: Facts) -> str:
-    """The page as HTML. Whatever comes from the warehouse is escaped; the page itself forbids all but its own script."""
+    """
+    The page as HTML. Whatever comes from the warehouse is escaped; the page itself forbids all but its own
+    script.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, undefined=jinja2.StrictUndefined
     )
@@ -240,14 +249,15 @@ def notices(facts: Facts) -> tuple[str, ...]:
     said = []
     if not facts.shop["model_version"]:
         said.append(
-            "No model predicts here: every value is the simple formula (purchases a month times order value), whose error "
-            "on this shop nobody has measured."
+            "No model predicts here: every value is the simple formula (purchases a month times order "
+            "value), whose error on this shop nobody has measured."
         )
     elif any(row["clv_method"] == "simple: not scored" for row in facts.rows("methods")):
         said.append("Some customers were not scored by the model; their values are the simple formula.")
     if facts.caution:
         said.append(
-            f"Value is hard to learn from this shop: {facts.caution}. Trust totals more than customers, and both little."
+            f"Value is hard to learn from this shop: {facts.caution}. Trust "
+            "totals more than customers, and both little."
         )
     return tuple(said)
 
@@ -289,7 +299,8 @@ def _values(facts: Facts) -> Section:
         "values",
         "Who is worth what",
         (
-            "Most customers are worth little and a few are worth much; each bar is about twice the value of the one before.",
+            "Most customers are worth little and a few are worth much; each bar is "
+            "about twice the value of the one before.",
         ),
         charts=(
             charts.values_chart(rows, facts.currency),
@@ -305,7 +316,8 @@ def _evidence(facts: Facts) -> Section:
             "evidence",
             "How good it is",
             (
-                "Nothing has been measured: no model was trained here whose predictions could be held against what happened.",
+                "Nothing has been measured: no model was trained here whose "
+                "predictions could be held against what happened.",
             ),
         )
     days = facts.dates.get("test", ())
@@ -313,11 +325,12 @@ def _evidence(facts: Facts) -> Section:
         sum(row["customers"] * row[mean] for row in rows) for mean in ("predicted_mean", "actual_mean")
     )
     source = (
-        f"Measured on held-out time: predictions as of {', '.join(days)}, made by a fit that saw nothing after "
-        f"{min(days, default='them')}, against what {_count(sum(row['customers'] for row in rows))} customers"
-        f"{' (counted once a date)' if len(days) > 1 else ''} then spent in {facts.horizon_days} days: in all {facts.currency} "
-        f"{_amount(predicted)} were predicted and {facts.currency} {_amount(actual)} were spent. Nothing here comes "
-        "from training data. The model in use is the same recipe, fitted anew on all dates."
+        f"Measured on held-out time: predictions as of {', '.join(days)}, made by a fit that saw nothing "
+        f"after {min(days, default='them')}, against what {_count(sum(row['customers'] for row in rows))} "
+        f"customers{' (counted once a date)' if len(days) > 1 else ''} then spent in {facts.horizon_days} "
+        f"days: in all {facts.currency} {_amount(predicted)} were predicted and {facts.currency} "
+        f"{_amount(actual)} were spent. Nothing here comes from training data. The model in use is the same "
+        "recipe, fitted anew on all dates."
     )
     columns = (
         Column("decile", "Tenth", lambda name: name.removeprefix("decile_").lstrip("0"), "number"),
@@ -333,8 +346,8 @@ def _evidence(facts: Facts) -> Section:
         "How good it is",
         (
             source,
-            "A prediction came true where the actual value fell within half of it. Confidence states in how many of a "
-            "hundred like cases that happens.",
+            "A prediction came true where the actual value fell within half of it. Confidence states in how "
+            "many of a hundred like cases that happens.",
         ),
         charts=(
             charts.deciles_chart(rows, facts.currency),
@@ -354,12 +367,12 @@ def _drivers(facts: Facts) -> Section:
         "drivers",
         "What drives value",
         (
-            "Exact Shapley values, turned into money: a customer's drivers and the base add up to the prediction. Drivers "
-            "are called as the columns of customer_features are, where each is described. In words, for a single "
-            "customer: clv explain CUSTOMER.",
-            "The anchor is what past purchases alone suggest: in part their rhythm and recency (anchor probabilistic), in "
-            "part last year's spending (anchor persistence), both scaled to what the shop's customers are expected to "
-            "spend on average (anchor level).",
+            "Exact Shapley values, turned into money: a customer's drivers and the base add up to the "
+            "prediction. Drivers are called as the columns of customer_features are, where each is "
+            "described. In words, for a single customer: clv explain CUSTOMER.",
+            "The anchor is what past purchases alone suggest: in part their rhythm and recency (anchor "
+            "probabilistic), in part last year's spending (anchor persistence), both scaled to what the "
+            "shop's customers are expected to spend on average (anchor level).",
         ),
         charts=(
             charts.importance_chart(facts.rows("importance"), facts.currency),
@@ -385,8 +398,8 @@ def _segments(facts: Facts) -> Section:
         "segments",
         "Segments",
         (
-            "Low and high enclose the total of a group with the same chance as a customer's own interval; errors of single "
-            "customers even out, the error of the shop's total does not.",
+            "Low and high enclose the total of a group with the same chance as a customer's own interval; "
+            "errors of single customers even out, the error of the shop's total does not.",
             *SEGMENTS,
         ),
         charts=tuple(charts.segments_chart(those, kind, facts.currency) for kind, those in by_kind.items()),
@@ -410,8 +423,9 @@ def _customers(facts: Facts) -> Section:
     )
     table = _table(f"The {len(rows)} customers with the highest value", columns, rows)
     about = (
-        f"The actual value lies between low and high with a chance of {_percent(facts.coverage)}; low is below 0 where refunds "
-        "may outweigh purchases. Confidence is the share of customers like this one whose value came true within half."
+        f"The actual value lies between low and high with a chance of {_percent(facts.coverage)}; low is "
+        "below 0 where refunds may outweigh purchases. Confidence is the share of customers like this one "
+        "whose value came true within half."
     )
     return Section("customers", "Most valuable customers", (about,), tables=(table,))
 
@@ -433,7 +447,8 @@ def _data(facts: Facts) -> Section:
         "data",
         "Data quality",
         (
-            "Rows in are rows kept plus rows quarantined; each quarantined row stands in raw.quarantine with its reason and text.",
+            "Rows in are rows kept plus rows quarantined; each quarantined row stands in "
+            "raw.quarantine with its reason and text.",
         ),
         tiles=tiles,
         tables=(_table("Rows set aside", columns, aside),) if aside else (),
@@ -447,7 +462,8 @@ def _card(facts: Facts) -> Section:
             "model",
             "Model card",
             (
-                "No model is in use. Values are purchases a month times order value times months, the simple formula.",
+                "No model is in use. Values are purchases a month times "
+                "order value times months, the simple formula.",
             ),
             points=limits,
         )
@@ -483,7 +499,10 @@ def _limits(facts: Facts) -> tuple[str, ...]:
     measured = held.get("intervals", {}).get("coverage")
     if measured is None:
         return LIMITS
-    promised = f"Intervals promise {_percent(facts.coverage)} and held {_percent(measured)} of the test date's customers."
+    promised = (
+        f"Intervals promise {_percent(facts.coverage)} and held "
+        f"{_percent(measured)} of the test date's customers."
+    )
     return (promised, *LIMITS)
 
 

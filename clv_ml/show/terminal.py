@@ -1,4 +1,6 @@
-"""What commands print: a result as text for people, on stdout, with warnings on stderr; or as one JSON object."""
+"""
+What commands print: a result as text for people, on stdout, with warnings on stderr; or as one JSON object.
+"""
 
 import json
 import math
@@ -33,7 +35,9 @@ from clv_ml.warehouse.connection import connect
 
 out, err = Console(), Console(stderr=True)
 WIDEST_TABLE = 120
-"""Columns that a table may take on a narrower terminal: a line that runs over is better than a number cut off."""
+"""
+Columns that a table may take on a narrower terminal: a line that runs over is better than a number cut off.
+"""
 DRIVERS_SHOWN = 5
 """Of either sign; the others stand in one line, so that all amounts add up."""
 
@@ -46,7 +50,9 @@ def print_result(result: Any, as_json: bool, show: Callable[[], None]) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON has it: dataclasses and mappings as objects, dates as text, and no number that JSON lacks."""
+    """
+    A value as JSON has it: dataclasses and mappings as objects, dates as text, and no number that JSON lacks.
+    """
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
@@ -138,14 +144,17 @@ def _show_metrics(metrics: Mapping[str, Any]) -> None:
     if "intervals" in metrics and "churn" in metrics:
         intervals, churn = metrics["intervals"], metrics["churn"]
         out.print(
-            f"Intervals held {intervals['coverage']:.0%} ({intervals['coverage_top_fifth']:.0%} of the top fifth), "
-            f"confidence was off by {intervals['confidence_error']:.2f}, "
-            f"churn had a Brier score of {churn['brier']:.3f} ({churn['brier_of_constant']:.3f} for a constant)."
+            f"Intervals held {intervals['coverage']:.0%} ({intervals['coverage_top_fifth']:.0%} of the top "
+            f"fifth), confidence was off by {intervals['confidence_error']:.2f}, churn had a Brier score of "
+            f"{churn['brier']:.3f} ({churn['brier_of_constant']:.3f} for a constant)."
         )
 
 
 def better_than_model(metrics: Mapping[str, Any]) -> str:
-    """Which baselines had the better R² or MAE, so that nobody has to search the table for what speaks against the model."""
+    """
+    Which baselines had the better R² or MAE, so that nobody has to search the table for what speaks against
+    the model.
+    """
     rivals = {name: one for name, one in metrics.items() if "r2" in one and name not in ("model", "typical")}
     lost = []
     for name, sign in (("r2", 1), ("mae", -1)):
@@ -201,8 +210,9 @@ def show_tuning(settings: Settings, result: TuningResult) -> None:
         table.add_row("defaults" if trial == 0 else str(trial), f"{shown.loss:.4f}", *figures)
     out.print(table)
     out.print(
-        f"On the customers that the search did not see, trial {result.best.number} lowers the defaults' loss by "
-        f"{result.gain:.1%} (95 %: {result.gain_low:.1%} to {result.gain_high:.1%}). Nothing from {result.searched_before} on was read."
+        f"On the customers that the search did not see, trial {result.best.number} lowers the defaults' loss "
+        f"by {result.gain:.1%} (95 %: {result.gain_low:.1%} to {result.gain_high:.1%}). Nothing from "
+        f"{result.searched_before} on was read."
     )
     if result.is_adopted:
         out.print(f"Written to {settings.models / TUNING_FILE}; clv train uses it.", soft_wrap=True)
@@ -299,7 +309,8 @@ def show_erasure(result: Erasure) -> None:
         )
     if result.models:
         out.print(
-            f"Trained on the person among others: {', '.join(result.models)}. Train anew (clv train) to be rid of it."
+            f"Trained on the person among others: {', '.join(result.models)}. "
+            "Train anew (clv train) to be rid of it."
         )
 
 

@@ -1,8 +1,9 @@
 """
-The simulated shop as a feed: rows of `raw.events`, `raw.id_history` and `raw.fx_rates`, as text, dirt included.
+The simulated shop as a feed: rows of `raw.events`, `raw.id_history` and `raw.fx_rates`, as text, dirt
+included.
 
-Every column is a string, as a file from elsewhere would hold it, so that broken values can exist. Dirt is added beside
-the clean rows and replaces none: once it is quarantined, the shop is whole again.
+Every column is a string, as a file from elsewhere would hold it, so that broken values can exist. Dirt is
+added beside the clean rows and replaces none: once it is quarantined, the shop is whole again.
 """
 
 from dataclasses import dataclass
@@ -86,7 +87,9 @@ _ROW = np.dtype(
 
 @dataclass(frozen=True)
 class Visits:
-    """Sessions of a chunk, one row each: first one an order, in the order of the orders, then the idle ones."""
+    """
+    Sessions of a chunk, one row each: first one an order, in the order of the orders, then the idle ones.
+    """
 
     owner: Ints  # customer, position in the chunk
     start: Ints  # seconds since 1970

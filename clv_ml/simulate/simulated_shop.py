@@ -1,14 +1,15 @@
 """
 A shop whose truth is known: the latent customers, and what they do, as numbers.
 
-Buying follows Pareto/NBD (Schmittlein, Morrison and Colombo 1987, "Counting Your Customers"): a customer joins with a
-first order, then buys as a Poisson process at a gamma-distributed rate until an exponential dropout whose rate is
-gamma-distributed too. Fader, Hardie and Lee (2005) give the discrete-dropout cousin, BG/NBD. Order values follow the
-gamma-gamma model (Fader and Hardie 2013, "The Gamma-Gamma Model of Monetary Value"). Seasons, weekdays and hours bend
-the clock: the Poisson processes run in *business days*, which pass faster in a busy hour than in a quiet one.
+Buying follows Pareto/NBD (Schmittlein, Morrison and Colombo 1987, "Counting Your Customers"): a customer
+joins with a first order, then buys as a Poisson process at a gamma-distributed rate until an exponential
+dropout whose rate is gamma-distributed too. Fader, Hardie and Lee (2005) give the discrete-dropout cousin,
+BG/NBD. Order values follow the gamma-gamma model (Fader and Hardie 2013, "The Gamma-Gamma Model of Monetary
+Value"). Seasons, weekdays and hours bend the clock: the Poisson processes run in *business days*, which pass
+faster in a busy hour than in a quiet one.
 
-Customers are drawn in chunks of a fixed size, each from its own random streams, so a chunk is the same whoever asks for
-it and however many others exist.
+Customers are drawn in chunks of a fixed size, each from its own random streams, so a chunk is the same
+whoever asks for it and however many others exist.
 """
 
 from dataclasses import dataclass
@@ -42,8 +43,8 @@ class Shop:
     """
     Everything that decides a simulated shop; the same Shop gives the same bytes.
 
-    The defaults make a mid-sized online shop: about five orders a customer and year while alive, two in five buyers
-    with one order only, and a sixth of the money from the top percent of customers.
+    The defaults make a mid-sized online shop: about five orders a customer and year while alive, two in five
+    buyers with one order only, and a sixth of the money from the top percent of customers.
 
     Raises:
         SettingsError: If a value lies outside its range.
@@ -195,7 +196,9 @@ class Chunk:
 
 @lru_cache(maxsize=8)
 def clock_of(shop: Shop, days: int) -> Clock:
-    """The shop's clock over `days` from its start; every cosine has mean 1, so a business day is an average day."""
+    """
+    The shop's clock over `days` from its start; every cosine has mean 1, so a business day is an average day.
+    """
     hour = np.arange(days * 24)
     day = hour // 24
     day_of_year = (shop.start - date(shop.start.year, 1, 1)).days + day
@@ -214,7 +217,9 @@ def _cosine(amplitude: float, phase: Ints, period: float) -> Floats:
 
 @lru_cache(maxsize=8)
 def rates_of(shop: Shop) -> Floats:
-    """GBP for one unit of each currency, shape (months from the start's on, currencies): a rounded random walk."""
+    """
+    GBP for one unit of each currency, shape (months from the start's on, currencies): a rounded random walk.
+    """
     months = month_of(shop, np.array([epoch(shop.end)]))[0] + 1
     steps = stream(shop, 0, RATE_STREAM).normal(0, RATE_STEP_SD, (months, len(CURRENCIES)))
     steps[:, 0] = 0
@@ -275,7 +280,10 @@ def _draw_latents(shop: Shop, size: int, rng: np.random.Generator) -> Latents:
 
 
 def idle_sessions(shop: Shop, rate: Floats) -> Floats:
-    """Idle sessions per business day expected at a purchase rate: who buys more also looks more, if less than so."""
+    """
+    Idle sessions per business day expected at a purchase rate: who buys more also looks more, if less than
+    so.
+    """
     return shop.idle_sessions_per_day * np.sqrt(rate / shop.mean_rate)
 
 

@@ -1,6 +1,6 @@
 """
-``clv compare-engines``: builds on Spark, from the same raw events and with the same model, what stands in the DuckDB
-warehouse, and compares every model of the project cell by cell, from staging to the marts.
+``clv compare-engines``: builds on Spark, from the same raw events and with the same model, what stands in the
+DuckDB warehouse, and compares every model of the project cell by cell, from staging to the marts.
 """
 
 import tempfile
@@ -33,7 +33,10 @@ TREND = frozenset(
 )
 """What a mart says of earlier scoring dates, which Spark, starting afresh, does not know."""
 NEAR = {"contribution", "driver_base", "driver_rest"} | {f"driver_{n}_contribution" for n in (1, 2, 3)}
-"""Money in drivers: equal within TOLERANCE x max(1, |prediction|). Everything else must be the same, bit for bit."""
+"""
+Money in drivers: equal within TOLERANCE x max(1, |prediction|). Everything else must be the same, bit for
+bit.
+"""
 TOLERANCE = 1e-9
 
 
@@ -42,8 +45,8 @@ class TableComparison:
     """
     One table on both engines.
 
-    ``rows`` stand in both, ``only_duckdb`` and ``only_spark`` in one; ``differing`` counts unequal cells by column, where
-    there are any. ``cells`` is rows x compared columns.
+    ``rows`` stand in both, ``only_duckdb`` and ``only_spark`` in one; ``differing`` counts unequal cells by
+    column, where there are any. ``cells`` is rows x compared columns.
     """
 
     table: str
@@ -68,8 +71,8 @@ def compare_engines(settings: Settings, on_step: Step = no_steps) -> list[TableC
     """
     Compares the warehouse of the settings, which must be built, with what Spark makes of its raw tables.
 
-    Dates that only one side holds (earlier scoring dates of the warehouse) are left out. The Spark tables of an earlier
-    comparison are dropped first.
+    Dates that only one side holds (earlier scoring dates of the warehouse) are left out. The Spark tables of
+    an earlier comparison are dropped first.
 
     Raises:
         WarehouseError: If there is no warehouse, or Spark does not start.
@@ -98,14 +101,16 @@ def export_raw(settings: Settings, folder: Path) -> None:
     with connect(settings) as connection:
         for table in tables.RAW_TABLES:
             connection.execute(
-                f"copy (select * from {settings.vars.raw_schema}.{table}) to '{folder / table}.parquet' (format parquet)"
+                f"copy (select * from {settings.vars.raw_schema}.{table}) to '{folder / table}.parquet' "
+                "(format parquet)"
             )
 
 
 def keys_of(project: Path) -> dict[str, tuple[str, ...]]:
     """
-    What tells the rows of each model apart, as its YAML says and dbt's tests prove: a primary key, ``unique_key``, or the
-    first column that is ``unique``. Every SQL file of the project is in it, so that no new model is forgotten.
+    What tells the rows of each model apart, as its YAML says and dbt's tests prove: a primary key,
+    ``unique_key``, or the first column that is ``unique``. Every SQL file of the project is in it, so that no
+    new model is forgotten.
 
     Raises:
         SettingsError: If a model has none.
@@ -117,8 +122,8 @@ def keys_of(project: Path) -> dict[str, tuple[str, ...]]:
     models = sorted(path.stem for path in (project / MODELS).rglob("*.sql"))
     if missing := [model for model in models if not described.get(model)]:
         raise SettingsError(
-            f"{', '.join(missing)} cannot be compared without a key. Declare one beside the model: primary_key, or the "
-            "test unique_key or unique."
+            f"{', '.join(missing)} cannot be compared without a key. Declare one beside the model: "
+            "primary_key, or the test unique_key or unique."
         )
     return {model: described[model] for model in models}
 
@@ -172,8 +177,9 @@ def _compare(
         scale = "coalesce(abs(d.clv_predicted), 0)"
     elif table == "customer_drivers":
         scale = (
-            "(select coalesce(max(abs(p.clv_predicted)), 0) from customer_predictions as p where "
-            "p.customer_id = d.customer_id and p.as_of_date = d.as_of_date and p.model_version = d.model_version)"
+            "(select coalesce(max(abs(p.clv_predicted)), 0) from "
+            "customer_predictions as p where p.customer_id = d.customer_id and "
+            "p.as_of_date = d.as_of_date and p.model_version = d.model_version)"
         )
     differs = [
         f"count(*) filter (where both_sides and {_differs(name, scale)}) as {name}" for name in columns

@@ -1,5 +1,6 @@
 """
-What runs on the executors: the model, unpacked from the archive that the driver shipped, and the kernels on Arrow batches.
+What runs on the executors: the model, unpacked from the archive that the driver shipped, and the kernels on
+Arrow batches.
 
 This module is imported there from the shipped package, so it imports nothing that the driver alone has.
 """
@@ -37,5 +38,8 @@ def score_batch(shipped: tuple[str, str, str], rows: pa.Array) -> pa.Array:
 
 
 def explain_batch(shipped: tuple[str, str, str], batches: pa.Array, kept: pa.Array) -> pa.Array:
-    """``clv_explain`` of one Arrow batch of lists of structs, with the number of drivers to keep, the same in every row."""
+    """
+    ``clv_explain`` of one Arrow batch of lists of structs, with the number of drivers to keep, the same in
+    every row.
+    """
     return explain_batches(shipped_model(*shipped), batches, kept[0].as_py())

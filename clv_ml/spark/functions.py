@@ -1,9 +1,10 @@
 """
-Gives a Spark session the SQL functions that the models call, and ships to the executors what they are made of.
+Gives a Spark session the SQL functions that the models call, and ships to the executors what they are made
+of.
 
-``clv_model()``, ``clv_score(struct)``, ``clv_explain(list of structs)`` and the expectations of ``btyd`` are the ones
-that the DuckDB plugin registers; the bodies are the same. They are Arrow functions: Spark calls them with the batches of
-each partition, where the data is.
+``clv_model()``, ``clv_score(struct)``, ``clv_explain(list of structs)`` and the expectations of ``btyd`` are
+the ones that the DuckDB plugin registers; the bodies are the same. They are Arrow functions: Spark calls them
+with the batches of each partition, where the data is.
 """
 
 import hashlib
@@ -41,8 +42,9 @@ TYPES: dict[str, DataType] = {"VARCHAR": StringType(), "INTEGER": IntegerType(),
 
 def register(spark: SparkSession, settings: Settings) -> None:
     """
-    Registers the functions for the model in use. It is loaded here with all checks, shipped, and checked again on each
-    executor against the same hash. A fault is reported by ``clv_model()``, so that features still refresh.
+    Registers the functions for the model in use. It is loaded here with all checks, shipped, and checked
+    again on each executor against the same hash. A fault is reported by ``clv_model()``, so that features
+    still refresh.
     """
     spark.addArtifacts(str(_kernel_archive()), pyfile=True)
     for name in FUNCTIONS:
@@ -87,7 +89,9 @@ def _register_model(spark: SparkSession, model: LoadedModel) -> None:
 
 
 def partial_of(body: Callable[..., pa.Array], shipped: tuple[str, str, str]) -> Callable[..., pa.Array]:
-    """The body with its model; a function with type hints, from which Spark reads that it takes Arrow arrays."""
+    """
+    The body with its model; a function with type hints, from which Spark reads that it takes Arrow arrays.
+    """
 
     def of_batch(*columns: pa.Array) -> pa.Array:
         return body(shipped, *columns)

@@ -1,9 +1,9 @@
 """
-The verbs of ``clv`` on Spark, by the names of ``clv_ml.pipeline``, whose ``run`` calls them. Events stay there; what is
-fitted is fitted here, by the same code, on a copy.
+The verbs of ``clv`` on Spark, by the names of ``clv_ml.pipeline``, whose ``run`` calls them. Events stay
+there; what is fitted is fitted here, by the same code, on a copy.
 
-The copy is a small DuckDB file with tables of the same names: ``training_rows`` of a sample of customers that keeps it
-below ``CLV_SPARK_TRAINING_ROWS`` rows. So nothing in fitting, export or registry knows of Spark.
+The copy is a small DuckDB file with tables of the same names: ``training_rows`` of a sample of customers that
+keeps it below ``CLV_SPARK_TRAINING_ROWS`` rows. So nothing in fitting, export or registry knows of Spark.
 """
 
 import tempfile
@@ -43,15 +43,17 @@ def ingest_files(
     settings: Settings, preset: str, path: Path | None = None, data_dir: Path | None = None
 ) -> tuple[IngestSummary, ...]:
     """
-    Lays the raw tables over a folder's Parquet files. Nothing is copied or checked, so there is nothing to sum up.
+    Lays the raw tables over a folder's Parquet files. Nothing is copied or checked, so there is nothing to
+    sum up.
 
     Raises:
-        InputError: If a file or a preset is given: feeds that need mapping and checks go through ``clv ingest`` first.
+        InputError: If a file or a preset is given: feeds that need mapping and checks go through ``clv
+            ingest`` first.
     """
     if path is not None or data_dir is None or preset != "events":
         raise InputError(
-            "On Spark, events are Parquet in the input contract: name their folder with --data-dir, or nothing where "
-            "the raw tables exist. Other feeds go through clv ingest on DuckDB first."
+            "On Spark, events are Parquet in the input contract: name their folder with --data-dir, or "
+            "nothing where the raw tables exist. Other feeds go through clv ingest on DuckDB first."
         )
     tables.name_raw_tables(open_session(settings), settings, data_dir)
     return ()
@@ -68,7 +70,9 @@ def build_features(settings: Settings) -> None:
 
 
 def _fit_missing_dates(spark: SparkSession, copy: Settings) -> None:
-    """Fits on a copy of the few columns that the fits read, one date at a time, and brings the parameters back."""
+    """
+    Fits on a copy of the few columns that the fits read, one date at a time, and brings the parameters back.
+    """
     schema, limit = _schema(), SparkPlaces().training_rows
     with connect(copy, read_only=False) as connection:
         for table in ("as_of_dates", "fitted_parameters"):
@@ -95,8 +99,8 @@ def train(settings: Settings, model_type: ModelType = "lightgbm") -> TrainingRes
     """
     Fits on a sample of customers, all dates of each, and publishes the model; errors as ``training.train``.
 
-    The sample's share is ``CLV_SPARK_TRAINING_ROWS`` over the rows there are, and the same customers are in it on every
-    date, so that no customer stands on both sides of a split.
+    The sample's share is ``CLV_SPARK_TRAINING_ROWS`` over the rows there are, and the same customers are in
+    it on every date, so that no customer stands on both sides of a split.
     """
     spark, schema = open_session(settings), _schema()
     with _copy_folder(settings) as copy:
@@ -133,8 +137,8 @@ def training_is_due(settings: Settings) -> bool:
 
 def score(settings: Settings) -> ScoringResult:
     """
-    Scores every customer with the model in use and rebuilds the marts from that. The registry tables are brought up to the
-    model folder first, which ``clv models`` and other warehouses change too.
+    Scores every customer with the model in use and rebuilds the marts from that. The registry tables are
+    brought up to the model folder first, which ``clv models`` and other warehouses change too.
     """
     spark = open_session(settings)
     register(spark, settings)
@@ -167,7 +171,9 @@ def feature_dates(settings: Settings) -> frozenset[date]:
 
 
 def remove_old(settings: Settings, dates_before: Collection[date] = ()) -> Removed:
-    """Nothing: predictions, drivers and model versions stay until their owner drops partitions and folders."""
+    """
+    Nothing: predictions, drivers and model versions stay until their owner drops partitions and folders.
+    """
     return Removed()
 
 

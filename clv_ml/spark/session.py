@@ -3,8 +3,10 @@ The Spark session that dbt and ``clv`` share. Where it runs is decided by the en
 
 - ``CLV_SPARK_MASTER`` (default ``local[2]``): local mode, or ``spark://host:7077`` for a standalone cluster.
 - ``SPARK_REMOTE`` (``sc://host:15002``): Spark Connect; no JVM starts here.
-- ``CLV_SPARK_FOLDER`` (default ``warehouse/spark``): tables and metastore, where the site has no metastore of its own.
-- ``SPARK_CONF_DIR``: the site's own ``spark-defaults.conf`` (memory, cores, ...) and ``hive-site.xml`` (metastore).
+- ``CLV_SPARK_FOLDER`` (default ``warehouse/spark``): tables and metastore, where the site has no metastore of
+  its own.
+- ``SPARK_CONF_DIR``: the site's own ``spark-defaults.conf`` (memory, cores, ...) and ``hive-site.xml``
+  (metastore).
 """
 
 import os
@@ -22,9 +24,13 @@ CONNECT = "SPARK_REMOTE"
 SQL_SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.sources.partitionOverwriteMode": "DYNAMIC",
-    # Spark 4.1 recurses without end when it describes a plan whose parts turned out to be empty (EmptyRelationExec)
-    "spark.sql.adaptive.optimizer.excludedRules": "org.apache.spark.sql.execution.adaptive.AQEPropagateEmptyRelation",
-    # above so many groups Spark sorts instead of hashing, which made counts of distinct values three times slower
+    # Spark 4.1 recurses without end when it describes a plan whose parts turned out to be empty
+    # (EmptyRelationExec)
+    "spark.sql.adaptive.optimizer.excludedRules": (
+        "org.apache.spark.sql.execution.adaptive.AQEPropagateEmptyRelation"
+    ),
+    # above so many groups Spark sorts instead of hashing, which made counts of distinct values three times
+    # slower
     "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "1000000",
 }
 
@@ -81,7 +87,8 @@ def _own_settings(places: SparkPlaces, project: Path) -> dict[str, str]:
         "spark.driver.extraJavaOptions": f"-Xss16m -Dlog4j2.configurationFile={quiet}",
     }
     if places.master.startswith("local"):
-        # driver and executor in one process: Spark's own 1 GB is too little for a model's statistics of every feature at once
+        # driver and executor in one process: Spark's own 1 GB is too little for a model's statistics of every
+        # feature at once
         chosen |= {
             "spark.ui.enabled": "false",
             "spark.sql.shuffle.partitions": "8",

@@ -1,4 +1,6 @@
-"""Tables between Spark and this process: the team's Parquet files, and copies that stay within a stated bound."""
+"""
+Tables between Spark and this process: the team's Parquet files, and copies that stay within a stated bound.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +20,8 @@ BUCKETS = 1_000_000
 def name_raw_tables(spark: SparkSession, settings: Settings, folder: Path | str) -> tuple[str, ...]:
     """
     Lays the raw tables over a folder's Parquet files (``events.parquet``, or a folder of that name; likewise
-    ``id_history``, ``fx_rates``, ``attributes`` and ``quarantine``, which may be absent). Nothing is copied, and nothing is
-    checked: a team that brings its own events answers for the input contract.
+    ``id_history``, ``fx_rates``, ``attributes`` and ``quarantine``, which may be absent). Nothing is copied,
+    and nothing is checked: a team that brings its own events answers for the input contract.
 
     Returns:
         The tables named.
@@ -59,8 +61,8 @@ def read(spark: SparkSession, sql: str) -> pa.Table:
 
 def copy(spark: SparkSession, connection: duckdb.DuckDBPyConnection, table: str, parts: Iterator[str]) -> int:
     """
-    Writes the results of ``parts``, queries of one shape, into a new table of the connection, one after the other: this
-    process never holds more than one of them.
+    Writes the results of ``parts``, queries of one shape, into a new table of the connection, one after the
+    other: this process never holds more than one of them.
 
     Returns:
         Rows copied.
@@ -87,8 +89,8 @@ def write(spark: SparkSession, schema: str, table: str, rows: pa.Table) -> None:
 
 def in_sample(share: float) -> str:
     """
-    The condition that holds for this share of the customers, the same ones on every date: all rows of a customer are in,
-    or none. By md5 of the number, so that it depends on no order and no engine.
+    The condition that holds for this share of the customers, the same ones on every date: all rows of a
+    customer are in, or none. By md5 of the number, so that it depends on no order and no engine.
     """
     if share >= 1:
         return "true"

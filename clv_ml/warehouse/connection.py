@@ -16,7 +16,8 @@ def connect(settings: Settings, *, read_only: bool = True) -> Iterator[duckdb.Du
     A connection in UTC, closed at the end.
 
     Raises:
-        WarehouseError: If the file is absent (``read_only``), locked by another process, or no DuckDB database.
+        WarehouseError: If the file is absent (``read_only``), locked by another process, or no DuckDB
+            database.
     """
     if read_only and not settings.warehouse.exists():
         raise WarehouseError(
@@ -36,8 +37,9 @@ def connect(settings: Settings, *, read_only: bool = True) -> Iterator[duckdb.Du
 
 def harden(connection: duckdb.DuckDBPyConnection, folders: Sequence[Path] = ()) -> None:
     """
-    Leaves the database no way out, for as long as it is open: it reads and writes its own file and nothing outside the
-    folders, loads and installs no extension, and takes no change of this. UTC is set first, since nothing is after.
+    Leaves the database no way out, for as long as it is open: it reads and writes its own file and nothing
+    outside the folders, loads and installs no extension, and takes no change of this. UTC is set first, since
+    nothing is after.
     """
     allowed = ", ".join("'" + str(folder.resolve()).replace("'", "''") + "'" for folder in folders)
     for statement in (
@@ -56,8 +58,8 @@ def opening_error(settings: Settings, error: Exception) -> WarehouseError:
     """What to tell of a database that does not open; DuckDB's own text names the process that holds it."""
     if is_lock_conflict(str(error)):
         return WarehouseBusyError(
-            f"{settings.warehouse} is in use by another process. Wait until it is done, or read a published copy. "
-            f"({error})"
+            f"{settings.warehouse} is in use by another process. Wait until it is "
+            f"done, or read a published copy. ({error})"
         )
     return WarehouseError(f"{settings.warehouse} cannot be opened: {error}")
 

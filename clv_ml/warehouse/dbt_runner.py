@@ -1,4 +1,6 @@
-"""Runs dbt in this process, on the warehouse and with the vars of the settings. The only module that calls dbt."""
+"""
+Runs dbt in this process, on the warehouse and with the vars of the settings. The only module that calls dbt.
+"""
 
 import os
 from collections.abc import Sequence
@@ -39,5 +41,8 @@ def _failure(arguments: Sequence[str], result: dbtRunnerResult) -> str:
     failed = [node for node in nodes if str(node.status) in ("error", "fail", "runtime error")]
     if failed:
         others = f" ({len(failed) - 1} more failed)" if len(failed) > 1 else ""
-        return f"dbt {arguments[0]} failed at '{failed[0].node.name}'{others}: {(failed[0].message or '').strip()}"
+        return (
+            f"dbt {arguments[0]} failed at '{failed[0].node.name}'{others}: "
+            f"{(failed[0].message or '').strip()}"
+        )
     return f"dbt {arguments[0]} failed: {result.exception}"

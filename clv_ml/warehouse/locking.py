@@ -1,4 +1,6 @@
-"""One writer at a time: a lock on a file beside the warehouse, which the system lets go when its holder dies."""
+"""
+One writer at a time: a lock on a file beside the warehouse, which the system lets go when its holder dies.
+"""
 
 import fcntl
 import os
@@ -16,7 +18,8 @@ _held: ContextVar[frozenset[Path]] = ContextVar("held", default=frozenset())
 @contextmanager
 def held(settings: Settings) -> Iterator[None]:
     """
-    Holds the warehouse against every other process and thread; within itself it does nothing, so that verbs may use verbs.
+    Holds the warehouse against every other process and thread; within itself it does nothing, so that verbs
+    may use verbs.
 
     Raises:
         WarehouseBusyError: If another run holds it, with that run's process number.
@@ -49,13 +52,17 @@ def _lock_file(settings: Settings) -> Path:
 
 
 def _opened(path: Path) -> int:
-    """A handle of the lock's file, which stays when the lock goes: removing it would let two runs lock two files of one name."""
+    """
+    A handle of the lock's file, which stays when the lock goes: removing it would let two runs lock two files
+    of one name.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise WarehouseError(
-            f"{path} cannot be written: {error.strerror}. Give write permission to the folder, or set CLV_WAREHOUSE."
+            f"{path} cannot be written: {error.strerror}. Give write "
+            "permission to the folder, or set CLV_WAREHOUSE."
         ) from error
 
 

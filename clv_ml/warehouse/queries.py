@@ -1,4 +1,6 @@
-"""The questions that commands ask of a finished warehouse: SQL files of ``dbt_project/queries``, run read-only."""
+"""
+The questions that commands ask of a finished warehouse: SQL files of ``dbt_project/queries``, run read-only.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,8 +18,8 @@ def ask(
     raw_schema: str = "raw",
 ) -> list[dict[str, Any]]:
     """
-    The rows of ``dbt_project/queries/<name>.sql`` as dicts by column; ``parameters`` stand in it as ``$name``,
-    the setting ``raw_schema`` as ``raw_schema``.
+    The rows of ``dbt_project/queries/<name>.sql`` as dicts by column; ``parameters`` stand in it as
+    ``$name``, the setting ``raw_schema`` as ``raw_schema``.
 
     Raises:
         WarehouseError: If a table that it reads is not there yet.

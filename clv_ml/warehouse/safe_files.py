@@ -32,7 +32,10 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def remove_unfinished(path: Path) -> None:
-    """Removes the scratch files and folders, ``.<name>.*`` beside it, that a killed process left. For the only writer."""
+    """
+    Removes the scratch files and folders, ``.<name>.*`` beside it, that a killed process left. For the only
+    writer.
+    """
     remove_hidden(path.parent, f".{glob.escape(path.name)}.*")
 
 
