@@ -120,7 +120,7 @@ def engines(booster: lgb.Booster, rows: np.ndarray, oracle_rows: int, threads: i
 
 def in_sql(booster: lgb.Booster, rows: int, table: Table) -> None:
     """Scores and ten drivers of every customer into tables on disk, by the calls that dbt renders."""
-    mean = Output("clv_predicted", (Term(1.0, (Trees("mean", booster, "exp"),), anchored=True),))
+    mean = Output("clv_predicted", (Term(1.0, (Trees("mean", "exp"),), anchored=True),))
     with tempfile.TemporaryDirectory() as folder:
         settings = load_settings().model_copy(update={"models": Path(folder) / "models"})
         description = ModelDescription(
@@ -133,9 +133,8 @@ def in_sql(booster: lgb.Booster, rows: int, table: Table) -> None:
             anchor_parts=tuple(AnchorPartSpec(name=name, reference=9.0) for name in PARTS),
         )
         sample = matrix(500, seed=2)
-        write_model(
-            settings.models, Recipe(FEATURES, "anchor_value", (mean,)), description, sample, np.ones(500)
-        )
+        recipe = Recipe(FEATURES, "anchor_value", (mean,), {"mean": booster})
+        write_model(settings.models, recipe, description, sample, np.ones(500))
         registry.promote(settings.models, "bench", "benchmark")
         with duckdb.connect(f"{folder}/bench.duckdb") as connection:
             register(connection, settings)

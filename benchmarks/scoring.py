@@ -26,8 +26,6 @@ from rich.table import Table
 from clv_ml import pipeline
 from clv_ml.learn.training import train
 from clv_ml.model.model_files import LoadedModel
-from clv_ml.model.onnx_export import recipe_factors
-from clv_ml.model.recipe import Trees
 from clv_ml.model.registry import load
 from clv_ml.serve.dbt_plugin import register
 from clv_ml.settings import Settings, load_settings
@@ -92,10 +90,8 @@ def measure(settings: Settings, model: LoadedModel, rows: int, threads: int, rep
         one = f"select {struct} as s from customers where customer_id = ?"
         sql = best_of(repeats, lambda: connection.execute(together).fetchall())
         features = matrix(connection, model)
-        boosters = [part.booster for part in recipe_factors(model.recipe) if isinstance(part, Trees)]
-        alone = best_of(
-            repeats, lambda: [predict(booster, features, threads) for booster in unique(boosters)]
-        )
+        boosters = model.recipe.boosters.values()
+        alone = best_of(repeats, lambda: [predict(booster, features, threads) for booster in boosters])
         connection.execute("create table few as from customers limit 1000")
         latency = latency_of_one(connection, one.replace("from customers", "from few"))
     return Figures(threads, rows / sql, rows / alone, latency)
@@ -131,11 +127,6 @@ def matrix(connection: duckdb.DuckDBPyConnection, model: LoadedModel) -> np.ndar
     return np.column_stack([np.ma.filled(columns[name], np.nan) for name in model.manifest.feature_names])
 
 
-def unique(boosters: list[lgb.Booster]) -> list[lgb.Booster]:
-    """Each booster once: the graph evaluates a shared one once as well."""
-    return list({id(booster): booster for booster in boosters}.values())
-
-
 def predict(booster: lgb.Booster, features: np.ndarray, threads: int) -> np.ndarray:
     """LightGBM's own scores."""
     return np.asarray(booster.predict(features, raw_score=True, num_threads=threads))
@@ -163,7 +154,7 @@ def latency_of_one(connection: duckdb.DuckDBPyConnection, query: str) -> float:
 
 def show(model: LoadedModel, rows: int, found: list[Figures]) -> None:
     """A table on the terminal."""
-    trees = sum(part.booster.num_trees() for part in recipe_factors(model.recipe) if isinstance(part, Trees))
+    trees = sum(booster.num_trees() for booster in model.recipe.boosters.values())
     table = Table(
         "threads",
         "clv_score rows/s",

@@ -57,37 +57,36 @@ def anchors(count: int = 300, seed: int = 1) -> NDArray[np.float64]:
 def recipe() -> Recipe:
     """
     Every part of the grammar: two-term anchored mean, anchored relu, a line as a chance, a power of what is
-    beyond one half, a line beside trees, identity without anchor.
+    beyond one half, a line as the offset of trees, identity without anchor.
     """
     table = rows()
     spend = booster(table, target(table), objective="tweedie")
     buys = booster(table, (target(table) > 2).astype(float), objective="binary")
     typical = booster(table, target(table) - 2, objective="regression_l1")
+    medians = tuple(np.nanmedian(table, axis=0).tolist())
     line = Line(
         "churn_line",
-        coefficients=np.array([0.01, 1e-7, -0.2, 0.1, 0.0]),
-        missing_coefficients=np.array([0.0, 0.4, 0.0, -0.1, 0.0]),
-        medians=np.nanmedian(table, axis=0),
+        coefficients=(0.01, 1e-7, -0.2, 0.1, 0.0),
+        missing_coefficients=(0.0, 0.4, 0.0, -0.1, 0.0),
+        medians=medians,
         intercept=-0.1,
         link="sigmoid",
     )
-    beside = Line(
-        "beside",
-        coefficients=np.array([0.0, 2e-7, 0.3, 0.0, 0.0]),
-        missing_coefficients=np.array([0.0, -0.2, 0.0, 0.0, 0.0]),
-        medians=np.nanmedian(table, axis=0),
+    offset = Line(
+        "offset",
+        coefficients=(0.0, 2e-7, 0.3, 0.0, 0.0),
+        missing_coefficients=(0.0, -0.2, 0.0, 0.0, 0.0),
+        medians=medians,
         intercept=0.2,
         link="identity",
     )
     mean = (
-        Term(0.5, (Trees("spend", spend, "exp"),), anchored=True),
-        Term(
-            0.5, (Trees("buys", buys, "sigmoid", 1.1, -0.2), Trees("spend", spend, "exp", 0.5)), anchored=True
-        ),
+        Term(0.5, (Trees("spend", "exp"),), anchored=True),
+        Term(0.5, (Trees("buys", "sigmoid", 1.1, -0.2), Trees("spend", "exp", 0.5)), anchored=True),
     )
     outputs = (
         Output("clv_predicted", mean),
-        Output("clv_typical", (Term(1.0, (Trees("typical", typical, "relu"),), anchored=True),)),
+        Output("clv_typical", (Term(1.0, (Trees("typical", "relu"),), anchored=True),)),
         Output("churn_probability", (Term(1.0, (line,), anchored=False),)),
         Output(
             "clv_median",
@@ -95,26 +94,25 @@ def recipe() -> Recipe:
                 Term(
                     0.8,
                     (
-                        Trees("spend", spend, "exp"),
-                        Trees("buys", buys, "one_over_sigmoid", 1.1, 0.3, beside=beside),
-                        Trees("buys", buys, "excess", 1.1, 0.3, power=0.4, beside=beside),
+                        Trees("spend", "exp"),
+                        Trees("buys", "one_over_sigmoid", 1.1, 0.3, offset=offset),
+                        Trees("buys", "excess", 1.1, 0.3, power=0.4, offset=offset),
                     ),
                     anchored=True,
                 ),
             ),
         ),
-        Output("clv_plain", (Term(2.0, (Trees("typical", typical, "identity", 3.0, 1.0),), anchored=False),)),
+        Output("clv_plain", (Term(2.0, (Trees("typical", "identity", 3.0, 1.0),), anchored=False),)),
     )
-    return Recipe(FEATURES, "clv_anchor", outputs)
+    return Recipe(FEATURES, "clv_anchor", outputs, {"spend": spend, "buys": buys, "typical": typical})
 
 
 def trees_only(model: lgb.Booster, link: str = "identity", features: tuple[str, ...] = FEATURES) -> Recipe:
     """
     One booster as the only output, ``score``, without anchor.
     """
-    return Recipe(
-        features, None, (Output("score", (Term(1.0, (Trees("only", model, link),), anchored=False),)),)
-    )
+    outputs = (Output("score", (Term(1.0, (Trees("only", link),), anchored=False),)),)
+    return Recipe(features, None, outputs, {"only": model})
 
 
 def description(version: str = "v1", **changes: object) -> ModelDescription:

@@ -17,7 +17,7 @@ from clv_ml.errors import ModelError
 from clv_ml.learn.candidates import in_form
 from clv_ml.learn.fitting import Parameters, fit_recipe
 from clv_ml.learn.training_data import read_training_rows
-from clv_ml.model.parity import predict
+from clv_ml.model.prediction import predict
 from clv_ml.model.recipe import Line, Output, Recipe, Term, Trees
 from clv_ml.serve.explanation import AnchorParts, contributions, tree_contributions
 from clv_ml.settings import Settings
@@ -26,7 +26,7 @@ from clv_ml.warehouse.connection import connect
 
 def _line(name: str, link: str, coefficients: list[float], intercept: float = 0.0) -> Line:
     count = len(coefficients)
-    return Line(name, np.array(coefficients), np.zeros(count), np.zeros(count), intercept, link)
+    return Line(name, tuple(coefficients), (0.0,) * count, (0.0,) * count, intercept, link)
 
 
 def _one_term(factors: tuple, anchored: bool, weight: float = 1.0) -> Recipe:
@@ -246,7 +246,7 @@ def test_missing_value_in_a_line_is_its_flag():
     """
     A missing feature stands at its median, so only the flag's coefficient contributes.
     """
-    line = Line("line", np.array([5.0, 1.0]), np.array([0.25, 0.0]), np.array([3.0, 0.0]), 0.0, "identity")
+    line = Line("line", (5.0, 1.0), (0.25, 0.0), (3.0, 0.0), 0.0, "identity")
     made = _one_term((line,), anchored=False)
 
     found = contributions(made, np.array([[np.nan, 2.0]]), None)
@@ -349,13 +349,14 @@ def test_trees_in_a_weighted_sum_add_up_term_by_term():
     Two terms of weight 0.5 give the mean of their separate contributions.
     """
     table, anchor = rows(50), anchors(50)
-    one, two = (booster(rows(), target(rows()), rounds=n, objective="tweedie") for n in (2, 5))
-    halves = tuple(
-        Term(0.5, (Trees(name, model, "exp"),), True) for name, model in (("one", one), ("two", two))
-    )
+    boosters = {
+        name: booster(rows(), target(rows()), rounds=rounds, objective="tweedie")
+        for name, rounds in (("one", 2), ("two", 5))
+    }
+    halves = tuple(Term(0.5, (Trees(name, "exp"),), True) for name in boosters)
 
     def explained(*terms: Term) -> np.ndarray:
-        made = Recipe(FEATURES, "past", (Output("clv_predicted", terms),))
+        made = Recipe(FEATURES, "past", (Output("clv_predicted", terms),), boosters)
         return contributions(made, table, anchor, anchor_reference=20.0).values
 
     np.testing.assert_allclose(explained(*halves), explained(halves[0]) + explained(halves[1]), rtol=1e-12)

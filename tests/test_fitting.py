@@ -23,7 +23,7 @@ from clv_ml.learn.fitting import (
     with_calibrated_churn,
 )
 from clv_ml.learn.training_data import Customers, TrainingData
-from clv_ml.model.parity import link, margin, predict
+from clv_ml.model.prediction import line_score, link, predict
 from clv_ml.model.recipe import Output, Recipe
 
 
@@ -75,7 +75,7 @@ def test_model_types_share_their_trees():
         alone = fit_recipe(rows, rows.customers, model_type)
         for name, said in predict(alone, rows.values, rows.anchor).items():
             assert predict(recipe, rows.values, rows.anchor)[name] == pytest.approx(said, rel=1e-12)
-    boosters = {id(recipe.outputs[1].terms[0].factors[0].booster) for recipe in together.values()}
+    boosters = {id(recipe.boosters["chance"]) for recipe in together.values()}
     assert set(together) == set(MODEL_TYPES)
     assert len(boosters) == 1
 
@@ -237,7 +237,7 @@ def test_who_is_likelier_to_buy_than_the_anchor_says_is_worth_more():
     recipe = fit_recipe(rows, rows.customers, "lightgbm", dict.fromkeys(PARTS, 600))
 
     line = recipe.outputs[0].terms[1].factors[1]
-    chance = 1 / link(margin(line, rows.values), line.link)
+    chance = 1 / link(line_score(line, rows.values), line.link)
     for tenth in np.array_split(np.arange(relative.size), 10):
         assert chance[tenth].mean() == pytest.approx(bought[tenth].mean(), abs=0.03)
     pair = np.array([[-0.5, 1.0], [-0.5, 0.0]])
@@ -267,10 +267,11 @@ def test_who_spends_more_once_they_buy_is_worth_the_square_root_of_it_more():
     )
 
     target = PARTS["amount"].target(rows, ratio(rows), Parameters())
-    tweedie, hurdle = fit_recipe(rows, rows.customers, "lightgbm").outputs[0].terms
+    fitted = fit_recipe(rows, rows.customers, "lightgbm")
+    tweedie, hurdle = fitted.outputs[0].terms
 
     assert np.isnan(target).tolist() == (rows.revenue == 0).tolist()
-    recipe = Recipe(rows.names, "anchor_value", (Output("clv_predicted", (hurdle,)),))
+    recipe = replace(fitted, outputs=(Output("clv_predicted", (hurdle,)),))
     two = predict(recipe, np.array([[1.0], [0.0]]), np.full(2, 12.0))["clv_predicted"]
     assert two[0] / two[1] == pytest.approx(2.0, rel=0.05)
     assert [factor.name for factor in tweedie.factors] == ["spend"]
@@ -302,7 +303,7 @@ def test_without_the_anchors_feature_or_a_choice_the_usual_chance_is_the_share()
 
     line = fit_recipe(rows, rows.customers, "lightgbm").outputs[0].terms[1].factors[1]
 
-    assert not line.coefficients.any()
+    assert not any(line.coefficients)
     assert expit(line.intercept) == pytest.approx(0.99)
 
 

@@ -17,7 +17,7 @@ from clv_ml.model import model_files, registry
 from clv_ml.model.booster_text import booster_text
 from clv_ml.model.manifest import MANIFEST_FILE, manifest_bytes
 from clv_ml.model.model_files import load_model, recorded_sha256, write_model
-from clv_ml.model.parity import predict
+from clv_ml.model.prediction import predict
 
 
 @pytest.fixture
@@ -348,11 +348,32 @@ def test_manifest_numbers_read_back_to_the_same_bits(tmp_path: Path):
     assert again.outputs == manifest.outputs
 
 
+def test_a_manifest_that_calls_an_offset_beside_is_read_alike(folder: Path):
+    """
+    Models made before 0.2.0 name it so; with both names the manifest is refused.
+    """
+    outputs = json.loads((folder / MANIFEST_FILE).read_text())["outputs"]
+    old = (
+        json.dumps(outputs).replace('"offset": {', '"beside": {').replace('"offset": null', '"beside": null')
+    )
+    expected = load_model(folder).recipe.outputs
+
+    _forge(folder, outputs=json.loads(old))
+    assert load_model(folder).recipe.outputs == expected
+    assert any(factor.offset for term in expected[3].terms for factor in term.factors)
+
+    both = json.loads(old)
+    both[0]["terms"][0]["factors"][0]["offset"] = None
+    _forge(folder, outputs=both)
+    with pytest.raises(ModelError, match="beside"):
+        load_model(folder)
+
+
 def test_booster_text_in_the_folder_is_lightgbms_own(folder: Path):
     """
     Any LightGBM can read it, without this package.
     """
-    spend = recipe().outputs[0].terms[0].factors[0].booster
+    spend = recipe().boosters["spend"]
 
     assert (folder / "spend.txt").read_text() == booster_text(spend)
 

@@ -191,7 +191,7 @@ def test_feature_count_and_names_must_be_the_recipes():
 
 
 def _line(**changes: object) -> Line:
-    numbers = np.zeros(5)
+    numbers = (0.0,) * 5
     return dataclasses.replace(Line("line", numbers, numbers, numbers, 0.0, "identity"), **changes)
 
 
@@ -205,7 +205,7 @@ def _line(**changes: object) -> Line:
         ((Output("A b", (Term(1.0, (_line(),), False),)),), "cannot name"),
         ((Output("anchor", (Term(1.0, (_line(),), False),)),), "cannot name"),
         ((Output("a", (Term(np.nan, (_line(),), False),)),), "not finite"),
-        ((Output("a", (Term(1.0, (_line(medians=np.zeros(4)),), False),)),), "does not have 5"),
+        ((Output("a", (Term(1.0, (_line(medians=(0.0,) * 4),), False),)),), "does not have 5"),
         ((Output("a", (Term(1.0, (_line(), _line(intercept=1.0)), False),)),), "called 'line'"),
         ((Output("a", (Term(1.0, (_line(link="probit"),), False),)),), "'probit' is unknown"),
     ],
@@ -221,20 +221,20 @@ def test_recipes_that_contradict_themselves_are_refused(outputs: tuple[Output, .
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
-        (_line(medians=np.zeros(4)), "does not have 5"),
+        (_line(medians=(0.0,) * 4), "does not have 5"),
         (_line(intercept=np.inf), "not finite"),
         (_line(name="A b"), "cannot name"),
     ],
 )
-def test_a_line_beside_trees_is_checked_like_any(line: Line, fault: str):
+def test_the_offset_of_trees_is_checked_like_any_line(line: Line, fault: str):
     """
     By size, numbers and name.
     """
     table = rows()
-    trees = Trees("only", booster(table, target(table)), "exp", beside=line)
+    outputs = (Output("a", (Term(1.0, (Trees("only", "exp", offset=line),), False),)),)
 
     with pytest.raises(ExportError, match=fault):
-        export_onnx(Recipe(FEATURES, None, (Output("a", (Term(1.0, (trees,), False),)),)))
+        export_onnx(Recipe(FEATURES, None, outputs, {"only": booster(table, target(table))}))
 
 
 def test_repeated_feature_is_refused():
@@ -309,13 +309,14 @@ def _with_sizes(text: str, fix: bool = True) -> str:
     return text.replace(line, f"tree_sizes={sizes}", 1)
 
 
-def test_two_boosters_under_one_name_are_refused():
+@pytest.mark.parametrize(("name", "fault"), [("line", "called 'line'"), ("other", "no booster 'only'")])
+def test_a_name_means_one_booster(name: str, fault: str):
     """
-    The name is also the booster's file.
+    The name is also the booster's file: no line may have it, and there is one behind each name.
     """
     table = rows()
-    one, two = booster(table, target(table)), booster(table, target(table), rounds=2)
-    term = Term(1.0, (Trees("same", one, "exp"), Trees("same", two, "exp")), anchored=False)
+    trees = Trees("line" if name == "line" else "only", "exp")
+    outputs = (Output("a", (Term(1.0, (trees, _line()), anchored=False),)),)
 
-    with pytest.raises(ExportError, match="called 'same'"):
-        export_onnx(Recipe(FEATURES, None, (Output("a", (term,)),)))
+    with pytest.raises(ExportError, match=fault):
+        export_onnx(Recipe(FEATURES, None, outputs, {name: booster(table, target(table))}))

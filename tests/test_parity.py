@@ -13,7 +13,7 @@ from clv_ml.errors import ExportError
 from clv_ml.model.booster_text import booster_text, read_forest
 from clv_ml.model.onnx_export import export_onnx
 from clv_ml.model.onnx_session import evaluate, open_session
-from clv_ml.model.parity import check_parity, predict, probe_rows
+from clv_ml.model.parity import check_parity, probe_rows
 
 
 def test_whole_recipe_agrees_with_lightgbm():
@@ -28,22 +28,6 @@ def test_whole_recipe_agrees_with_lightgbm():
     assert parity.worst_relative_difference < 1e-12
 
 
-def test_reference_is_the_formula_by_hand():
-    """
-    The reference's mean equals half Tweedie plus half chance times amount, times anchor.
-    """
-    model, table, anchor = recipe(), rows(50, seed=3), anchors(50)
-    first, second = model.outputs[0].terms
-    spend = first.factors[0].booster.predict(table, raw_score=True)
-    buys = second.factors[0].booster.predict(table, raw_score=True)
-
-    expected = 0.5 * anchor * np.exp(spend) + 0.5 * anchor * np.exp(0.5 * spend) / (
-        1 + np.exp(-(1.1 * buys - 0.2))
-    )
-
-    np.testing.assert_allclose(predict(model, table, anchor)["clv_predicted"], expected, rtol=1e-14)
-
-
 @pytest.mark.parametrize("link", ["exp", "sigmoid", "one_over_sigmoid", "relu", "identity"])
 def test_every_link_agrees(link: str):
     """
@@ -52,26 +36,6 @@ def test_every_link_agrees(link: str):
     model = trees_only(booster(rows(), target(rows())), link)
 
     assert check_parity(model, export_onnx(model), rows(), None).worst_relative_difference < 1e-12
-
-
-def test_one_over_a_sigmoid_is_that():
-    """
-    The same booster under both links: their product is 1.
-    """
-    grown = booster(rows(), target(rows()))
-    chance, inverse = (
-        predict(trees_only(grown, link), rows())["score"] for link in ("sigmoid", "one_over_sigmoid")
-    )
-
-    np.testing.assert_allclose(chance * inverse, 1.0, rtol=1e-14)
-
-
-def test_reference_asks_for_the_anchor():
-    """
-    An anchored recipe without anchors is refused by the anchor's name.
-    """
-    with pytest.raises(ExportError, match="clv_anchor"):
-        predict(recipe(), rows(3))
 
 
 def test_every_split_is_met_on_below_and_above_its_threshold():
@@ -83,7 +47,7 @@ def test_every_split_is_met_on_below_and_above_its_threshold():
     probes = list(probe_rows(model, table))
     on_edges = np.concatenate([p.features for p in probes if p.kind == "threshold"])
 
-    for tree in read_forest(booster_text(model.outputs[0].terms[0].factors[0].booster), "m").trees:
+    for tree in read_forest(booster_text(model.boosters["only"]), "m").trees:
         for feature, at in zip(tree.feature, tree.threshold, strict=True):
             for value in (np.nextafter(at, -np.inf), at, np.nextafter(at, np.inf)):
                 assert (on_edges[:, feature] == value).any()

@@ -12,7 +12,7 @@ from small_models import FEATURES, anchors, published, rows
 
 from clv_ml.errors import FeatureMismatchError
 from clv_ml.model.model_files import LoadedModel
-from clv_ml.model.parity import predict
+from clv_ml.model.prediction import predict
 from clv_ml.serve import scoring
 from clv_ml.serve.columns import feature_matrix, to_doubles
 from clv_ml.serve.scoring import score

@@ -31,7 +31,7 @@ from clv_ml.learn.candidates import Choice
 from clv_ml.learn.training import train
 from clv_ml.model import registry
 from clv_ml.model.model_files import load_model
-from clv_ml.model.parity import predict
+from clv_ml.model.prediction import predict
 from clv_ml.serve import strongest_drivers
 from clv_ml.serve.columns import feature_matrix
 from clv_ml.serve.narrative import OTHERS

@@ -11,7 +11,8 @@ from scipy.stats import fisk
 from clv_ml.learn.fitting import fit_recipe, with_calibrated_churn
 from clv_ml.learn.typical_value import SPREADS, USUAL_SPREAD, fit_spread, typical_value, with_typical
 from clv_ml.model.onnx_export import export_onnx
-from clv_ml.model.parity import check_parity, predict
+from clv_ml.model.parity import check_parity
+from clv_ml.model.prediction import predict
 
 DRAWS = 400_000
 

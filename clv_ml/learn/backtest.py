@@ -29,7 +29,7 @@ from clv_ml.learn.typical_value import typical_value
 from clv_ml.measure.comparison import Comparison, compare
 from clv_ml.measure.evaluation import Origin, metric_table, prediction_table, spend_band
 from clv_ml.measure.metrics import Array
-from clv_ml.model.parity import predict
+from clv_ml.model.prediction import predict
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect
 

@@ -28,7 +28,7 @@ from clv_ml.learn.intervals import Held
 from clv_ml.learn.shop_history import Shop
 from clv_ml.learn.training_data import Customers, TrainingData
 from clv_ml.learn.typical_value import fit_spread
-from clv_ml.model.parity import predict
+from clv_ml.model.prediction import predict
 from clv_ml.model.recipe import Recipe
 
 Array = NDArray[np.float64]

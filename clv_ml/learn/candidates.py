@@ -13,14 +13,14 @@ others that knows that date; only those that lose there too are given up.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clv_ml.learn.training_data import ANCHOR, BASELINES, TrainingData
 from clv_ml.measure.metrics import Array, deviance
-from clv_ml.model.parity import predict
+from clv_ml.model.prediction import predict
 from clv_ml.model.recipe import Output, Recipe, Term
 
 CANDIDATE_BASELINES = ("btyd", "bgnbd", "paretonbd", "empirical_bayes")
@@ -107,7 +107,7 @@ def in_form(recipe: Recipe, form: str) -> Recipe:
         return recipe
     mean = Output("clv_predicted", (Term(1.0, (), anchored=True),))
     anchor = recipe.anchor if form == "blend" else BASELINES[form]
-    return Recipe(recipe.features, anchor, (mean, *recipe.outputs[1:]))
+    return replace(recipe, anchor=anchor, outputs=(mean, *recipe.outputs[1:]))
 
 
 def mean_in_form(recipe: Recipe, form: str, rows: TrainingData) -> Array:

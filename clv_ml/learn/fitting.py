@@ -26,8 +26,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GroupKFold
 
 from clv_ml.learn.training_data import ANCHOR, Customers, TrainingData
-from clv_ml.model.parity import factor_of, predict
-from clv_ml.model.parity import margin as margin_of
+from clv_ml.model.prediction import line_score, link, predict
 from clv_ml.model.recipe import Line, Link, Output, Recipe, Term, Trees
 
 Array = NDArray[np.float64]
@@ -136,7 +135,7 @@ def _log_amount(data: TrainingData, ratios: Array, _: Parameters) -> Array:
     """
     usual = _usual_chance(data)
     spent = ratios > 0
-    logs = np.log(np.where(spent, ratios, 1.0) / factor_of(usual, margin_of(usual, data.values)))
+    logs = np.log(np.where(spent, ratios, 1.0) / link(line_score(usual, data.values), usual.link))
     return np.where(spent, logs, np.nan)
 
 
@@ -182,10 +181,8 @@ def fit_recipes(
     """
     parameters = parameters or Parameters()
     rounds = rounds or dict.fromkeys(PARTS, parameters.default_rounds)
-    trees = {
-        name: Trees(name, _grow(part, data, parameters, rounds[name]), part.link)
-        for name, part in PARTS.items()
-    }
+    boosters = {name: _grow(part, data, parameters, rounds[name]) for name, part in PARTS.items()}
+    trees = {name: Trees(name, part.link) for name, part in PARTS.items()}
     chance = replace(
         trees["chance"], slope=CHANCE_STRETCH, intercept=(1 - CHANCE_STRETCH) * _mean_margin(data)
     )
@@ -200,13 +197,14 @@ def fit_recipes(
             (LINE_SHARE, (line,)),
         ),
     }
-    beside = _expected_purchases(data.names)
-    leaving = replace(trees["chance"], slope=-1.0 if beside is None else -0.5, beside=beside)
+    offset = _expected_purchases(data.names)
+    leaving = replace(trees["chance"], slope=-1.0 if offset is None else -0.5, offset=offset)
     churn = Output("churn_probability", (Term(1.0, (leaving,), anchored=False),))
 
     def recipe(mean: tuple[tuple[float, Factors], ...]) -> Recipe:
-        terms = tuple(_levelled(factors, data.names, today, share) for share, factors in mean)
-        return Recipe(data.names, ANCHOR, (Output("clv_predicted", terms), churn))
+        unit = Recipe(data.names, ANCHOR, (), boosters)
+        terms = tuple(_levelled(factors, unit, today, share) for share, factors in mean)
+        return replace(unit, outputs=(Output("clv_predicted", terms), churn))
 
     return {model_type: recipe(means[model_type]) for model_type in model_types}
 
@@ -314,7 +312,7 @@ def with_calibrated_churn(
             factor = replace(factor, slope=slope * factor.slope, intercept=moved)
             output = Output(output.name, (Term(1.0, (factor,), anchored=False),))
         outputs.append(output)
-    return Recipe(recipe.features, recipe.anchor, tuple(outputs))
+    return replace(recipe, outputs=tuple(outputs))
 
 
 def _formula_margin(names: tuple[str, ...], values: Array, pace: float) -> Array:
@@ -332,9 +330,9 @@ def _expected_purchases(names: tuple[str, ...]) -> Line | None:
     """The logarithm of the purchases expected, as a score; None where the feature is left out."""
     if EXPECTED_PURCHASES not in names:
         return None
-    coefficients = np.zeros(len(names))
-    coefficients[names.index(EXPECTED_PURCHASES)] = 1.0
-    return Line(EXPECTED_PURCHASES, coefficients, np.zeros(len(names)), np.zeros(len(names)), 0.0, "identity")
+    coefficients = tuple(float(name == EXPECTED_PURCHASES) for name in names)
+    none = (0.0,) * len(names)
+    return Line(EXPECTED_PURCHASES, coefficients, none, none, 0.0, "identity")
 
 
 def _shift(margin: Array, wanted: float) -> float:
@@ -523,9 +521,9 @@ def _fit_line(data: TrainingData, parameters: Parameters) -> Line:
     count = len(data.names)
     return Line(
         name="line",
-        coefficients=coefficients[:count],
-        missing_coefficients=coefficients[count:],
-        medians=medians,
+        coefficients=tuple(coefficients[:count].tolist()),
+        missing_coefficients=tuple(coefficients[count:].tolist()),
+        medians=tuple(medians.tolist()),
         intercept=float(model.intercept_ - coefficients @ inputs.mean(axis=0)),
         link="relu",
     )
@@ -533,16 +531,17 @@ def _fit_line(data: TrainingData, parameters: Parameters) -> Line:
 
 def _usual_chance(data: TrainingData) -> Line:
     """
-    One over the chance of buying that goes with the anchor: a logistic curve of its logarithm relative to the
-    mean.
+    One over the chance of buying that goes with the anchor: a logistic curve of its logarithm relative to
+    the mean.
     """
-    bought, count = data.purchases > 0, len(data.names)
-    coefficients, intercept = np.zeros(count), _mean_margin(data)
+    bought, none = data.purchases > 0, (0.0,) * len(data.names)
+    slope, intercept = 0.0, _mean_margin(data)
     if RELATIVE_ANCHOR in data.names and 0 < bought.mean() < 1:
         place = data.names.index(RELATIVE_ANCHOR)
         curve = LogisticRegression(C=1e6).fit(data.values[:, [place]], bought)
-        coefficients[place], intercept = curve.coef_[0, 0], float(curve.intercept_[0])
-    return Line("usual_chance", coefficients, np.zeros(count), np.zeros(count), intercept, "one_over_sigmoid")
+        slope, intercept = float(curve.coef_[0, 0]), float(curve.intercept_[0])
+    coefficients = tuple(slope if name == RELATIVE_ANCHOR else 0.0 for name in data.names)
+    return Line("usual_chance", coefficients, none, none, intercept, "one_over_sigmoid")
 
 
 def _mean_margin(data: TrainingData) -> float:
@@ -550,9 +549,8 @@ def _mean_margin(data: TrainingData) -> float:
     return float(logit(np.clip((data.purchases > 0).mean(), 0.01, 0.99)))
 
 
-def _levelled(factors: Factors, names: tuple[str, ...], today: Customers, share: float) -> Term:
+def _levelled(factors: Factors, unit: Recipe, today: Customers, share: float) -> Term:
     """The anchored term, weighted so that it makes up that share of today's anchor total."""
-    unit = Term(1.0, factors, anchored=True)
-    recipe = Recipe(names, ANCHOR, (Output("mean", (unit,)),))
-    total = predict(recipe, today.values, today.anchor)["mean"].sum()
+    alone = replace(unit, outputs=(Output("mean", (Term(1.0, factors, anchored=True),)),))
+    total = predict(alone, today.values, today.anchor)["mean"].sum()
     return Term(float(share * today.anchor.sum() / total) if total > 0 else 0.0, factors, anchored=True)

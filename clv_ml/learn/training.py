@@ -360,7 +360,7 @@ def _importance(recipe: Recipe) -> dict[str, float]:
     for term in recipe.outputs[0].terms:
         for factor in term.factors:
             if isinstance(factor, Trees):
-                gain = factor.booster.feature_importance("gain").astype(float)
+                gain = recipe.boosters[factor.name].feature_importance("gain").astype(float)
                 gains += gain / max(gain.sum(), 1e-300)
     total = gains.sum()
     order = np.argsort(-gains, kind="stable")

@@ -28,7 +28,7 @@ from clv_ml.learn.training import require_history
 from clv_ml.learn.training_data import TrainingData, label_ends, read_training_rows
 from clv_ml.learn.tuned import TunedParameters, Tuning, write_tuning
 from clv_ml.measure.metrics import Array
-from clv_ml.model.parity import predict
+from clv_ml.model.prediction import predict
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect
 

@@ -12,17 +12,14 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import lightgbm as lgb
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from clv_ml.errors import ModelError
-from clv_ml.model.recipe import Line, Link, Output, Recipe, Term, Trees
+from clv_ml.model.recipe import STRICT, Output, Recipe, booster_names
 from clv_ml.settings import VERSION_PATTERN
 
-NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
 ONNX_FILE, MANIFEST_FILE = "model.onnx", "manifest.json"
 
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Column = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Day = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
@@ -30,46 +27,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class LineSpec(_Strict):
-    """A line, whole: arrays have one number per feature, in feature order."""
-
-    kind: Literal["line"] = "line"
-    name: Name
-    link: Link
-    coefficients: tuple[float, ...]
-    missing_coefficients: tuple[float, ...]
-    medians: tuple[float, ...]
-    intercept: float
-
-
-class TreesSpec(_Strict):
-    """A booster's place in a term, and the line whose score is added; its text is the file ``<name>.txt``."""
-
-    kind: Literal["trees"] = "trees"
-    name: Name
-    link: Link
-    slope: float
-    intercept: float
-    power: float = 1.0
-    beside: LineSpec | None = None
-
-
-class TermSpec(_Strict):
-    """weight x (anchor) x product over factors."""
-
-    weight: float
-    anchored: bool
-    factors: tuple[Annotated[TreesSpec | LineSpec, Field(discriminator="kind")], ...]
-
-
-class OutputSpec(_Strict):
-    """A named sum of terms."""
-
-    name: Name
-    terms: tuple[TermSpec, ...]
+    model_config = ConfigDict(**STRICT, frozen=True)
 
 
 class FeatureSpec(_Strict):
@@ -142,7 +100,7 @@ class Manifest(ModelDescription):
     created_at: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$")]
     features: tuple[FeatureSpec, ...]
     anchor: Column | None
-    outputs: tuple[OutputSpec, ...]
+    outputs: tuple[Output, ...]
     library_versions: dict[str, str]
     parity: ParitySpec
     files: dict[str, FileSpec]
@@ -166,8 +124,7 @@ class Manifest(ModelDescription):
     @property
     def booster_names(self) -> tuple[str, ...]:
         """Names of the boosters, each once, in order of use."""
-        factors = (factor for output in self.outputs for term in output.terms for factor in term.factors)
-        return tuple(dict.fromkeys(factor.name for factor in factors if isinstance(factor, TreesSpec)))
+        return booster_names(self.outputs)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -238,64 +195,9 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def output_specs(recipe: Recipe) -> tuple[OutputSpec, ...]:
-    """The recipe's grammar as it is stored."""
-    return tuple(
-        OutputSpec(name=output.name, terms=tuple(_term_spec(term) for term in output.terms))
-        for output in recipe.outputs
-    )
-
-
-def _term_spec(term: Term) -> TermSpec:
-    factors = tuple(_factor_spec(factor) for factor in term.factors)
-    return TermSpec(weight=float(term.weight), anchored=bool(term.anchored), factors=factors)
-
-
-def _factor_spec(factor: Trees | Line) -> TreesSpec | LineSpec:
-    if isinstance(factor, Line):
-        return _line_spec(factor)
-    return TreesSpec(
-        name=factor.name,
-        link=factor.link,
-        slope=float(factor.slope),
-        intercept=float(factor.intercept),
-        power=float(factor.power),
-        beside=None if factor.beside is None else _line_spec(factor.beside),
-    )
-
-
-def _line_spec(line: Line) -> LineSpec:
-    vectors = {
-        key: tuple(np.asarray(getattr(line, key), dtype=np.float64).tolist())
-        for key in ("coefficients", "missing_coefficients", "medians")
-    }
-    # pyrefly: ignore[bad-argument-type]
-    return LineSpec(name=line.name, link=line.link, intercept=float(line.intercept), **vectors)
-
-
 def recipe_from(manifest: Manifest, boosters: Mapping[str, lgb.Booster]) -> Recipe:
     """The recipe that the manifest describes, with its boosters by name."""
-    outputs = tuple(
-        Output(spec.name, tuple(_term(term, boosters) for term in spec.terms)) for spec in manifest.outputs
-    )
-    return Recipe(manifest.feature_names, manifest.anchor, outputs)
-
-
-def _term(spec: TermSpec, boosters: Mapping[str, lgb.Booster]) -> Term:
-    return Term(spec.weight, tuple(_factor(factor, boosters) for factor in spec.factors), spec.anchored)
-
-
-def _factor(spec: TreesSpec | LineSpec, boosters: Mapping[str, lgb.Booster]) -> Trees | Line:
-    if isinstance(spec, LineSpec):
-        return _line(spec)
-    beside = None if spec.beside is None else _line(spec.beside)
-    booster = boosters[spec.name]
-    return Trees(spec.name, booster, spec.link, spec.slope, spec.intercept, spec.power, beside)
-
-
-def _line(spec: LineSpec) -> Line:
-    vectors = (np.array(spec.coefficients), np.array(spec.missing_coefficients), np.array(spec.medians))
-    return Line(spec.name, *vectors, intercept=spec.intercept, link=spec.link)
+    return Recipe(manifest.feature_names, manifest.anchor, manifest.outputs, boosters)
 
 
 def check_version(version: str) -> str:

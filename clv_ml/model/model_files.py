@@ -40,14 +40,13 @@ from clv_ml.model.manifest import (
     booster_file,
     check_version,
     manifest_bytes,
-    output_specs,
     parse_manifest,
     recipe_from,
 )
-from clv_ml.model.onnx_export import OPERATORS, export_onnx, features_without_missing, recipe_factors
+from clv_ml.model.onnx_export import OPERATORS, export_onnx, features_without_missing
 from clv_ml.model.onnx_session import open_session
 from clv_ml.model.parity import check_parity
-from clv_ml.model.recipe import Recipe, Trees
+from clv_ml.model.recipe import Recipe, booster_names
 from clv_ml.warehouse.safe_files import (
     REMEDY,
     read_file,
@@ -107,7 +106,7 @@ def write_model(
         created_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         features=_feature_specs(recipe, feature_types or {}),
         anchor=recipe.anchor,
-        outputs=output_specs(recipe),
+        outputs=recipe.outputs,
         library_versions={name: library_version(name) for name in _LIBRARIES},
         parity=ParitySpec(**asdict(parity)),
         files=specs,
@@ -265,8 +264,10 @@ def _refuse_existing(folder: Path) -> None:
 
 
 def _booster_files(recipe: Recipe) -> dict[str, bytes]:
-    boosters = {f.name: f.booster for f in recipe_factors(recipe) if isinstance(f, Trees)}
-    return {booster_file(name): booster_text(booster).encode() for name, booster in boosters.items()}
+    return {
+        booster_file(name): booster_text(recipe.boosters[name]).encode()
+        for name in booster_names(recipe.outputs)
+    }
 
 
 def _feature_specs(recipe: Recipe, types: Mapping[str, str]) -> tuple[FeatureSpec, ...]:

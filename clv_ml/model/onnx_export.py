@@ -13,7 +13,6 @@ text.
 """
 
 import re
-from collections.abc import Iterator
 
 import numpy as np
 import onnx
@@ -23,16 +22,16 @@ from onnx import TensorProto, helper, numpy_helper
 from clv_ml.errors import ExportError
 from clv_ml.model.booster_text import Forest, booster_text, read_forest
 from clv_ml.model.onnx_trees import tree_attributes
-from clv_ml.model.recipe import Line, Output, Recipe, Term, Trees
+from clv_ml.model.recipe import Line, Output, Recipe, Term, Trees, booster_names
+from clv_ml.model.recipe_check import INPUTS, check_recipe
 
-FEATURES, ANCHOR = "features", "anchor"
+FEATURES, ANCHOR = INPUTS
 ONNX_OPSET, ML_OPSET, IR_VERSION = 21, 5, 10
 OPERATORS = {
     ("ai.onnx.ml", "TreeEnsemble"),
     *(("", op) for op in ("Squeeze", "Identity", "Mul", "Add", "Neg", "Exp", "Reciprocal", "Relu", "Pow")),
     *(("", op) for op in ("IsNaN", "Where", "Cast", "MatMul")),
 }
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
 def export_onnx(recipe: Recipe) -> bytes:
@@ -48,11 +47,10 @@ def export_onnx(recipe: Recipe) -> bytes:
 def forests(recipe: Recipe) -> dict[str, Forest]:
     """Each booster's trees by its name, checked against the recipe's features."""
     check_recipe(recipe)
-    found = {}
-    for factor in recipe_factors(recipe):
-        if isinstance(factor, Trees) and factor.name not in found:
-            found[factor.name] = _checked(read_forest(booster_text(factor.booster), factor.name), recipe)
-    return found
+    return {
+        name: _checked(read_forest(booster_text(recipe.boosters[name]), name), recipe)
+        for name in booster_names(recipe.outputs)
+    }
 
 
 def features_without_missing(recipe: Recipe) -> tuple[str, ...]:
@@ -67,88 +65,6 @@ def features_without_missing(recipe: Recipe) -> tuple[str, ...]:
         for tree in forest.trees:
             as_zero.update(tree.feature[tree.missing_as_zero].tolist())
     return tuple(recipe.features[index] for index in sorted(as_zero))
-
-
-def recipe_factors(recipe: Recipe) -> Iterator[Trees | Line]:
-    """All factors of all outputs, in order, each followed by the line beside it."""
-    for output in recipe.outputs:
-        for term in output.terms:
-            yield from _factors(term)
-
-
-def _factors(term: Term) -> Iterator[Trees | Line]:
-    for factor in term.factors:
-        yield factor
-        if isinstance(factor, Trees) and factor.beside is not None:
-            yield factor.beside
-
-
-def check_recipe(recipe: Recipe) -> None:
-    """
-    Refuses a recipe that contradicts itself.
-
-    Raises:
-        ExportError: Naming the feature, output, booster or line at fault.
-    """
-    names = [output.name for output in recipe.outputs]
-    for what, items in (("feature", recipe.features), ("output", names)):
-        if not items or len(set(items)) != len(items):
-            raise ExportError(
-                f"The recipe has no {what}s, or one twice: {', '.join(items)}. Name each one once."
-            )
-    for name in names + [factor.name for factor in recipe_factors(recipe)]:
-        if not _NAME.fullmatch(name) or name in (FEATURES, ANCHOR):
-            raise ExportError(
-                f"{name!r} cannot name an output, booster or line. Use small letters, digits and _."
-            )
-    for output in recipe.outputs:
-        _check_output(output, recipe)
-    _check_shared_names(recipe)
-
-
-def _check_output(output: Output, recipe: Recipe) -> None:
-    if not output.terms:
-        raise ExportError(f"Output {output.name!r} has no terms. Give it at least one.")
-    for term in output.terms:
-        if term.anchored and recipe.anchor is None:
-            raise ExportError(
-                f"Output {output.name!r} is anchored but the recipe has no anchor. Name its column."
-            )
-        if not (term.factors or term.anchored):
-            raise ExportError(
-                f"Output {output.name!r} has a term without factor or anchor. Add one or drop the term."
-            )
-        numbers = [term.weight, *(value for factor in _factors(term) for value in _numbers(factor))]
-        if not np.isfinite(numbers).all():
-            raise ExportError(
-                f"Output {output.name!r} has a weight or coefficient that is not finite. Refit it."
-            )
-        for factor in _factors(term):
-            if isinstance(factor, Line) and any(len(v) != len(recipe.features) for v in _vectors(factor)):
-                raise ExportError(
-                    f"Line {factor.name!r} does not have {len(recipe.features)} coefficients, missing "
-                    "coefficients and medians, one per feature. Refit it on the recipe's features."
-                )
-
-
-def _vectors(line: Line) -> tuple[NDArray[np.float64], ...]:
-    return line.coefficients, line.missing_coefficients, line.medians
-
-
-def _numbers(factor: Trees | Line) -> list[float]:
-    if isinstance(factor, Trees):
-        return [factor.slope, factor.intercept, factor.power]
-    return [factor.intercept, *np.concatenate(_vectors(factor)).tolist()]
-
-
-def _check_shared_names(recipe: Recipe) -> None:
-    """One name, one booster: the name is also its file."""
-    seen: dict[str, object] = {}
-    for factor in recipe_factors(recipe):
-        content = factor.booster if isinstance(factor, Trees) else _numbers(factor)
-        known = seen.setdefault(factor.name, content)
-        if known is not content and not (isinstance(content, list) and known == content):
-            raise ExportError(f"Two different boosters or lines are called {factor.name!r}. Rename one.")
 
 
 def _checked(forest: Forest, recipe: Recipe) -> Forest:
@@ -213,7 +129,8 @@ class _Graph:
 
     def term(self, term: Term, path: str) -> str:
         """
-        The factors' product, then times anchor, then times weight: the order in which `parity.predict` works.
+        The factors' product, then times anchor, then times weight: the order in which `prediction.predict`
+        works.
         """
         product = ""
         for index, factor in enumerate(term.factors):
@@ -230,8 +147,8 @@ class _Graph:
         if isinstance(factor, Line):
             return self.line(factor)
         score = self.trees(self.forests[factor.name])
-        if factor.beside is not None:
-            score = self.node("Add", [score, self.line(factor.beside)], f"{path}/score")
+        if factor.offset is not None:
+            score = self.node("Add", [score, self.line(factor.offset)], f"{path}/score")
         scaled = self.node("Mul", [score, self.scalar(f"{path}/slope", factor.slope)], f"{path}/scaled")
         return self.node(
             "Add", [scaled, self.scalar(f"{path}/intercept", factor.intercept)], f"{path}/margin"
@@ -261,11 +178,11 @@ class _Graph:
 
     def line(self, line: Line) -> str:
         missing = self.node("IsNaN", [FEATURES], "missing")
-        medians = self.constant(f"{line.name}/medians", line.medians.reshape(1, -1))
+        medians = self.constant(f"{line.name}/medians", np.array([line.medians]))
         filled = self.node("Where", [missing, medians, FEATURES], f"{line.name}/filled")
         flags = self.node("Cast", [missing], "missing_flags", to=TensorProto.DOUBLE)
-        seen = self.constant(f"{line.name}/coefficients", line.coefficients.reshape(-1, 1))
-        unseen = self.constant(f"{line.name}/missing_coefficients", line.missing_coefficients.reshape(-1, 1))
+        seen = self.constant(f"{line.name}/coefficients", np.array([line.coefficients]).T)
+        unseen = self.constant(f"{line.name}/missing_coefficients", np.array([line.missing_coefficients]).T)
         known = self.node("MatMul", [filled, seen], f"{line.name}/known")
         absent = self.node("MatMul", [flags, unseen], f"{line.name}/absent")
         total = self.node("Add", [known, absent], f"{line.name}/total")

@@ -16,7 +16,8 @@ from clv_ml.errors import ExportError
 from clv_ml.model.booster_text import Forest, Tree
 from clv_ml.model.onnx_export import forests
 from clv_ml.model.onnx_session import evaluate, open_session
-from clv_ml.model.recipe import Line, Recipe, Trees
+from clv_ml.model.prediction import predict
+from clv_ml.model.recipe import Recipe
 
 TOLERANCE = 1e-9
 """Of max(|prediction|, SMALLEST): the promise of the design, in double precision."""
@@ -43,77 +44,6 @@ class Parity:
 
     rows: int
     worst_relative_difference: float
-
-
-def predict(recipe: Recipe, features: Floats, anchor: Floats | None = None) -> dict[str, Floats]:
-    """
-    The reference: each output by LightGBM's own ``predict`` and NumPy.
-
-    Args:
-        features: Shape (n, F) in the recipe's order, NaN where missing.
-
-        anchor: Shape (n,), or None where the recipe has none.
-
-    Returns:
-        Output name to shape (n,), in the output's unit.
-    """
-    if recipe.anchor is not None and anchor is None:
-        raise ExportError(f"The recipe is anchored on {recipe.anchor!r}. Pass the anchor of each row.")
-    scores: dict[str, Floats] = {}
-    outputs = {}
-    for output in recipe.outputs:
-        total = np.zeros(len(features))
-        for index, term in enumerate(output.terms):
-            product = np.ones(len(features))
-            for factor in term.factors:
-                product = product * factor_of(factor, margin(factor, features, scores))
-            if term.anchored and anchor is not None:
-                product = product * anchor
-            total = total + product * term.weight if index else product * term.weight
-        outputs[output.name] = total
-    return outputs
-
-
-def margin(factor: Trees | Line, features: Floats, scores: dict[str, Floats] | None = None) -> Floats:
-    """
-    A factor before its link, shape (n,). ``scores`` keeps raw scores by booster, so that each is computed
-    once.
-    """
-    if isinstance(factor, Line):
-        missing = np.isnan(features)
-        filled = np.where(missing, factor.medians, features)
-        return filled @ factor.coefficients + missing @ factor.missing_coefficients + factor.intercept
-    scores = {} if scores is None else scores
-    if factor.name not in scores:
-        raw = (
-            factor.booster.predict(features, raw_score=True, num_threads=1) if len(features) else np.zeros(0)
-        )
-        scores[factor.name] = np.asarray(raw, dtype=np.float64)
-    score = scores[factor.name]
-    if factor.beside is not None:
-        score = score + margin(factor.beside, features)
-    return score * factor.slope + factor.intercept
-
-
-def factor_of(factor: Trees | Line, margin: Floats) -> Floats:
-    """What a term is multiplied by, from the factor's margin: link(margin) to its power. Shape (n,)."""
-    value = link(margin, factor.link)
-    return value if isinstance(factor, Line) or factor.power == 1 else value**factor.power
-
-
-def link(margin: Floats, name: str) -> Floats:
-    """Margin through its link, both of shape (n,)."""
-    with np.errstate(over="ignore"):
-        if name == "exp":
-            return np.exp(margin)
-        if name == "sigmoid":
-            return 1.0 / (1.0 + np.exp(-margin))
-        if name == "one_over_sigmoid":
-            return 1.0 + np.exp(-margin)
-        if name == "excess":
-            odds = np.exp(-np.maximum(margin, 0.0))
-            return (1.0 - odds) * (1.0 / (1.0 + odds))
-    return np.maximum(margin, 0.0) if name == "relu" else margin
 
 
 def probe_rows(recipe: Recipe, training_rows: Floats, chunk_rows: int = CHUNK_ROWS) -> Iterator[Probe]:

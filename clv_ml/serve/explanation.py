@@ -37,7 +37,7 @@ from clv_ml.errors import ModelError
 from clv_ml.model.booster_text import booster_text, read_forest
 from clv_ml.model.model_files import LoadedModel
 from clv_ml.model.onnx_session import evaluate
-from clv_ml.model.parity import factor_of, predict
+from clv_ml.model.prediction import factor_of, predict
 from clv_ml.model.recipe import Line, Output, Recipe, Term, Trees
 from clv_ml.serve.columns import Batch, feature_matrix
 from clv_ml.serve.tree_shap import ExplainedForest, explain_forest, shap_values
@@ -147,7 +147,9 @@ def contributions(
     margins: dict[str, Floats] = {}
     change = np.zeros((len(features), len(names)))
     for term in wanted.terms:
-        change += term.weight * _term(term, features, anchor, anchor_reference, shares, margins).change
+        change += (
+            term.weight * _term(term, recipe, features, anchor, anchor_reference, shares, margins).change
+        )
     return _grouped(names, change, inputs, prediction, groups or {})
 
 
@@ -226,6 +228,7 @@ def _anchor_drivers(
 
 def _term(
     term: Term,
+    recipe: Recipe,
     features: Floats,
     anchor: Floats | None,
     reference: float | None,
@@ -234,7 +237,7 @@ def _term(
 ) -> _Part:
     """The term without its weight."""
     drivers = shares.shape[1]
-    parts = [(factor, _margin_part(factor, features, drivers, margins)) for factor in term.factors]
+    parts = [(factor, _margin_part(factor, recipe, features, drivers, margins)) for factor in term.factors]
     positive = [_log_factor(factor, part) for factor, part in parts if factor.link in POSITIVE]
     phi = np.column_stack([np.zeros_like(features), np.zeros_like(shares)])
     own_anchor, own_reference = (anchor, reference) if term.anchored else (None, 1.0)
@@ -248,18 +251,18 @@ def _term(
 
 
 def _margin_part(
-    factor: Trees | Line, features: Floats, anchor_drivers: int, margins: dict[str, Floats]
+    factor: Trees | Line, recipe: Recipe, features: Floats, anchor_drivers: int, margins: dict[str, Floats]
 ) -> _Part:
     """The factor's margin, its base and contributions; the anchor's drivers have none."""
     if isinstance(factor, Line):
         shares, expected = _line_shares(factor, features)
     else:
         if factor.name not in margins:
-            margins[factor.name] = tree_contributions(factor.booster, features)
+            margins[factor.name] = tree_contributions(recipe.boosters[factor.name], features)
         shares, expected = margins[factor.name][:, :-1], margins[factor.name][:, -1]
-        if factor.beside is not None:
-            beside, beside_expected = _line_shares(factor.beside, features)
-            shares, expected = shares + beside, expected + beside_expected
+        if factor.offset is not None:
+            offset, offset_expected = _line_shares(factor.offset, features)
+            shares, expected = shares + offset, expected + offset_expected
         shares, expected = shares * factor.slope, expected * factor.slope + factor.intercept
     change = np.column_stack([shares, np.zeros((len(features), anchor_drivers))])
     return _Part(expected + change.sum(axis=1), expected, change)
@@ -270,7 +273,7 @@ def _line_shares(line: Line, features: Floats) -> tuple[Floats, Floats]:
     missing = np.isnan(features)
     shares = np.where(missing, 0.0, features - line.medians) * line.coefficients
     shares = shares + missing * line.missing_coefficients
-    return shares, np.full(len(features), line.medians @ line.coefficients + line.intercept)
+    return shares, np.full(len(features), np.dot(line.medians, line.coefficients) + line.intercept)
 
 
 def _log_factor(factor: Trees | Line, margin: _Part) -> _Part:

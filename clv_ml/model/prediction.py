@@ -1,0 +1,93 @@
+"""
+What a recipe predicts, by LightGBM's own ``predict`` and NumPy: the reference that the ONNX graph must
+agree with.
+
+Needs no ONNX Runtime, so that fits and tests can ask it.
+"""
+
+from collections.abc import Mapping
+
+import lightgbm as lgb
+import numpy as np
+from numpy.typing import NDArray
+
+from clv_ml.errors import ExportError
+from clv_ml.model.recipe import Line, Recipe, Trees, booster_names
+
+Floats = NDArray[np.float64]
+
+
+def predict(recipe: Recipe, features: Floats, anchor: Floats | None = None) -> dict[str, Floats]:
+    """
+    Each output of the recipe.
+
+    Args:
+        features: Shape (n, F) in the recipe's order, NaN where missing.
+
+        anchor: Shape (n,), or None where the recipe has none.
+
+    Returns:
+        Output name to shape (n,), in the output's unit.
+    """
+    if recipe.anchor is not None and anchor is None:
+        raise ExportError(f"The recipe is anchored on {recipe.anchor!r}. Pass the anchor of each row.")
+    scores = {name: raw_score(recipe.boosters[name], features) for name in booster_names(recipe.outputs)}
+    outputs = {}
+    for output in recipe.outputs:
+        total = np.zeros(len(features))
+        for index, term in enumerate(output.terms):
+            product = np.ones(len(features))
+            for factor in term.factors:
+                product = product * factor_of(factor, margin(factor, features, scores))
+            if term.anchored and anchor is not None:
+                product = product * anchor
+            total = total + product * term.weight if index else product * term.weight
+        outputs[output.name] = total
+    return outputs
+
+
+def raw_score(booster: lgb.Booster, features: Floats) -> Floats:
+    """The booster's sum of leaves, shape (n,), on one thread."""
+    if not len(features):
+        return np.zeros(0)
+    return np.asarray(booster.predict(features, raw_score=True, num_threads=1), dtype=np.float64)
+
+
+def margin(factor: Trees | Line, features: Floats, scores: Mapping[str, Floats]) -> Floats:
+    """A factor before its link, shape (n,), from the features and the raw scores by booster."""
+    if isinstance(factor, Line):
+        return line_score(factor, features)
+    score = scores[factor.name]
+    if factor.offset is not None:
+        score = score + line_score(factor.offset, features)
+    return score * factor.slope + factor.intercept
+
+
+def line_score(line: Line, features: Floats) -> Floats:
+    """A line before its link, shape (n,)."""
+    missing = np.isnan(features)
+    filled = np.where(missing, line.medians, features)
+    return (
+        filled @ np.array(line.coefficients) + missing @ np.array(line.missing_coefficients) + line.intercept
+    )
+
+
+def factor_of(factor: Trees | Line, margin: Floats) -> Floats:
+    """What a term is multiplied by, from the factor's margin: link(margin) to its power. Shape (n,)."""
+    value = link(margin, factor.link)
+    return value if isinstance(factor, Line) or factor.power == 1 else value**factor.power
+
+
+def link(margin: Floats, name: str) -> Floats:
+    """Margin through its link, both of shape (n,)."""
+    with np.errstate(over="ignore"):
+        if name == "exp":
+            return np.exp(margin)
+        if name == "sigmoid":
+            return 1.0 / (1.0 + np.exp(-margin))
+        if name == "one_over_sigmoid":
+            return 1.0 + np.exp(-margin)
+        if name == "excess":
+            odds = np.exp(-np.maximum(margin, 0.0))
+            return (1.0 - odds) * (1.0 / (1.0 + odds))
+    return np.maximum(margin, 0.0) if name == "relu" else margin
