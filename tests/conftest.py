@@ -3,17 +3,14 @@ What the end-to-end tests share: one copy of the project, and shops that are bui
 test.
 """
 
-import hashlib
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from dbt.cli.main import dbtRunner
+from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from shops import ROOT as PROJECT_ROOT
 from shops import Event, add_events, copied, copy_project, edit, settings_for
 
@@ -28,41 +25,18 @@ OpenShop = Callable[..., Settings]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """
-    Leaves the environment, which running dbt changes, as it was; each copy of the project has its own
-    ``target``.
-    """
+def own_environment() -> Iterator[None]:
+    """Leaves the environment, which running dbt changes, as it was."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("DBT_TARGET_PATH", "DBT_LOG_PATH"):
             patch.delenv(name, raising=False)
         patch.setenv("CLV_WAREHOUSE", "warehouse/clv.duckdb")
         patch.setenv("CLV_MODELS", "models")
-        # a second a run is spent on writing artefacts that nobody here reads
-        patch.setenv("DBT_WRITE_JSON", "false")
-        # nor the log of every event, a tenth of the processor's time
+        # a log of every event that nobody here reads, a tenth of the processor's time
         patch.setenv("DBT_LOG_LEVEL_FILE", "none")
-        patch.setattr(dbtRunner, "invoke", _parsing_once(dbtRunner.invoke, tmp_path_factory.mktemp("parsed")))
+        # dbt parses all files anew for another path of the warehouse, which the parse does not hold
+        patch.setattr(DuckDBCredentials, "_connection_keys", lambda self: ("database", "schema"))
         yield
-
-
-def _parsing_once(invoke: Callable[..., Any], folder: Path) -> Callable[..., Any]:
-    """
-    dbt remembers what it parsed for the last settings only, and parses for seven seconds whenever they
-    change. Here it has a target of its own for each project, place and vars, so that settings which come back
-    are not parsed again.
-    """
-
-    def remembering(runner: dbtRunner, arguments: list[str], **options: Any) -> Any:
-        place = [os.environ["CLV_WAREHOUSE"], os.environ["CLV_MODELS"]]
-        flags = ("--project-dir", "--target", "--vars")
-        told = [value for flag, value in pairwise(arguments) if flag in flags]
-        target = folder / hashlib.md5("|".join(place + told).encode()).hexdigest()
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("DBT_TARGET_PATH", str(target))
-            return invoke(runner, arguments, **options)
-
-    return remembering
 
 
 @pytest.fixture(scope="session")
@@ -98,10 +72,7 @@ def bench_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bench(bench_folder: Path) -> Path:
-    """
-    That folder, cleared. dbt parses the whole project anew, for seconds, whenever the warehouse's path or a
-    var changes, so tests share the path.
-    """
+    """That folder, cleared."""
     if bench_folder.exists():
         shutil.rmtree(bench_folder)
     return bench_folder

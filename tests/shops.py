@@ -24,6 +24,8 @@ HORIZON = 60
 BY_MODEL = frozenset({"model", "model, with caution"})
 """What `clv_method` says of a prediction; tiny shops deserve caution."""
 PROJECT_PARTS = ("dbt_project.yml", "profiles.yml", "dbt_project", "models_sql")
+PARSED = "target/partial_parse.msgpack"
+"""Where dbt keeps what it parsed, from which it goes on when few files have changed."""
 DATED_TABLES = (
     "customer_rfm",
     "customer_intervals",
@@ -142,7 +144,7 @@ def copied(settings: Settings, folder: Path) -> Settings:
 
 
 def copy_project(source: Path, target: Path) -> Path:
-    """What dbt reads, copied, so that a test may edit it."""
+    """What dbt reads, copied, so that a test may edit it; with what dbt parsed of it, where that is there."""
     target.mkdir(parents=True)
     for part in PROJECT_PARTS:
         path = source / part
@@ -150,6 +152,10 @@ def copy_project(source: Path, target: Path) -> Path:
             shutil.copytree(path, target / part)
         else:
             shutil.copy2(path, target / part)
+    parsed = source / PARSED
+    if parsed.exists():
+        (target / PARSED).parent.mkdir()
+        shutil.copy2(parsed, target / PARSED)
     return target
 
 

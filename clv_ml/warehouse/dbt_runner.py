@@ -2,20 +2,32 @@
 Runs dbt in this process, on the warehouse and with the vars of the settings. The only module that calls dbt.
 """
 
+import json
 import os
 from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
 
+import yaml
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt.contracts.graph.manifest import Manifest
 
 from clv_ml.errors import BuildError
-from clv_ml.settings import Settings, vars_as_json
+from clv_ml.settings import PROJECT_FILE, Settings, vars_as_json
 from clv_ml.warehouse.connection import is_lock_conflict, opening_error
+from clv_ml.warehouse.safe_files import sha256
+
+PARSED_SETTINGS = ("raw_schema", "is_challenger")
+"""The settings that name relations: dbt reads them when it parses, all others when it runs a model."""
 
 
 def run_dbt(settings: Settings, arguments: Sequence[str]) -> None:
     """
     One dbt command, for example ``["run", "--select", "customer_clv"]``. The connection is closed afterwards.
+
+    Parsing takes longer than most commands, so all commands of a process share one parse, until a file of
+    the project changes.
 
     Raises:
         WarehouseBusyError: If another process holds the warehouse.
@@ -24,25 +36,58 @@ def run_dbt(settings: Settings, arguments: Sequence[str]) -> None:
     """
     settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
     os.environ["CLV_WAREHOUSE"], os.environ["CLV_MODELS"] = str(settings.warehouse), str(settings.models)
-    folders = ["--project-dir", str(settings.project), "--profiles-dir", str(settings.project)]
-    # `--quiet` is a global flag; what went wrong is read from the result, not from the log
-    command = ["--quiet", *arguments, *folders, "--target", settings.target, "--vars", vars_as_json(settings)]
     try:
-        result = dbtRunner().invoke(command)
+        _invoke([*arguments, *_options(settings), "--vars", vars_as_json(settings)], _manifest(settings))
+    except BuildError as failure:
+        raise opening_error(settings, failure) if is_lock_conflict(str(failure)) else failure from None
     finally:
         DuckDBConnectionManager.close_all_connections()
+
+
+def _options(settings: Settings) -> tuple[str, ...]:
+    project = str(settings.project)
+    return ("--project-dir", project, "--profiles-dir", project, "--target", settings.target)
+
+
+def _manifest(settings: Settings) -> Manifest:
+    """The parsed project, for all settings that name the same relations."""
+    read = {name: value for name, value in settings.overrides.items() if name in PARSED_SETTINGS}
+    # the database is named after the file, on Spark the schema by the environment
+    relations = settings.warehouse.name, os.environ.get("CLV_SPARK_SCHEMA_NAME")
+    options = (*_options(settings), "--vars", json.dumps(read, sort_keys=True))
+    return _parsed(options, _content(settings.project), relations)
+
+
+@lru_cache(maxsize=8)
+def _parsed(options: tuple[str, ...], content: str, relations: tuple[str, str | None]) -> Manifest:
+    """What dbt makes of the project, kept while all that it depends on is the same."""
+    return _invoke(["parse", *options]).result  # pyrefly: ignore[bad-return]
+
+
+def _content(project: Path) -> str:
+    """A hash of all files that dbt parses."""
+    declared = yaml.safe_load((project / PROJECT_FILE).read_text(encoding="utf-8"))
+    folders = [
+        project / folder for key, paths in declared.items() if key.endswith("-paths") for folder in paths
+    ]
+    found = sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
+    files = [project / PROJECT_FILE, project / "profiles.yml", *found]
+    return sha256(b"\0".join(part for path in files for part in (bytes(path), path.read_bytes())))
+
+
+def _invoke(command: Sequence[str], manifest: Manifest | None = None) -> dbtRunnerResult:
+    verb, *rest = command
+    # what went wrong is read from the result, not from the log; files of JSON take dbt a second a command
+    result = dbtRunner(manifest).invoke(["--quiet", verb, "--no-write-json", *rest])
     if not result.success:
-        failure = BuildError(_failure(arguments, result))
-        raise opening_error(settings, failure) if is_lock_conflict(str(failure)) else failure
+        raise BuildError(_failure(verb, result))
+    return result
 
 
-def _failure(arguments: Sequence[str], result: dbtRunnerResult) -> str:
+def _failure(verb: str, result: dbtRunnerResult) -> str:
     nodes = getattr(result.result, "results", None) or []
     failed = [node for node in nodes if str(node.status) in ("error", "fail", "runtime error")]
     if failed:
         others = f" ({len(failed) - 1} more failed)" if len(failed) > 1 else ""
-        return (
-            f"dbt {arguments[0]} failed at '{failed[0].node.name}'{others}: "
-            f"{(failed[0].message or '').strip()}"
-        )
-    return f"dbt {arguments[0]} failed: {result.exception}"
+        return f"dbt {verb} failed at '{failed[0].node.name}'{others}: {(failed[0].message or '').strip()}"
+    return f"dbt {verb} failed: {result.exception}"
