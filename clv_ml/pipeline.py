@@ -28,7 +28,7 @@ from clv_ml.errors import (
     WarehouseError,
 )
 from clv_ml.ingest.ingestion import IngestSummary, ingest, ingest_folder
-from clv_ml.learn.btyd_fitting import fit_missing_dates
+from clv_ml.learn.fitted_parameters import fit_missing_dates
 from clv_ml.learn.fitting import ModelType
 from clv_ml.learn.training import TrainingResult
 from clv_ml.learn.training import train as train

@@ -14,23 +14,17 @@ from scipy.special import hyp2f1
 
 from clv_ml.learn import btyd_fitting
 from clv_ml.learn.btyd import (
-    FUNCTIONS,
     bgnbd_alive,
     bgnbd_expected_purchases,
-    evaluate,
     gammagamma_expected_value,
-    log_left_integral,
     paretonbd_alive,
     paretonbd_expected_purchases,
-    register_functions,
 )
-from clv_ml.learn.btyd_fitting import (
-    fit_bgnbd,
-    fit_date,
-    fit_gammagamma,
-    fit_missing_dates,
-    fit_paretonbd,
-)
+from clv_ml.learn.btyd_fitting import fit_bgnbd, fit_gammagamma, fit_paretonbd
+from clv_ml.learn.btyd_functions import FUNCTIONS, evaluate, register_functions
+from clv_ml.learn.btyd_integrals import log_left_integral
+from clv_ml.learn.btyd_likelihoods import bgnbd_likelihood, gammagamma_likelihood, paretonbd_likelihood
+from clv_ml.learn.fitted_parameters import fit_date, fit_missing_dates
 
 CDNOW = Path(__file__).resolve().parents[2] / "shared" / "data" / "cdnow_sample.parquet"
 BGNBD = (0.243, 4.414, 0.793, 2.426)
@@ -289,10 +283,10 @@ def test_fits_recover_the_truth_of_simulated_customers(simulated, fit, truth):
 @pytest.mark.parametrize(
     ("likelihood", "rows", "values"),
     [
-        (btyd_fitting._bgnbd_likelihood, some_customers(50), BGNBD),
-        (btyd_fitting._paretonbd_likelihood, some_customers(50), PARETONBD),
-        (btyd_fitting._paretonbd_likelihood, some_customers(50), (2.0, 30.0, 1.5, 3.0)),
-        (btyd_fitting._gammagamma_likelihood, (some_customers(50)[0] + 1, some_customers(50)[2]), (6, 4, 15)),
+        (bgnbd_likelihood, some_customers(50), BGNBD),
+        (paretonbd_likelihood, some_customers(50), PARETONBD),
+        (paretonbd_likelihood, some_customers(50), (2.0, 30.0, 1.5, 3.0)),
+        (gammagamma_likelihood, (some_customers(50)[0] + 1, some_customers(50)[2]), (6, 4, 15)),
     ],
 )
 def test_derivatives_match_differences(likelihood, rows, values):
@@ -471,7 +465,7 @@ def test_a_date_is_fitted_from_the_warehouse(warehouse):
     Customers who never bought are left out; one who only gave money back has no order value but counts as a
     buyer.
     """
-    parameters = fit_date(warehouse, DATE)
+    parameters, _ = fit_date(warehouse, DATE)
 
     x, t_x, age, value = warehouse.execute(
         """

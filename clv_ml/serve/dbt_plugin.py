@@ -16,7 +16,7 @@ import pyarrow as pa
 from dbt.adapters.duckdb.plugins import BasePlugin
 
 from clv_ml.errors import ClvError
-from clv_ml.learn.btyd import register_functions
+from clv_ml.learn.btyd_functions import register_functions
 from clv_ml.model import registry
 from clv_ml.model.manifest import Manifest
 from clv_ml.model.model_files import LoadedModel

@@ -29,7 +29,7 @@ from pyspark.sql.types import (
 
 import clv_ml
 from clv_ml.errors import ClvError
-from clv_ml.learn.btyd import FUNCTIONS, evaluate
+from clv_ml.learn.btyd_functions import FUNCTIONS, evaluate
 from clv_ml.model import registry
 from clv_ml.model.model_files import LoadedModel
 from clv_ml.model.model_in_use import describe, pinned_version
