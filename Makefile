@@ -84,7 +84,7 @@ bench-drivers: $(READY)  # speed of explaining everybody, beside two other engin
 bench-quality: $(READY)  # backtests on every data set that is there, as tables
 	$(BIN)/python benchmarks/quality.py
 
-docs: $(READY)  # writes docs/reference and docs/how-to/cookbook.md from the code
+docs: $(READY)  # writes docs/reference, docs/how-to/cookbook.md and the list of ARCHITECTURE.md from the code
 	$(BIN)/python tests/reference.py
 
 pictures: $(READY)  # writes pictures of the demo's report to docs/pictures; needs Chromium

@@ -18,6 +18,9 @@ from typing import Any, get_args
 
 import duckdb
 import typer
+from architecture import FOLDERS
+from architecture import PAGE as ARCHITECTURE
+from architecture import page as architecture
 from cookbook import PAGE as COOKBOOK
 from cookbook import page as cookbook
 from markdown_pages import DOCS, ROOT, WRITTEN, code, flowing, table
@@ -31,14 +34,7 @@ from clv_ml.warehouse.dbt_runner import run_dbt
 
 FOLDER = DOCS / "reference"
 TAKES = {bool: "", int: "number", str: "text", Path: "path", datetime: "date"}
-STEPS = {
-    "marts": "What analysts read. One row per customer in `customer_clv`; the others sum it up.",
-    "scoring": "Who was predicted what, and why.",
-    "training": "What a fit learns from: features and what the customer then spent.",
-    "features": "What was known of each customer on each date, one table a theme, and the anchor made of it.",
-    "intermediate": "Who is who, which orders stand, as-of dates and the split in time.",
-    "staging": "Raw tables, renamed, cast and converted to the reporting currency.",
-}
+STEPS = ("marts", "scoring", "training", "features", "intermediate", "staging")
 
 
 @dataclass(frozen=True)
@@ -108,7 +104,12 @@ def pages(project: Project) -> dict[Path, str]:
         "commands.md": _commands_page(),
         "python.md": _python_page(),
     }
-    return {COOKBOOK: cookbook(), **{FOLDER / name: text for name, text in {**steps, **others}.items()}}
+    written = {**steps, **others}
+    return {
+        ARCHITECTURE: architecture(),
+        COOKBOOK: cookbook(),
+        **{FOLDER / name: text for name, text in written.items()},
+    }
 
 
 def settings_of(project_file: str) -> dict[str, list[tuple[str, str, str]]]:
@@ -152,7 +153,7 @@ def _index_page(project: Project) -> str:
         for name, (page, description) in sorted({**models, **sources}.items())
     ]
     listed = [
-        *((step, meaning) for step, meaning in STEPS.items()),
+        *((step, FOLDERS[f"models_sql/{step}"]) for step in STEPS),
         ("sources", "Tables that ingestion and Python write."),
         ("macros", "Each rule that stands once in SQL."),
         ("settings", "Every var of `dbt_project.yml`."),
@@ -171,7 +172,7 @@ def _index_page(project: Project) -> str:
 
 def _models_page(project: Project, step: str) -> str:
     parts = [
-        f"# {step.capitalize()}\n\n{STEPS[step]} Types are DuckDB's."
+        f"# {step.capitalize()}\n\n{FOLDERS[f'models_sql/{step}']} Types are DuckDB's."
         + WRITTEN.format(source=f"the SQL and YAML in `models_sql/{step}/`")
     ]
     for name, model in sorted(project.models.items()):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from architecture import PAGE as ARCHITECTURE
 from markdown_pages import DOCS, WRITTEN
 from reference import Project, pages, read_project, settings_of
 from shops import ROOT
@@ -17,6 +18,7 @@ from clv_ml.settings import PROJECT_FILE
 
 CONTRACTED = {"features", "training", "scoring", "marts"}
 KEY_TESTS = {"unique", "unique_key"}
+SOURCES = {".py", ".sql", ".yml", ".md", ".j2", ".css", ".js", ".properties"}
 NUMBERS = {"int", "bigint", "double"}
 
 
@@ -264,7 +266,26 @@ def test_the_reference_is_what_make_docs_writes(built: Project) -> None:
 
     stale = [path.name for path, text in written.items() if path.read_text(encoding="utf-8") != text]
     assert not stale, "run make docs"
-    assert {path for path in DOCS.rglob("*.md") if marker in path.read_text(encoding="utf-8")} == set(written)
+    assert {
+        path
+        for path in [*ROOT.glob("*.md"), *DOCS.rglob("*.md")]
+        if marker in path.read_text(encoding="utf-8")
+    } == set(written)
+
+
+def test_every_file_is_named_once_in_the_architecture() -> None:
+    """Each file of the listed folders has one line of its own, and each line a file that exists: no list can rot."""
+    named = re.findall(
+        r"^- \[.*?\]\((.*?)\): \S", ARCHITECTURE.read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
+    tracked = {
+        str(path.relative_to(ROOT))
+        for folder in ("benchmarks", "clv_ml", "dbt_project", "models_sql", "tests")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in SOURCES and path.name != "__init__.py"
+    }
+
+    assert sorted(named) == sorted(tracked)
 
 
 def test_the_reference_leaves_nothing_out(built: Project) -> None:
