@@ -57,6 +57,14 @@ def test_every_page_is_on_the_map():
     assert not {path for path in PAGES if DOCS in path.parents} - linked - {DOCS / "index.md"}
 
 
+@pytest.mark.parametrize(("page", "most"), [("DECISIONS.md", 2500)])
+def test_pages_that_everybody_reads_are_short(page: str, most: int):
+    """
+    Longer ones are not read: figures and trials go to docs/results.md and docs/lab-notes.md.
+    """
+    assert len((ROOT / page).read_text(encoding="utf-8").split()) <= most
+
+
 @pytest.mark.parametrize(
     ("page", "sql"),
     [(page, sql) for page in ON_A_SCORED_SHOP for sql in blocks(page, "sql") if "-- table:" not in sql],
