@@ -27,10 +27,10 @@ FOLDERS = {
     "models_sql": "The dbt models, one folder a step. Each `_*.yml` describes the models of its folder.",
     "models_sql/staging": "Raw tables, renamed, cast and converted to the reporting currency.",
     "models_sql/intermediate": "Who is who, which orders stand, as-of dates and the split in time.",
-    "models_sql/features": "What was known of each customer on each as-of date: features, baselines, season, level, anchor.",
+    "models_sql/features": "What was known of each customer on each date, and the baselines, level and anchor.",
     "models_sql/training": "Labels, and features with labels: what a fit learns from.",
     "models_sql/scoring": "Predictions of today's customers, the bins of their intervals, and their drivers.",
-    "models_sql/marts": "What analysts read: `customer_clv` with one row per customer, and tables that sum it up.",
+    "models_sql/marts": "What analysts read: `customer_clv`, one row a customer, and tables that sum it up.",
     "dbt_project/macros": "Rules that several models share, each once.",
     "dbt_project/presets": "One file for each known feed: its columns, mapped onto the input contract.",
     "dbt_project/ingestion": "The checks that every feed passes, whatever its preset.",
@@ -42,7 +42,7 @@ FOLDERS = {
     "tests": "pytest. `test_*.py` are tests; the other files are what they share.",
     "benchmarks": "Speed and quality, one command each.",
 }
-"""What lies in each folder, in the order of the list; a wing of the package says so itself, in its ``__init__.py``."""
+"""What lies in each folder, in the order of the list; empty for a wing, whose ``__init__.py`` says so."""
 
 
 def page() -> str:

@@ -274,7 +274,7 @@ def test_the_reference_is_what_make_docs_writes(built: Project) -> None:
 
 
 def test_every_file_is_named_once_in_the_architecture() -> None:
-    """Each file of the listed folders has one line of its own, and each line a file that exists: no list can rot."""
+    """Each file of the listed folders has one line of its own, and each line a file that exists."""
     named = re.findall(
         r"^- \[.*?\]\((.*?)\): \S", ARCHITECTURE.read_text(encoding="utf-8"), flags=re.MULTILINE
     )
