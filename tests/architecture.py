@@ -27,7 +27,7 @@ FOLDERS = {
     "models_sql": "The dbt models, one folder a step. Each `_*.yml` describes the models of its folder.",
     "models_sql/staging": "Raw tables, renamed, cast and converted to the reporting currency.",
     "models_sql/intermediate": "Who is who, which orders stand, as-of dates and the split in time.",
-    "models_sql/features": "What was known of each customer on each date, and the baselines, level and anchor.",
+    "models_sql/features": "What was known of each customer on each date; baselines, level and anchor.",
     "models_sql/training": "Labels, and features with labels: what a fit learns from.",
     "models_sql/scoring": "Predictions of today's customers, the bins of their intervals, and their drivers.",
     "models_sql/marts": "What analysts read: `customer_clv`, one row a customer, and tables that sum it up.",
