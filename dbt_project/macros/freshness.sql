@@ -4,6 +4,7 @@
     by name. Engine bodies are left out, so that the hashes are one on all engines. -#}
 {% macro feature_definitions() -%}
     {%- set hashes = {"settings": local_md5(feature_settings())} -%}
+    {%- set files = feature_macro_files() -%}
     {%- if execute -%}
         {%- for node in graph.nodes.values() | sort(attribute="name")
             if node.resource_type == "model" and node.fqn[1] in ("staging", "intermediate", "features") -%}
@@ -11,7 +12,7 @@
         {%- endfor -%}
         {%- for name, macro in (context["clv"] | default({})).items() | sort
             if macro.macro is defined
-            and macro.macro.original_file_path.split("/")[-1] in feature_macro_files()
+            and macro.macro.original_file_path.split("/")[-1] in files
             and not name.startswith(("duckdb__", "spark__")) -%}
             {%- do hashes.update({name: local_md5(macro.macro.macro_sql)}) -%}
         {%- endfor -%}
