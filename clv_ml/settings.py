@@ -1,66 +1,67 @@
 """
-Settings: the vars of ``dbt_project.yml`` with a run's overrides, and where the warehouse and the models are.
+Settings: what a project's ``dbt_project.yml`` and a run's overrides say, and where the warehouse and the
+models are.
 
-The vars stand once, in ``dbt_project.yml``; the dbt macro ``setting`` checks them for SQL and ``Vars`` for
-Python.
+What each setting means, what it may be and what it is by default stands once, in the var ``setting_rules`` of
+``dbt_project.yml``. What a rule says of a value stands once, too: in the dbt macro ``setting_fault``, which
+is rendered here.
 """
 
+import datetime as datetime_module
 import json
+import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import SimpleNamespace
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from jinja2 import Environment
+from pydantic import BaseModel, ConfigDict, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from clv_ml.errors import SettingsError
 
 PROJECT_FILE = "dbt_project.yml"
-SCHEMA_PATTERN = r"^[A-Za-z][A-Za-z0-9_]{0,62}([.][A-Za-z][A-Za-z0-9_]{0,62})?$"
-VERSION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+DBT_FOLDER = Path(__file__).resolve().parents[1] / "dbt_project"
 
 
 class Vars(BaseModel):
-    """The vars that Python reads; the others are SQL's alone. Units are in the names."""
+    """
+    The settings that Python reads; the others are SQL's alone. Units are in the names, rules in
+    ``dbt_project.yml``.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    raw_schema: Annotated[str, Field(pattern=SCHEMA_PATTERN)]
+    raw_schema: str
     as_of_date: date | None
-    horizon_days: Annotated[int, Field(gt=0)]
-    label_maturity_days: Annotated[int, Field(ge=0)]
-    first_training_day: Annotated[int, Field(ge=0)]
-    small_shop_customers: Annotated[int, Field(ge=0)]
-    reporting_currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+    horizon_days: int
+    label_maturity_days: int
+    first_training_day: int
+    small_shop_customers: int
+    reporting_currency: str
     excluded_features: tuple[str, ...]
     fallback_to_simple: bool
     use_ml_clv: bool
-    model_version: Annotated[str, Field(pattern=VERSION_PATTERN)]
-    interval_coverage: Annotated[float, Field(gt=0, lt=1)]
-    confidence_floor: Annotated[float, Field(gt=0)]
-    drivers_kept: Annotated[int, Field(ge=3)]
-    models_kept: Annotated[int, Field(ge=1)]
-    prediction_days_kept: Annotated[int, Field(ge=0)]
-    driver_days_kept: Annotated[int, Field(ge=0)]
-    freshness_days: Annotated[int, Field(ge=0)]
-    accuracy_bias: Annotated[float, Field(ge=0)]
-    accuracy_coverage_gap: Annotated[float, Field(ge=0)]
+    model_version: str
+    interval_coverage: float
+    confidence_floor: float
+    drivers_kept: int
+    models_kept: int
+    prediction_days_kept: int
+    driver_days_kept: int
+    freshness_days: int
+    accuracy_bias: float
+    accuracy_coverage_gap: float
 
     @field_validator("as_of_date", mode="before")
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:
         return value or None
-
-    @field_validator("as_of_date")
-    @classmethod
-    def _not_in_the_future(cls, value: date | None) -> date | None:
-        # tomorrow, since today's events are known by then
-        if value is not None and value > datetime.now(UTC).date() + timedelta(days=1):
-            raise ValueError("it lies in the future, of which nothing is known")
-        return value
 
 
 class Places(BaseSettings):
@@ -90,37 +91,66 @@ def load_settings(overrides: Mapping[str, Any] | None = None, project: Path | No
     The settings of the project in this folder or above it, with ``overrides`` laid over its vars.
 
     Raises:
-        SettingsError: If there is no project, a var is unknown, or a value has the wrong type.
+        SettingsError: If there is no project, a setting is unknown, or a value is not what its rule allows.
     """
     root = project or find_project()
-    declared = yaml.safe_load((root / PROJECT_FILE).read_text(encoding="utf-8"))["vars"]
+    own = project_vars(root)
+    rules = _rules(own)
     changed = dict(overrides or {})
-    unknown = sorted(set(changed) - set(declared))
-    if unknown:
-        meant = [name for wrong in unknown for name in get_close_matches(wrong, declared, n=1)]
-        hint = f" Did you mean {', '.join(meant)}?" if meant else ""
-        raise SettingsError(
-            f"Unknown setting {', '.join(map(repr, unknown))}.{hint} Known ones are "
-            f"{', '.join(sorted(declared))}."
-        )
-    try:
-        values = Vars.model_validate({**declared, **changed})
-    except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, e['loc']))} is {e['input']!r}: {e['msg'].lower()}" for e in error.errors()
-        )
-        raise SettingsError(
-            f"A setting is not valid: {faults}. Dates are written 2024-12-31, numbers 180. It was given by "
-            f"an option or --vars, or stands in {PROJECT_FILE}."
-        ) from error
+    _require_known(changed, rules)
+    values = {name: rule["default"] for name, rule in rules.items()} | own | changed
+    for name, rule in rules.items():
+        if fault := setting_macros().setting_fault(name, values[name], rule["allowed"], datetime.now(UTC)):
+            in_file = name not in changed or (name in own and changed[name] == own[name])
+            place = f"in {root / PROJECT_FILE}" if in_file else "by an option or in --vars"
+            raise SettingsError(f"{fault} It was given {place}.")
     places = Places()
     return Settings(
         project=root,
         warehouse=root / places.warehouse,
         models=root / places.models,
-        vars=values,
+        vars=Vars.model_validate(values),
         overrides=changed,
     )
+
+
+def project_vars(project: Path) -> dict[str, Any]:
+    """The vars of the project's file: its own settings, and the rules of all there are."""
+    text = (project / PROJECT_FILE).read_text(encoding="utf-8")
+    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))["vars"]
+
+
+def setting_rules(project: Path) -> dict[str, dict[str, Any]]:
+    """What every setting means, may be and is by default, by its name."""
+    return _rules(project_vars(project))
+
+
+def _rules(own: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {name: rule for theme in own["setting_rules"].values() for name, rule in theme.items()}
+
+
+def _require_known(given: Mapping[str, Any], rules: Mapping[str, Any]) -> None:
+    unknown = sorted(set(given) - set(rules))
+    if unknown:
+        meant = [name for wrong in unknown for name in get_close_matches(wrong, rules, n=1)]
+        hint = f" Did you mean {', '.join(meant)}?" if meant else ""
+        raise SettingsError(
+            f"Unknown setting {', '.join(map(repr, unknown))}.{hint} "
+            f"Known ones are {', '.join(sorted(rules))}."
+        )
+
+
+@cache
+def setting_macros() -> Any:
+    """
+    The dbt macros that say of a value what is wrong with it: those whose answer is text, so that they run
+    without dbt.
+    """
+    environment = Environment(extensions=["jinja2.ext.do"])
+    known = {"modules": SimpleNamespace(re=re, datetime=datetime_module)}
+    files = (DBT_FOLDER / "macros" / f"{name}.sql" for name in ("settings", "attributes"))
+    text = "".join(file.read_text(encoding="utf-8") for file in files)
+    return environment.from_string(text, globals=known).module
 
 
 def report_path(settings: Settings) -> Path:

@@ -57,7 +57,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     small below a hundred customers there, so that shops which are quickly built have trees.
     """
     copy = copy_project(PROJECT_ROOT, tmp_path_factory.mktemp("copy") / "project")
-    edit(copy, "dbt_project.yml", "small_shop_customers: 500", "small_shop_customers: 100")
+    edit(copy, "dbt_project.yml", "\nvars:\n", "\nvars:\n  small_shop_customers: 100\n")
     return copy
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from itertools import cycle, islice
 from typing import Any
 
-import yaml
 from shops import ROOT
+
+from clv_ml.settings import setting_rules
 
 PROOF = "pwned"
 """The table that a payload makes where it gets through."""
@@ -50,7 +51,7 @@ PAYLOADS: tuple[Any, ...] = (
 
 def crafted_vars(count: int | None = None) -> Iterator[tuple[str, Any]]:
     """Pairs of a setting and a payload: every one, or the first so many, each setting in turn."""
-    names = list(yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"])
+    names = list(setting_rules(ROOT))
     if count is None:
         return ((name, payload) for name in names for payload in PAYLOADS)
     # the two lengths have no common factor that would pair the same ones again and again

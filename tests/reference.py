@@ -29,7 +29,7 @@ from shops import copy_project, settings_for
 import clv_ml
 from clv_ml import errors
 from clv_ml.cli import EXIT_CODES, app
-from clv_ml.settings import PROJECT_FILE
+from clv_ml.settings import PROJECT_FILE, project_vars, setting_macros
 from clv_ml.warehouse.dbt_runner import run_dbt
 
 FOLDER = DOCS / "reference"
@@ -112,26 +112,6 @@ def pages(project: Project) -> dict[Path, str]:
     }
 
 
-def settings_of(project_file: str) -> dict[str, list[tuple[str, str, str]]]:
-    """The settings as (name, default, meaning) by theme; the meaning is the comment beside or above."""
-    lines = project_file.split("\nvars:\n")[1].split("\n\nmodels:")[0].splitlines()
-    themes: dict[str, list[tuple[str, str, str]]] = {}
-    theme, above = "Places", []
-    for line in lines:
-        if comment := re.match(r"  # (.*)", line):
-            above.append(comment.group(1))
-        elif found := re.match(r"  (\w+):(.*?)(?:  # (.*))?$", line):
-            name, default, beside = found.groups()
-            if above and len(above[0].split()) <= 4:
-                theme = above.pop(0).rstrip(".")
-            themes.setdefault(theme, []).append((name, default.strip(), beside or " ".join(above)))
-            above = []
-        elif item := re.match(r"    - (\w+)", line):
-            name, default, meaning = themes[theme][-1]
-            themes[theme][-1] = (name, f"{default}, {item.group(1)}".removeprefix(", "), meaning)
-    return themes
-
-
 def commands() -> dict[str, Any]:
     """Every command by its name, that of a group's command after the group's."""
     return dict(_commands_below(typer.main.get_command(app), ""))
@@ -156,7 +136,7 @@ def _index_page(project: Project) -> str:
         *((step, FOLDERS[f"models_sql/{step}"]) for step in STEPS),
         ("sources", "Tables that ingestion and Python write."),
         ("macros", "Each rule that stands once in SQL."),
-        ("settings", "Every var of `dbt_project.yml`."),
+        ("settings", "Every setting of `dbt_project.yml`: meaning, default, bounds."),
         ("commands", "Every `clv` command, its options, and exit codes."),
         ("python", "The package's public names."),
     ]
@@ -247,17 +227,21 @@ def _macros_page(project: Project) -> str:
 
 
 def _settings_page() -> str:
-    macro = (ROOT / "dbt_project" / "macros" / "settings.sql").read_text(encoding="utf-8")
-    kinds = dict(re.findall(r'"(\w+)": "([a-z ]+)"', macro.split("macro setting_kinds()")[1]))
+    allowed = setting_macros().allowed_values
     parts = [
-        "# Settings\n\nThe vars of `dbt_project.yml`. `--vars '{horizon_days: 183}'` overrides them for one "
-        "run, for `dbt` and `clv` alike. Two more come from the environment: `CLV_WAREHOUSE`, the database "
-        "file, and `CLV_MODELS`, the folder of models."
-        + WRITTEN.format(source=f"the comments in `{PROJECT_FILE}`")
+        "# Settings\n\nThe settings of `dbt_project.yml`. Your own stand there as lines under `vars`, such "
+        "as `horizon_days: 183`; `--vars '{horizon_days: 183}'` overrides them for one run, for `dbt` and "
+        "`clv` alike. Two more come from the environment: `CLV_WAREHOUSE`, the database file, and "
+        "`CLV_MODELS`, the folder of models." + WRITTEN.format(source=f"`setting_rules` in `{PROJECT_FILE}`")
     ]
-    for theme, settings in settings_of((ROOT / PROJECT_FILE).read_text(encoding="utf-8")).items():
-        rows = [(code(name), kinds[name], code(default), meaning) for name, default, meaning in settings]
-        parts.append(f"\n## {theme}\n\n" + table(("setting", "kind", "default", "what it is"), rows))
+    for theme, rules in project_vars(ROOT)["setting_rules"].items():
+        rows = [
+            (code(name), flowing(rule["means"]), code(json.dumps(rule["default"])), allowed(rule["allowed"]))
+            for name, rule in rules.items()
+        ]
+        parts.append(
+            f"\n## {theme}\n\n" + table(("setting", "what it is", "default", "what it may be"), rows)
+        )
     return "".join(parts)
 
 

@@ -128,6 +128,11 @@ def with_vars(settings: Settings, **values: Any) -> Settings:
     return settings.model_copy(update={"vars": changed.vars, "overrides": changed.overrides})
 
 
+def with_unchecked_vars(settings: Settings, **values: Any) -> Settings:
+    """The same with vars that ``clv`` may refuse, as who calls dbt itself can give them."""
+    return settings.model_copy(update={"overrides": {**settings.overrides, **values}})
+
+
 def with_project(settings: Settings, project: Path) -> Settings:
     """The same places and vars under another copy of the project."""
     return settings.model_copy(update={"project": project})

@@ -200,12 +200,13 @@ def test_nothing_is_published_that_is_missing_or_fails_a_test(
 
 def test_a_crafted_setting_fails_cleanly(nowhere: Settings):
     """
-    What only dbt can check fails there, with exit code 1 and the setting's name.
+    Also one that only SQL reads: refused before any work, with the setting's name.
     """
     result = _clv("score", "--vars", '{store_timezone: "UTC\'; drop table raw.events; --"}')
 
-    assert result.exit_code == 1
-    assert "store_timezone" in result.stderr
+    assert result.exit_code == 2
+    assert "Setting 'store_timezone' is" in " ".join(result.stderr.split())
+    assert not nowhere.warehouse.exists()
 
 
 def test_training_without_events_exits_with_1(at, empty_shop: Settings, bench: Path):

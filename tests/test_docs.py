@@ -7,14 +7,13 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 from architecture import PAGE as ARCHITECTURE
 from markdown_pages import DOCS, WRITTEN
-from reference import Project, pages, read_project, settings_of
+from reference import Project, pages, read_project
 from shops import ROOT
 
 from clv_ml.cli import app, models_app
-from clv_ml.settings import PROJECT_FILE
+from clv_ml.settings import setting_rules
 
 CONTRACTED = {"features", "training", "scoring", "marts"}
 KEY_TESTS = {"unique", "unique_key"}
@@ -36,12 +35,6 @@ def argument_names(macro_sql: str) -> list[str]:
     signature = re.search(r"{%-?\s*(?:macro|test)\s+\w+\((.*?)\)\s*-?%}", macro_sql, flags=re.DOTALL)
     assert signature is not None
     return re.findall(r"(\w+)\s*(?:=[^,]*)?(?:,|$)", signature.group(1).strip())
-
-
-def uncommented_vars(project_file: str) -> list[str]:
-    """Vars without a comment beside them or above."""
-    settings = [setting for theme in settings_of(project_file).values() for setting in theme]
-    return [name for name, _, meaning in settings if not meaning]
 
 
 def section(page: str, heading: str) -> str:
@@ -206,8 +199,11 @@ def test_every_macro_and_argument_is_described(built: Project) -> None:
 
 
 def test_every_setting_is_explained() -> None:
-    """Each var of dbt_project.yml has a comment beside it or directly above."""
-    assert not uncommented_vars((ROOT / PROJECT_FILE).read_text(encoding="utf-8"))
+    """Each setting says what it means, and no meaning parrots the name."""
+    rules = setting_rules(ROOT)
+
+    assert len(rules) >= 48
+    assert not [name for name, rule in rules.items() if says_nothing(name, rule["means"])]
 
 
 def test_every_sql_file_begins_with_a_comment() -> None:
@@ -310,14 +306,13 @@ def test_the_reference_leaves_nothing_out(built: Project) -> None:
         for column in built.types[name]
         if f"| `{column}` |" not in section(page["sources.md"], f"## {name}")
     ]
-    settings = yaml.safe_load((ROOT / PROJECT_FILE).read_text(encoding="utf-8"))["vars"]
     commands = {("clv", it.name or it.callback.__name__): it.callback for it in app.registered_commands}
     commands |= {
         ("clv models", it.name or it.callback.__name__): it.callback for it in models_app.registered_commands
     }
 
     assert not columns_missing
-    assert not [name for name in settings if f"| `{name}` |" not in page["settings.md"]]
+    assert not [name for name in setting_rules(ROOT) if f"| `{name}` |" not in page["settings.md"]]
     assert len(commands) >= 16
     for names, function in commands.items():
         options = section(page["commands.md"], f"## {' '.join(names)}").count("\n| `")
@@ -325,17 +320,7 @@ def test_the_reference_leaves_nothing_out(built: Project) -> None:
 
 
 def test_the_checks_see_what_is_missing() -> None:
-    """
-    The helpers above find an uncommented var, an argument with a default, and a description that only
-    parrots.
-    """
-    project_file = (
-        "name: x\nvars:\n  # A theme.\n  # Words that stand above.\n  one: 1\n  two: 2  # beside\n  three: "
-        "3\n  four:  # a list\n    - a\n    - b\n\nmodels:\n"
-    )
-
-    assert uncommented_vars(project_file) == ["three"]
-    assert settings_of(project_file)["A theme"][3] == ("four", "a, b", "a list")
+    """The helpers above find a section, an argument with a default, and a description that only parrots."""
     assert section("# x\n## a\none\n### b\ntwo\n## c\n", "## a") == "one\n### b\ntwo"
     assert argument_names("{% macro m(a, b=[], c = none) -%}") == ["a", "b", "c"]
     assert argument_names("{%- macro m() -%}") == []

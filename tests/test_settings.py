@@ -1,45 +1,54 @@
 """Settings stand once, in dbt_project.yml; whatever lies over them is checked by name, type and range."""
 
 import json
+import math
 import re
-from datetime import date
-from functools import cache
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import jinja2
 import pytest
 import yaml
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.cli.main import dbtRunner
 from payloads import crafted_vars
-from shops import ROOT, edit
+from shops import ROOT, edit, with_unchecked_vars
 
 from clv_ml.errors import BuildError, SettingsError
+from clv_ml.model.manifest import VERSION_PATTERN
 from clv_ml.serve.dbt_plugin import Plugin
-from clv_ml.settings import Settings, find_project, load_settings, parse_vars, vars_as_json
+from clv_ml.settings import (
+    Settings,
+    find_project,
+    load_settings,
+    parse_vars,
+    setting_macros,
+    setting_rules,
+    vars_as_json,
+)
 from clv_ml.warehouse.dbt_runner import run_dbt
 
 
 def test_defaults_are_those_of_the_project_file():
     """
-    Nothing is repeated in Python: every var it reads has the file's value.
+    Nothing is repeated in Python: every setting it reads has the default of its rule.
     """
-    declared = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
+    rules = setting_rules(ROOT)
 
     found = load_settings(project=ROOT).vars.model_dump()
 
     assert found.pop("as_of_date") is None
     for name, value in found.items():
-        assert value == (tuple(declared[name]) if isinstance(declared[name], list) else declared[name]), name
+        default = rules[name]["default"]
+        assert value == (tuple(default) if isinstance(default, list) else default), name
 
 
 def test_a_setting_that_a_feature_reads_is_part_of_its_definition():
     """
-    Whatever `models_sql/features` asks for is in the text that the hash covers, so that changing it rebuilds
-    every date.
+    Whatever `models_sql/features` asks for is marked as changing features, so that changing it rebuilds every
+    date.
     """
-    macros = (ROOT / "dbt_project/macros/settings.sql").read_text(encoding="utf-8")
-    hashed = set(re.findall(r'"([a-z_]+)"', macros.split("macro feature_settings")[1].split("]")[0]))
+    hashed = {name for name, rule in setting_rules(ROOT).items() if rule.get("changes_features")}
 
     read = {
         name
@@ -49,6 +58,119 @@ def test_a_setting_that_a_feature_reads_is_part_of_its_definition():
 
     assert "small_shop_customers" in read
     assert read <= hashed
+
+
+def test_a_version_that_can_be_pinned_is_one_that_can_be_published():
+    """
+    The setting `model_version` takes what a manifest takes as its version, and nothing else.
+    """
+    assert f"^{setting_rules(ROOT)['model_version']['allowed']['pattern']}$" == VERSION_PATTERN
+
+
+def boundary_values(allowed: dict[str, Any]) -> tuple[list[Any], list[Any]]:
+    """Values of a rule that are just allowed, and values that are just not."""
+    step = 1 if allowed["type"] == "integer" else 0.000001
+    if allowed["type"] in ("integer", "number"):
+        open_ends = "above" in allowed
+        lower, upper = (
+            allowed[end] for end in (("above", "below") if open_ends else ("at_least", "at_most"))
+        )
+        inside, outside = [lower + step, upper - step], [lower - step, upper + step]
+        good, bad = ([*inside], [lower, upper, *outside]) if open_ends else ([lower, upper, *inside], outside)
+        too_fine = good[0] + (0.5 if step == 1 else 0.0000000001)
+        return good, [*bad, too_fine, str(good[0]), None, True, [], math.nan, math.inf, -math.inf]
+    good, bad = BOUNDARIES[allowed["type"]]
+    if "choices" in allowed:
+        good = [*good, allowed["choices"], allowed["choices"][:1]]
+        bad = [*bad, [allowed["choices"][0], "others"], [allowed["choices"]]]
+    return list(good), list(bad)
+
+
+TOMORROW = datetime.now(UTC).date() + timedelta(days=1)
+BOUNDARIES: dict[str, tuple[tuple, tuple]] = {
+    "boolean": ((True, False), ("true", 0, 1, None, [])),
+    "date": (
+        ("", "2024-02-29", date(2024, 2, 29), "1999-12-31", str(TOMORROW)),
+        (
+            "2023-02-29",
+            "2024-04-31",
+            "2024-13-01",
+            "2024-1-1",
+            str(TOMORROW + timedelta(days=1)),
+            None,
+            20240101,
+        ),
+    ),
+    "text": (("GBP",), ("", "a b", "a'b", "GBP\n", "x" * 200, None, 1, True, ["GBP"])),
+    "list": (([],), ("rfm", None, [1], [None], ["a b"], {"rfm": 1})),
+    "attributes": (
+        ({}, {"plan": "number"}, {"a" * 30: ["x" * 60]}),
+        (None, [], "plan", {"a" * 31: "number"}, {"plan": []}, {"plan": ["x" * 61]}, {"plan": ["a!", "a?"]}),
+    ),
+}
+"""By type of setting: values that are allowed, and values that are not."""
+
+
+def test_dbt_and_clv_allow_the_same_values(empty_shop: Settings):
+    """
+    Every setting at its bounds and one step beyond: what dbt's own rendering of the rules refuses is what
+    ``clv`` refuses, in the same words.
+    """
+    cases = [
+        (name, value, is_good)
+        for name, rule in setting_rules(ROOT).items()
+        for is_good, values in zip((True, False), boundary_values(rule["allowed"]), strict=True)
+        for value in values
+    ]
+
+    by_dbt = faults_by_dbt(empty_shop, [case[:2] for case in cases])
+
+    assert len(cases) > 400
+    assert {name for name, _, _ in cases} == set(setting_rules(ROOT))
+    for (name, value, is_good), fault in zip(cases, by_dbt, strict=True):
+        assert (fault == "") == is_good, (name, value, fault)
+        assert refusal(name, value) == fault, (name, value)
+
+
+def faults_by_dbt(settings: Settings, cases: list[tuple[str, Any]]) -> list[str]:
+    """
+    What the macro ``setting_fault`` says of each value under dbt, in one invocation; empty where it is
+    allowed.
+    """
+    values = yaml.safe_dump([list(case) for case in cases])
+    asked = (
+        "{%- set answers = [] -%}"
+        f"{{%- for name, value in fromyaml({json.dumps(values)}) -%}}"
+        "{%- do answers.append(setting_fault(name, value, setting_rules()[name].allowed, run_started_at)) -%}"
+        "{%- endfor -%}{{ tojson(answers) }}"
+    )
+    folders = ["--project-dir", str(settings.project), "--profiles-dir", str(settings.project)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLV_WAREHOUSE", str(settings.warehouse))
+        found = dbtRunner().invoke(
+            [
+                "--quiet",
+                "--no-populate-cache",
+                "compile",
+                *folders,
+                "--vars",
+                vars_as_json(settings),
+                "--inline",
+                asked,
+            ]
+        )
+    DuckDBConnectionManager.close_all_connections()
+    assert found.success, found.exception
+    return json.loads(found.result.results[0].node.compiled_code)  # pyrefly: ignore[missing-attribute]
+
+
+def refusal(name: str, value: Any) -> str:
+    """What ``clv`` says of a value, without the place it was given in; empty where it takes it."""
+    try:
+        load_settings({name: value}, ROOT)
+    except SettingsError as error:
+        return str(error).removesuffix(" It was given by an option or in --vars.")
+    return ""
 
 
 def test_an_override_reaches_python_and_dbt(project: Path):
@@ -98,6 +220,7 @@ def test_a_value_of_the_wrong_kind_is_refused_by_name(project: Path, name: str, 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("drivers_kept", 1),
         ("store_timezone", "UTC'; drop table raw.events; --"),
         ("feature_groups", "rfm"),
         ("seasonality_period_days", "365 + 1"),
@@ -106,95 +229,70 @@ def test_a_value_of_the_wrong_kind_is_refused_by_name(project: Path, name: str, 
 )
 def test_dbt_refuses_a_crafted_value(empty_shop: Settings, project: Path, name: str, value: object):
     """
-    What Python does not read is checked where SQL reads it: no text of a setting reaches a statement.
+    Plain dbt is not asked by Python: it checks every setting before it builds anything, so that no text of
+    one reaches a statement. The message says where the value was given.
     """
-    crafted = empty_shop.model_copy(update={"overrides": {name: value}})
+    crafted = with_unchecked_vars(empty_shop, **{name: value})
 
-    with pytest.raises(BuildError, match=f"Setting '{name}' must be of kind"):
-        run_dbt(
-            crafted,
-            ["run", "--select", "customer_seasonality", "customer_behavior", "customer_clv", "as_of_dates"],
-        )
+    with pytest.raises(
+        BuildError, match=rf"Setting '{name}' is .*\. It must be .*\. It was given in --vars\."
+    ):
+        run_dbt(crafted, ["run", "--select", "int_today"])
 
 
-def test_the_typed_macro_refuses_every_payload():
+def test_every_payload_is_refused():
     """
-    Each setting with each payload, the macro rendered as dbt renders it: refused by name, unless the payload
-    is a value of the setting's kind (an empty date, say). What passes has no sign that SQL, Jinja or a path
-    gives a meaning to.
+    Each setting with each payload: refused by name, unless the payload is a plain name, as a version may
+    have. What passes has no sign that SQL, Jinja or a path gives a meaning to.
     """
-    outcomes = {(name, repr(payload)): rendered_setting(name, payload) for name, payload in crafted_vars()}
+    rules, ask, now = setting_rules(ROOT), setting_macros().setting_fault, datetime.now(UTC)
+    outcomes = {
+        (name, repr(payload)): ask(name, payload, rules[name]["allowed"], now)
+        for name, payload in crafted_vars()
+    }
 
-    assert {key: value for key, value in outcomes.items() if not str(value).startswith("refused: ")} == {}
-    assert all(f"Setting '{name}' " in value for (name, _), value in outcomes.items())
-    assert rendered_setting("horizon_days", 90) == 90
-    assert rendered_setting("interval_coverage", 0.8) == 0.8
-    assert rendered_setting("store_timezone", "Europe/London") == "Europe/London"
+    passed = {key for key, value in outcomes.items() if not value}
+    assert passed == {("model_version", repr(text)) for text in ("1e309", "1_000", "0x10")}
+    assert all(f"Setting '{name}' " in value for (name, _), value in outcomes.items() if value)
+    assert all(len(value) < 400 for value in outcomes.values())
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("horizon_days", 0),
-        ("seasonality_period_days", 0),
-        *((name, value) for name in ("interval_coverage", "test_size") for value in (0, 0.0, 1, 5)),
-    ],
-)
-def test_sql_refuses_a_number_out_of_range(name: str, value: float):
+def test_what_is_wrong_is_said_in_plain_words(own_project: Path):
     """
-    Plain dbt is not asked by Python: a horizon or season of no days, and shares that are none, are refused
-    where SQL reads them.
+    The setting, the value, what is allowed and where it was given; a fault of the file names the file.
     """
-    assert str(rendered_setting(name, value)).startswith(f"refused: Setting '{name}' must be of kind")
+    with pytest.raises(SettingsError) as refused:
+        load_settings({"drivers_kept": 1}, own_project)
+    assert str(refused.value) == (
+        "Setting 'drivers_kept' is 1. It must be a whole number from 3 to 1000. "
+        "It was given by an option or in --vars."
+    )
+
+    edit(own_project, "dbt_project.yml", "\nvars:\n", "\nvars:\n  reporting_currency: pounds\n")
+    with pytest.raises(SettingsError) as refused:
+        load_settings({"drivers_kept": 3}, own_project)
+    assert str(refused.value) == (
+        "Setting 'reporting_currency' is 'pounds'. It must be three capital letters, such as GBP. "
+        f"It was given in {own_project / 'dbt_project.yml'}."
+    )
 
 
-class _ReturnedError(Exception):
-    """Carries what a macro returns, as dbt's own does."""
+def test_the_rules_themselves_cannot_be_given(empty_shop: Settings):
+    """
+    Who may pass ``--vars`` cannot loosen what a setting may be.
+    """
+    rules = {"Prediction": {"drivers_kept": {"default": 1, "allowed": {"type": "integer", "at_least": 0}}}}
 
-
-def rendered_setting(name: str, value: Any) -> Any:
-    """What the macro ``setting`` returns for a var of this value, or ``refused: `` and its message."""
-
-    def give(value: Any) -> None:
-        raise _ReturnedError(value)
-
-    def refuse(message: str) -> None:
-        raise SettingsError(message)
-
-    try:
-        _setting_macro().render(
-            name=name,
-            var=lambda _: value,
-            modules=SimpleNamespace(re=re),
-            exceptions=SimpleNamespace(raise_compiler_error=refuse),
-            **{"return": give},
-        )
-    except _ReturnedError as returned:
-        return returned.args[0]
-    except SettingsError as error:
-        return f"refused: {error}"
-    raise AssertionError("the macro returned nothing")
-
-
-@cache
-def _setting_macro() -> jinja2.Template:
-    """A call of the macro ``setting``, compiled once."""
-    macros = ROOT / "dbt_project" / "macros"
-    text = (macros / "settings.sql").read_text(encoding="utf-8")
-    environment = jinja2.Environment(extensions=["jinja2.ext.do"])
-    environment.filters["tojson"] = json.dumps
-    kinds_text = re.search(r"macro setting_kinds.*?return\((\{.*?\})\)", text, flags=re.DOTALL)
-    assert kinds_text is not None
-    # dbt's `return` gives a macro's value, where plain Jinja gives its text
-    environment.globals["setting_kinds"] = lambda: json.loads(kinds_text.group(1))
-    body = text[: text.index("{#- The kind of every setting")] + "{{ setting(name) }}"
-    return environment.from_string((macros / "attributes.sql").read_text(encoding="utf-8") + body)
+    with pytest.raises(SettingsError, match="Unknown setting 'setting_rules'"):
+        load_settings({"setting_rules": rules}, ROOT)
+    with pytest.raises(BuildError, match="setting_rules is no setting"):
+        run_dbt(with_unchecked_vars(empty_shop, setting_rules=rules), ["run", "--select", "int_today"])
 
 
 READ_WITHOUT_THE_MACRO = {
-    "dbt_project/macros/settings.sql": ["name"],
+    "dbt_project/macros/settings.sql": ["name, rule.default", '"setting_rules"'],
     # macros are not known there; the plugin checks both, see clv_ml/serve/dbt_plugin.py
-    "models_sql/staging/_staging__sources.yml": ["'raw_schema'"],
+    "models_sql/staging/_staging__sources.yml": ["'raw_schema', var('setting_rules'"],
     "profiles.yml": ["'model_version', ''", "'raw_schema', ''"] * 2,
 }
 
@@ -274,8 +372,8 @@ def test_the_project_is_found_from_a_folder_inside_it(project: Path, monkeypatch
 
 def test_the_project_file_is_the_truth_for_a_run(own_project: Path):
     """
-    Editing a var in dbt_project.yml is all it takes.
+    A line under vars in dbt_project.yml is all it takes.
     """
-    edit(own_project, "dbt_project.yml", "horizon_days: 365", "horizon_days: 45")
+    edit(own_project, "dbt_project.yml", "\nvars:\n", "\nvars:\n  horizon_days: 45\n")
 
     assert load_settings(project=own_project).vars.horizon_days == 45

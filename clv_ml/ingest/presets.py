@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clv_ml.errors import InputError
+from clv_ml.settings import DBT_FOLDER
 
-DBT_FOLDER = Path(__file__).resolve().parents[2] / "dbt_project"
 PRESETS_FOLDER = DBT_FOLDER / "presets"
 
 CONTRACT: dict[str, tuple[str, ...]] = {

@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, m
 
 from clv_ml.errors import ModelError
 from clv_ml.model.recipe import STRICT, Output, Recipe, booster_names
-from clv_ml.settings import VERSION_PATTERN
 
+VERSION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 ONNX_FILE, MANIFEST_FILE = "model.onnx", "manifest.json"
 
 Column = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]

@@ -1,35 +1,51 @@
 {#- Attributes of customers (channel, country, plan, any number) as features. The setting `customer_attributes` declares
     them; columns, SQL and checks all follow from it here. -#}
-{#- Refuses a declaration that names no column or that could mean two things. -#}
-{% macro check_attributes(declared) -%}
+{#- What is wrong with a declaration, as a sentence: the first that names no column or could mean two things. Empty where
+    nothing is. -#}
+{% macro attributes_fault(declared) -%}
+    {%- set faults, names = [], [] -%}
     {%- if declared is not mapping -%}
-        {{ refuse_setting("must map each attribute to `number` or to a list of levels, as in {plan: [basic, plus]}") }}
+        {%- do faults.append("must map each attribute to `number` or to a list of levels, as in {plan: [basic, plus]}") -%}
     {%- endif -%}
-    {%- for attribute, kind in declared.items() -%}
+    {%- for attribute, kind in (declared.items() if not faults else []) -%}
         {%- if modules.re.fullmatch("[a-z][a-z0-9_]{0,29}", attribute | string) is none -%}
-            {{ refuse_setting(
-                "names " ~ (attribute | tojson) ~ ", which cannot be a column: use a small letter, then up to 29 small"
+            {%- do faults.append(
+                "names " ~ shown_value(attribute) ~ ", which cannot be a column: use a small letter, then up to 29 small"
                 ~ " letters, digits and '_', and give the column that name in the feed"
-            ) }}
+            ) -%}
+        {%- elif kind == "number" -%} {%- do names.append(attribute_column(attribute)) -%}
+        {%- elif kind is string or kind is not sequence or kind is mapping or kind | length == 0 -%}
+            {%- do faults.append(
+                "declares '" ~ attribute ~ "' as " ~ shown_value(kind) ~ ": write `number` or a list of levels"
+            ) -%}
+        {%- else -%}
+            {%- for level in kind -%}
+                {%- do names.append(attribute_column(attribute, level | string)) -%}
+                {%- do faults.append(level_fault(attribute, level)) -%}
+            {%- endfor -%}
         {%- endif -%}
-        {%- if kind != "number" and (kind is string or kind is not sequence or kind is mapping or kind | length == 0) -%}
-            {{ refuse_setting("declares '" ~ attribute ~ "' as " ~ (kind | tojson) ~ ": write `number` or a list of levels") }}
-        {%- endif -%}
-        {%- for level in kind if kind != "number" -%}
-            {%- if level is not string or modules.re.fullmatch("[^'\"\\\\\\x00-\\x1f]{1,60}", level) is none -%}
-                {{ refuse_setting(
-                    "gives '" ~ attribute ~ "' the level " ~ (level | tojson) ~ ", which is not plain text of 1 to 60"
-                    ~ " characters without quotes or backslashes: YAML reads a bare NO or 2024 as no text, so quote it"
-                ) }}
-            {%- endif -%}
-        {%- endfor -%}
     {%- endfor -%}
+    {%- for name in names if names.count(name) > 1 -%}
+        {%- do faults.append("makes two columns called " ~ name ~ ": leave one attribute or level out, or rename it") -%}
+    {%- endfor -%}
+    {%- set fault = faults | select | first -%}
+    {{ "Setting 'customer_attributes' " ~ fault ~ "." if fault }}
 {%- endmacro %}
 
-{% macro refuse_setting(fault) -%}
-    {{ exceptions.raise_compiler_error(
-        "Setting 'customer_attributes' " ~ fault ~ ". Correct it in dbt_project.yml or in --vars."
-    ) }}
+{#- What is wrong with a level of an attribute, as the sentence goes on; empty where nothing is. -#}
+{% macro level_fault(attribute, level) -%}
+    {%- if level is not string or modules.re.fullmatch("[^'\"\\\\\\x00-\\x1f]{1,60}", level) is none -%}
+        {{ "gives '" ~ attribute ~ "' the level " ~ shown_value(level) ~ ", which is not plain text of 1 to 60 characters"
+        ~ " without quotes or backslashes: YAML reads a bare NO or 2024 as no text, so quote it" }}
+    {%- elif attribute_column(attribute, level) == attribute_column(attribute, "") -%}
+        {{ "gives '" ~ attribute ~ "' the level '" ~ level ~ "', of which no column name can be made" }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- The column of a number, or of one level of a text. -#}
+{% macro attribute_column(attribute, level=none) -%}
+    {%- set slug = modules.re.sub("[^a-z0-9]+", "_", level | string | lower).strip("_") -%}
+    {{ "attribute_" ~ attribute ~ ("_is_" ~ slug if level is not none else "") }}
 {%- endmacro %}
 
 {#- The feature columns that the declared attributes give, as a dict by name: what a contract says of a column, and in
@@ -40,7 +56,6 @@
         {%- set text = attribute_text(attribute) -%}
         {%- for level in ([none] if kind == "number" else kind) -%}
             {%- if level is none -%}
-                {%- set name = "attribute_" ~ attribute -%}
                 {%- set column = {
                     "data_type": "decimal(18,6)",
                     "sql": attribute_number(text),
@@ -48,21 +63,14 @@
                     "unit": "as delivered"
                 } -%}
             {%- else -%}
-                {%- set slug = modules.re.sub("[^a-z0-9]+", "_", level | lower).strip("_") -%}
-                {%- set name = "attribute_" ~ attribute ~ "_is_" ~ slug -%}
                 {%- set column = {
                     "data_type": "int",
                     "sql": one_hot(text, level),
                     "description": "1 where " ~ attribute ~ " was last known to be " ~ level ~ ", else 0; NULL where it was not known.",
                     "unit": "flag"
                 } -%}
-                {%- if not slug -%}
-                    {{ refuse_setting("gives '" ~ attribute ~ "' the level '" ~ level ~ "', of which no column name can be made") }}
-                {%- endif -%}
             {%- endif -%}
-            {%- if name in columns -%}
-                {{ refuse_setting("makes two columns called " ~ name ~ ": leave one attribute or level out, or rename it") }}
-            {%- endif -%}
+            {%- set name = attribute_column(attribute, level) -%}
             {%- do columns.update({name: {
                 "name": name,
                 "data_type": column.data_type,

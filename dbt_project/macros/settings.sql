@@ -1,111 +1,108 @@
-{#- Every setting is read through this macro, which refuses a value of another kind, so that no crafted `--vars` reaches
-    SQL as text. -#}
+{#- Every setting is read through this macro, which refuses a value that its rule does not allow, so that no crafted `--vars`
+    reaches SQL as text. The rules stand in dbt_project.yml; `clv` asks the macros `setting_fault` and `allowed_values` too,
+    see clv_ml/settings.py. -#}
 {% macro setting(name) -%}
-    {%- set kind = setting_kinds()[name] -%}
-    {%- set value = var(name) -%}
-    {%- set text = value | string -%}
-    {%- set valid = namespace(answer=false) -%}
-    {%- if value is none -%}
-    {%- elif kind == "integer" -%}
-        {%- set valid.answer = modules.re.fullmatch("[0-9]{1,6}", text) is not none -%}
-    {%- elif kind == "positive integer" -%}
-        {%- set valid.answer = modules.re.fullmatch("[1-9][0-9]{0,5}", text) is not none -%}
-    {%- elif kind == "share" -%}
-        {%- set valid.answer = modules.re.fullmatch("0?[.][0-9]{0,8}[1-9][0-9]{0,8}", text) is not none -%}
-    {%- elif kind == "number" -%}
-        {%- set valid.answer = modules.re.fullmatch("[0-9]{1,6}([.][0-9]{1,9})?", text) is not none -%}
-    {%- elif kind == "boolean" -%} {%- set valid.answer = value in (true, false) -%}
-    {%- elif kind == "date" -%}
-        {%- set valid.answer = modules.re.fullmatch("([0-9]{4}-[0-9]{2}-[0-9]{2})?", text) is not none -%}
-    {%- elif kind == "currency" -%}
-        {%- set valid.answer = modules.re.fullmatch("[A-Z]{3}", text) is not none -%}
-    {%- elif kind == "name" -%}
-        {%- set valid.answer = modules.re.fullmatch("[A-Za-z][A-Za-z0-9_.-]{0,99}", text) is not none -%}
-    {%- elif kind == "schema" -%}
-        {%- set valid.answer = modules.re.fullmatch("[A-Za-z][A-Za-z0-9_]{0,62}([.][A-Za-z][A-Za-z0-9_]{0,62})?", text) is not none -%}
-    {%- elif kind == "time zone" -%}
-        {%- set valid.answer = modules.re.fullmatch("[A-Za-z][A-Za-z0-9_+/-]{0,63}", text) is not none -%}
-    {%- elif kind == "names" -%}
-        {%- set valid.answer = value is sequence and value is not string and value is not mapping -%}
-        {%- for item in (value if valid.answer else []) -%}
-            {%- if modules.re.fullmatch("[a-z][a-z0-9_]{0,99}", item | string) is none -%}
-                {%- set valid.answer = false -%}
-            {%- endif -%}
-        {%- endfor -%}
-    {%- elif kind == "attributes" -%} {%- do check_attributes(value) -%} {%- set valid.answer = true -%}
-    {%- endif -%}
-    {%- if not valid.answer -%}
-        {{ exceptions.raise_compiler_error(
-            "Setting '" ~ name ~ "' must be of kind " ~ kind ~ ", not " ~ (value | tojson)
-            ~ ". Correct it in dbt_project.yml or in --vars."
-        ) }}
+    {%- set rule = setting_rules()[name] -%}
+    {%- set value = var(name, rule.default) -%}
+    {%- set fault = setting_fault(name, value, rule.allowed, run_started_at) | trim -%}
+    {%- if fault -%}
+        {%- set place = "--vars" if name in vars_given() else "dbt_project.yml" -%}
+        {{ exceptions.raise_compiler_error(fault ~ " It was given in " ~ place ~ ".") }}
     {%- endif -%}
     {{ return(value) }}
 {%- endmacro %}
 
-{#- The kind of every setting; a setting that is not listed cannot be read. -#}
-{% macro setting_kinds() -%}
-    {{ return({
-        "raw_schema": "schema",
-        "as_of_date": "date",
-        "horizon_days": "positive integer",
-        "label_maturity_days": "integer",
-        "first_training_day": "integer",
-        "val_size": "share",
-        "test_size": "share",
-        "prune_scoring_days": "integer",
-        "reporting_currency": "currency",
-        "store_timezone": "time zone",
-        "annual_discount_rate": "number",
-        "feature_groups": "names",
-        "customer_attributes": "attributes",
-        "seasonality_period_days": "positive integer",
-        "new_customer_days": "integer",
-        "long_cycle_days": "integer",
-        "long_cycle_cv": "number",
-        "regular_cv": "number",
-        "excluded_features": "names",
-        "min_purchases_for_training": "integer",
-        "min_history_days": "integer",
-        "small_shop_customers": "integer",
-        "use_ml_clv": "boolean",
-        "fallback_to_simple": "boolean",
-        "model_version": "name",
-        "drivers_kept": "positive integer",
-        "interval_coverage": "share",
-        "confidence_floor": "number",
-        "is_challenger": "boolean",
-        "models_kept": "positive integer",
-        "prediction_days_kept": "integer",
-        "driver_days_kept": "integer",
-        "grid_days_kept": "integer",
-        "drift_psi_moderate": "number",
-        "drift_psi_large": "number",
-        "drift_share_change": "number",
-        "drift_total_change": "number",
-        "accuracy_bias": "number",
-        "accuracy_coverage_gap": "number",
-        "freshness_days": "integer",
-        "volume_factor": "number",
-        "quarantine_share": "number",
-        "alike_share": "number",
-        "rfm_high_score": "integer",
-        "rfm_low_score": "integer",
-        "value_tier_top_share": "number",
-        "value_tier_high_share": "number",
-        "value_tier_medium_share": "number"
-    }) }}
+{#- Refuses a wrong value before anything is built, also of a setting that only a later step reads. -#}
+{% macro check_settings() -%}
+    {%- for name in setting_rules() -%} {%- do setting(name) -%} {%- endfor -%}
+{%- endmacro %}
+
+{#- The rule of every setting by its name; a setting that has none cannot be read. -#}
+{% macro setting_rules() -%}
+    {%- if "setting_rules" in vars_given() -%}
+        {{ exceptions.raise_compiler_error("setting_rules is no setting. Take it out of --vars.") }}
+    {%- endif -%}
+    {%- set rules = {} -%}
+    {%- for theme in var("setting_rules").values() -%} {%- do rules.update(theme) -%} {%- endfor -%}
+    {{ return(rules) }}
+{%- endmacro %}
+
+{#- What `--vars` holds. -#}
+{% macro vars_given() -%} {{ return(invocation_args_dict.get("vars") or {}) }} {%- endmacro %}
+
+{#- What is wrong with a value and what is allowed, as sentences; empty where nothing is. -#}
+{% macro setting_fault(name, value, allowed, now) -%}
+    {%- if allowed.type == "attributes" -%} {{ attributes_fault(value) }}
+    {%- elif not is_allowed(value, allowed, now) -%}
+        {{ "Setting '" ~ name ~ "' is " ~ shown_value(value) ~ ". It must be " ~ allowed_values(allowed) ~ "." }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- A value as a message shows it: a text in quotes, and what is long cut off. -#}
+{% macro shown_value(value) -%}
+    {{ ("%r" | format(value) if value is string else value | string) | truncate(80) }}
+{%- endmacro %}
+
+{#- "yes" where the value is of the type and within the bounds, else empty. -#}
+{% macro is_allowed(value, allowed, now) -%}
+    {%- if allowed.type == "boolean" -%} {{ "yes" if value is boolean }}
+    {%- elif allowed.type == "integer" -%} {{ "yes" if value is integer and is_within(value, allowed) }}
+    {%- elif allowed.type == "number" -%}
+        {{ "yes" if value is number and value is not boolean and is_within(value, allowed) }}
+    {%- elif allowed.type == "date" -%} {{ "yes" if value == "" or is_known_date(value | string, now) }}
+    {%- elif allowed.type == "text" -%} {{ "yes" if is_word(value, allowed) }}
+    {%- elif value is sequence and value is not string and value is not mapping -%}
+        {%- set words = [] -%}
+        {%- for item in value if is_word(item, allowed) -%} {%- do words.append(item) -%}
+        {%- endfor -%}
+        {{ "yes" if words | length == value | length }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- "yes" where a text is one of the choices, or matches the pattern, else empty. -#}
+{% macro is_word(value, allowed) -%}
+    {%- if value is string -%}
+        {{ "yes" if value in allowed.get("choices", []) or modules.re.fullmatch(allowed.get("pattern", "(?!)"), value) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- "yes" where a number is within its bounds and has at most nine decimals, else empty. -#}
+{% macro is_within(value, allowed) -%}
+    {%- if "above" in allowed -%} {%- set is_inside = allowed.above < value < allowed.below -%}
+    {%- else -%} {%- set is_inside = allowed.at_least <= value <= allowed.at_most -%}
+    {%- endif -%}
+    {{ "yes" if is_inside and value == value | round(9) }}
+{%- endmacro %}
+
+{#- "yes" where the text is a day of the calendar and no later than tomorrow, since today's events are known by then. -#}
+{% macro is_known_date(text, now) -%}
+    {%- set tomorrow = (now + modules.datetime.timedelta(days=1)).strftime("%Y-%m-%d") -%}
+    {%- if text <= tomorrow and modules.re.fullmatch("[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])", text) -%}
+        {%- set year, month, day = text[:4] | int, text[5:7] | int, text[8:] | int -%}
+        {%- set next_month = modules.datetime.date(year + month // 12, month % 12 + 1, 1) -%}
+        {{ "yes" if day <= (next_month - modules.datetime.timedelta(days=1)).day }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- What a setting may be, in words. -#}
+{% macro allowed_values(allowed) -%}
+    {%- if allowed.type == "boolean" -%} {{ "true or false" }}
+    {%- elif allowed.type == "date" -%} {{ "a date such as 2024-12-31, no later than tomorrow, or empty" }}
+    {%- elif allowed.type == "text" -%} {{ allowed.words }}
+    {%- elif allowed.type == "list" -%}
+        {{ "a list of " ~ (allowed.words or "some of these: " ~ allowed.choices | join(", ")) }}
+    {%- elif allowed.type == "attributes" -%} {{ "each attribute with `number` or a list of levels" }}
+    {%- else -%}
+        {%- set kind = "a whole number " if allowed.type == "integer" else "a number with at most nine decimals, " -%}
+        {%- set closed = "from " ~ allowed.at_least ~ " to " ~ allowed.at_most -%}
+        {{ kind ~ ("above " ~ allowed.above ~ " and below " ~ allowed.below if "above" in allowed else closed) }}
+    {%- endif -%}
 {%- endmacro %}
 
 {#- The settings that change what a feature means, as text for the hash. Dates and split sizes are not among them. -#}
 {% macro feature_settings() -%}
-    {%- set names = [
-        "annual_discount_rate", "customer_attributes", "feature_groups", "horizon_days", "long_cycle_cv", "long_cycle_days",
-        "new_customer_days", "regular_cv", "reporting_currency", "seasonality_period_days", "small_shop_customers",
-        "store_timezone"
-    ] -%}
     {%- set texts = [] -%}
-    {%- for name in names -%}
+    {%- for name, rule in setting_rules() | dictsort if rule.changes_features -%}
         {%- set value = setting(name) -%}
         {%- if value is mapping -%} {%- set value = tojson(value, sort_keys=true) -%}
         {%- elif value is sequence and value is not string -%} {%- set value = value | sort | join(",") -%}
