@@ -64,8 +64,8 @@ def _model_text(settings: Settings) -> Settings:
     edit(
         settings.project,
         "models_sql/features/customer_intervals.sql",
-        "measured.mean_seconds / 86400.0E0 as",
-        "measured.mean_seconds / 43200.0E0 as",
+        "measured.mean_seconds / 86400.0e0 as",
+        "measured.mean_seconds / 43200.0e0 as",
     )
     return settings
 
@@ -74,8 +74,8 @@ def _macro_text(settings: Settings) -> Settings:
     edit(
         settings.project,
         "dbt_project/macros/arithmetic.sql",
-        "nullif(cast({{ denominator }} as double), 0.0E0))",
-        "nullif(cast({{ denominator }} as double), 0.0E0) * 2)",
+        "nullif(cast({{ denominator }} as double), 0.0e0))",
+        "nullif(cast({{ denominator }} as double), 0.0e0) * 2)",
     )
     return settings
 
