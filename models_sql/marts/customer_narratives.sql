@@ -1,7 +1,6 @@
--- Grain: customer_id. The customer's predicted value in words: how high among today's customers, and up to
--- three
--- drivers each that raise it and hold it back most, in the reporting currency; first those on whose side it
--- came to lie.
+-- Grain: customer_id. The customer's predicted value in words: how high among today's customers, and up
+-- to three drivers each that raise it and hold it back most, in the reporting currency; first those on
+-- whose side it came to lie.
 {% set words = (config.get("meta") or {}).get("words", {}) %}
 
 with
