@@ -22,6 +22,12 @@
     round(power(1.0e0 + {{ setting("annual_discount_rate") }}, -{{ setting("horizon_days") }} / 730.0e0), 9)
 {%- endmacro %}
 
+{#- Money of so many days, scaled to the horizon, over the anchor before the level's correction: of the columns `anchor` and
+    `correction`. -#}
+{% macro pace_to_anchor(money, days) -%}
+    cast({{ money }} as double) * ({{ setting("horizon_days") }} / {{ days }}.0e0) / anchor * correction
+{%- endmacro %}
+
 {#- A rounded whole number of cents (or squared cents) for exact sums of what is not whole. -#}
 {% macro whole(number) -%} {{ wide("round(" ~ number ~ ")") }} {%- endmacro %}
 

@@ -1,9 +1,7 @@
 -- Grain: customer_id x as_of_date x is_comparison, for customers who ever bought: the purchases that an
--- estimate
--- is made from, and what they promise by last year's spend and by moments. In a small shop everybody has
--- two rows:
--- as they are, and (is_comparison) as a customer of the same recency and mean order value after a single
--- purchase would be, which is the least that anybody who bought more is given.
+-- estimate is made from, and what they promise by last year's spend and by moments. In a small shop
+-- everybody has two rows: as they are, and (is_comparison) as a customer of the same recency and mean
+-- order value after a single purchase would be, which is the least that anybody who bought more is given.
 {{ config(materialized="view") }}
 
 with

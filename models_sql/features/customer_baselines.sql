@@ -1,7 +1,6 @@
--- Grain: customer_id x as_of_date, for customers who ever bought. The baselines of record: estimates of the
--- horizon's revenue by formula from what was known on the date. BTYD ones are NULL until their parameters
--- were
--- fitted.
+-- Grain: customer_id x as_of_date, for customers who ever bought. The baselines of record: estimates of
+-- the horizon's revenue by formula from what was known on the date. BTYD ones are NULL until their
+-- parameters were fitted.
 with
     estimates as (select * from {{ ref("buyer_estimates") }} where {{ is_wanted("as_of_date") }}),
 
@@ -38,8 +37,7 @@ with
     ),
 
     -- BG/NBD lets nobody leave before a repeat purchase; in a small shop a single purchase counts as one,
-    -- else
-    -- those long silent would set a floor that no silent customer is worth
+    -- else those long silent would set a floor that no silent customer is worth
     expected as (
         select
             known.*,
@@ -104,7 +102,7 @@ select
     {{ money("coalesce(compared.btyd_value, compared.bayes_value)") }} as probabilistic_value,
     greatest(compared.steady_value, 0) as steady_value,
     cast(compared.alive_probability as double) as alive_probability,
-    round(ln(greatest(0.000001e0, compared.purchases)), 9) as log_expected_purchases,
+    round(ln(greatest({{ smallest_purchases() }}, compared.purchases)), 9) as log_expected_purchases,
     {{ money("compared.order_value") }} as expected_order_value,
     compared.build_hash
 from compared

@@ -1,6 +1,5 @@
 -- Grain: customer_id x as_of_date. What the customer bought and gave back before the date: recency,
--- frequency,
--- money.
+-- frequency, money.
 with
     spine as (select * from {{ ref("int_spine") }} where {{ is_wanted("as_of_date") }}),
 

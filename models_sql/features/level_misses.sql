@@ -1,6 +1,6 @@
--- Grain: as_of_date x missed_on: by how much the totals of an earlier date missed what customers then spent,
--- where the answer was known by as_of_date. Dates with the same kind of estimate where there are any, else of
--- the other kind.
+-- Grain: as_of_date x missed_on: by how much the totals of an earlier date missed what customers then
+-- spent, where the answer was known by as_of_date. Dates with the same kind of estimate where there are
+-- any, else of the other kind.
 {{ config(materialized="view") }}
 
 with
@@ -15,7 +15,7 @@ with
             totals.is_fitted,
             round(ln(totals.actual_total / totals.probabilistic_total), 9) as probabilistic_miss,
             totals.log_persistence_ratio,
-            cast(dates.shop_age_days as double) / (dates.shop_age_days + 90.0e0) as trust
+            cast(dates.shop_age_days as double) / (dates.shop_age_days + {{ half_trusted_days() }}) as trust
         from dates
         inner join totals on totals.as_of_date = dates.as_of_date
         where totals.actual_total > 0 and totals.log_persistence_ratio is not null

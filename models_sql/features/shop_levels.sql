@@ -1,10 +1,9 @@
--- Grain: one row per as_of_date: what all customers together are expected to spend in the horizon. The level
--- starts from a geometric mean of the probabilistic and the persistence total; each weighs the more the
--- less it
--- usually missed where the answer was known. That is corrected by how far it would have been off in the
--- window
--- one year earlier, as far as that is known and was made from a long enough history, and for the rest by the
--- season in the shop's own repeat revenue, as far as the shop was steady over the year.
+-- Grain: one row per as_of_date: what all customers together are expected to spend in the horizon. The
+-- level starts from a geometric mean of the probabilistic and the persistence total; each weighs the more
+-- the less it usually missed where the answer was known. That is corrected by how far it would have been
+-- off in the window one year earlier, as far as that is known and was made from a long enough history,
+-- and for the rest by the season in the shop's own repeat revenue, as far as the shop was steady over the
+-- year.
 {{ config(materialized="table") }}
 
 with
@@ -17,8 +16,7 @@ with
     fitted as (select * from {{ ref("fitted_dates") }}),
 
     -- in billionths, so that sums are exact; sizes, not squares: one date of a shop of a few weeks may be
-    -- off by
-    -- any factor
+    -- off by any factor
     sizes as (
         select
             as_of_date,
@@ -37,12 +35,13 @@ with
         from sizes
     ),
 
-    -- beside what they did miss, both estimates are taken to miss by another 30 % or so: few dates say little
+    -- beside what they did miss, both estimates are taken to miss by another 30 % or so: few dates say
+    -- little
     errors as (
         select
             as_of_date,
-            0.1e0 + probabilistic_miss * probabilistic_miss as probabilistic_error,
-            0.1e0 + persistence_miss * persistence_miss as persistence_error
+            {{ unseen_squared_miss() }} + probabilistic_miss * probabilistic_miss as probabilistic_error,
+            {{ unseen_squared_miss() }} + persistence_miss * persistence_miss as persistence_error
         from usual_misses
     ),
 
@@ -71,7 +70,7 @@ with
             + bases.level_persistence_weight * misses.persistence_miss as log_miss
         from misses
         inner join bases on bases.as_of_date = misses.as_of_date
-        where misses.is_nearest_a_year and misses.days_from_a_year <= 16
+        where misses.is_nearest_a_year and misses.days_from_a_year <= {{ days_off_a_year() }}
     ),
 
     -- each kind of evidence takes its share of what the one before it left
@@ -80,9 +79,9 @@ with
             bases.*,
             round(
                 bases.level_persistence_weight * coalesce(bases.log_persistence_ratio, 0.0e0) + greatest(
-                    -1.0e0,
+                    -{{ largest_log_correction() }},
                     least(
-                        1.0e0,
+                        {{ largest_log_correction() }},
                         coalesce(year_ago.trust * year_ago.log_miss, 0.0e0)
                         + (1.0e0 - coalesce(year_ago.trust, 0.0e0))
                         * coalesce(seasons.steadiness * seasons.log_season, 0.0e0)

@@ -1,6 +1,5 @@
 -- Grain: one row per as_of_date: how buyers of the shop differ in pace and order value, by moments. What
--- little
--- is known of one buyer is drawn towards the mean as far as buyers are alike beyond chance.
+-- little is known of one buyer is drawn towards the mean as far as buyers are alike beyond chance.
 with
     purchases as (
         select * from {{ ref("customer_rfm") }} where {{ is_wanted("as_of_date") }} and total_purchases > 0

@@ -1,6 +1,5 @@
 -- Grain: one row per as_of_date: what both estimates expect of all customers together in the horizon, and
--- what
--- these then spent, where that is known today.
+-- what these then spent, where that is known today.
 {{ config(materialized="table") }}
 
 with

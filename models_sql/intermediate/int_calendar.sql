@@ -7,7 +7,7 @@ with
 
     day_numbers as (
         select cast(day_number as int) as day_number
-        from (select {{ explode(whole_numbers(0, 9999)) }} as day_number) as listed
+        from (select {{ explode(whole_numbers(0, setting("grid_days_kept"))) }} as day_number) as listed
     ),
 
     grid as (
@@ -17,7 +17,6 @@ with
         cross join day_numbers
         where
             today.as_of_date - day_numbers.day_number >= today.opened_on + {{ setting("first_training_day") }}
-            and day_numbers.day_number <= {{ setting("grid_days_kept") }}
             and extract(day from cast(today.as_of_date - day_numbers.day_number as date)) = 1
     ),
 

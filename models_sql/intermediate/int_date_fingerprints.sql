@@ -1,5 +1,5 @@
--- Grain: one row per date of the calendar: what its rows are made from, as fingerprints. A stored date whose
--- fingerprints have changed is computed again.
+-- Grain: one row per date of the calendar: what its rows are made from, as fingerprints. A stored date
+-- whose fingerprints have changed is computed again.
 {{ config(materialized="view") }}
 
 with

@@ -1,5 +1,5 @@
--- Grain: one row per date of the calendar: what it is for (train, calibrate, test, score), ordered in time so
--- that the window of a label never reaches into what comes after it, as far as history allows.
+-- Grain: one row per date of the calendar: what it is for (train, calibrate, test, score), ordered in
+-- time so that the window of a label never reaches into what comes after it, as far as history allows.
 {{ config(materialized="view") }}
 
 with

@@ -1,7 +1,6 @@
 -- Grain: one row per sale line that a refund under a number of its own takes back: the latest sale of the
--- same
--- customer, product, quantity and amount that is still open. Sales and refunds are opening and closing
--- brackets; a pair shares its depth.
+-- same customer, product, quantity and amount that is still open. Sales and refunds are opening and
+-- closing brackets; a pair shares its depth.
 with
     lines as (select * from {{ ref("int_order_lines") }}),
 

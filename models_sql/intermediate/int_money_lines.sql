@@ -1,6 +1,6 @@
--- Grain: one row per purchase or refund line. Pairs a cancellation with its sale: both carry `voided_at`, the
--- moment from which the pair is known to have come to nothing. Everything is ordered by `known_at`, so that a
--- later event never changes what an earlier date saw.
+-- Grain: one row per purchase or refund line. Pairs a cancellation with its sale: both carry `voided_at`,
+-- the moment from which the pair is known to have come to nothing. Everything is ordered by `known_at`,
+-- so that a later event never changes what an earlier date saw.
 with
     lines as (select * from {{ ref("int_order_lines") }}),
 

@@ -1,5 +1,5 @@
--- Grain: customer_id x as_of_date, for customers who ever bought: what stood of their orders before the date,
--- refunds left out. Older orders fade in the decayed sums.
+-- Grain: customer_id x as_of_date, for customers who ever bought: what stood of their orders before the
+-- date, refunds left out. Older orders fade in the decayed sums.
 {{ config(materialized="view") }}
 
 with

@@ -1,6 +1,5 @@
--- Grain: customer_id x as_of_date x window_days: what the customer bought and gave back in the last 30, 90,
--- 180
--- and 365 days before the date. Windows in which nothing happened have no row.
+-- Grain: customer_id x as_of_date x window_days: what the customer bought and gave back in the last 30,
+-- 90, 180 and 365 days before the date. Windows in which nothing happened have no row.
 {{ config(materialized="view") }}
 
 with

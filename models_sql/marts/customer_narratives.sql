@@ -42,7 +42,9 @@ with
             on customers.customer_id = drivers.customer_id
             and customers.as_of_date = drivers.as_of_date
             and customers.clv_model_version = drivers.model_version
-        where abs(drivers.contribution) >= 0.005e0 and drivers.driver_name <> 'all other drivers'
+        where
+            abs(drivers.contribution) >= {{ smallest_contribution() }}
+            and drivers.driver_name <> 'all other drivers'
     ),
 
     phrases as (

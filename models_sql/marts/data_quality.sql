@@ -48,7 +48,8 @@ select
                     checks.measured_value * {{ setting("volume_factor") }} < checks.usual_value
                     or checks.measured_value > checks.usual_value * {{ setting("volume_factor") }}
                 )
-                and abs(checks.measured_value - checks.usual_value) > 3.0e0 * sqrt(checks.usual_value)
+                and abs(checks.measured_value - checks.usual_value)
+                > {{ chance_deviations() }} * sqrt(checks.usual_value)
             then 'warn'
             else 'ok'
         end as string

@@ -20,7 +20,9 @@ with
         union all
         select quarantine.reason as subject, quarantine.source, quarantine.quarantined_at
         from quarantine
-        inner join arrived on quarantine.quarantined_at > arrived.newest_at - interval '35 days'
+        inner join
+            arrived
+            on quarantine.quarantined_at > arrived.newest_at - interval '{{ refused_days_listed() }} days'
     )
 
 select

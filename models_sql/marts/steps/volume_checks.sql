@@ -7,7 +7,7 @@ with
 
     weeks as (
         select cast(weeks_ago as int) as weeks_ago
-        from (select {{ explode(whole_numbers(0, 8)) }} as weeks_ago) as listed
+        from (select {{ explode(whole_numbers(0, usual_volume_weeks())) }} as weeks_ago) as listed
     ),
 
     spans as (
@@ -21,7 +21,9 @@ with
     recent as (
         select events.event_type, events.occurred_at, today.as_of_date
         from events
-        inner join today on {{ in_lookback("events.occurred_at", "today.as_of_date", 63) }}
+        inner join
+            today
+            on {{ in_lookback("events.occurred_at", "today.as_of_date", 7 * (usual_volume_weeks() | int + 1)) }}
     ),
 
     counted as (
@@ -53,7 +55,7 @@ with
             subject,
             max(case when days_ago = 0 then row_count end) as measured_value,
             case
-                when count(case when days_ago > 0 then 1 end) >= 4
+                when count(case when days_ago > 0 then 1 end) >= {{ least_usual_weeks() }}
                 then percentile_disc(0.5) within group (order by case when days_ago > 0 then row_count end)
             end as usual_value
         from volumes
