@@ -15,7 +15,7 @@ from shops import ROOT
 from clv_ml.cli import app, models_app
 from clv_ml.settings import setting_rules
 
-CONTRACTED = {"features", "training", "scoring", "marts"}
+CONTRACTED = {"features", "training", "scoring", "mart_steps", "marts"}
 KEY_TESTS = {"unique", "unique_key"}
 SOURCES = {".py", ".sql", ".yml", ".md", ".j2", ".css", ".js", ".properties"}
 NUMBERS = {"int", "bigint", "double"}

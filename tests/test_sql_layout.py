@@ -76,7 +76,7 @@ def test_a_macro_fits_one_screen(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODELS, ids=name_of)
 def test_a_number_that_somebody_chose_has_a_name(path: Path) -> None:
-    """A model holds conversions of units, lengths of windows and small counts; the rest stands in constants.sql."""
+    """A model holds conversions of units, lengths of windows and small counts; constants.sql has the rest."""
     assert not numbers(path.read_text(encoding="utf-8")) - UNITS - WINDOWS - PLAIN
 
 
@@ -91,7 +91,7 @@ def test_every_constant_is_used() -> None:
 
 
 def test_the_checks_see_what_is_too_much() -> None:
-    """The helpers find tags of both kinds and a number in an argument, and leave texts, names and types alone."""
+    """The helpers find tags of both kinds and numbers in arguments, and leave texts, names and types alone."""
     assert tags("{{ a }} {% if b %} {%- endif %}") == 3
     assert numbers("select x_90d, 0.98E0 * y, cast(z as decimal(18, 2)), '16' -- 84\n") == {"0.98"}
     assert numbers('{{ money("0.02E0 * mean") }} > 90') == {"0.02", "90"}
