@@ -91,7 +91,7 @@ def test_every_constant_is_used() -> None:
 
 
 def test_the_checks_see_what_is_too_much() -> None:
-    """The helpers find tags of both kinds and numbers in arguments, and leave texts, names and types alone."""
+    """The helpers find tags of both kinds and numbers in arguments; texts, names and types they leave."""
     assert tags("{{ a }} {% if b %} {%- endif %}") == 3
     assert numbers("select x_90d, 0.98E0 * y, cast(z as decimal(18, 2)), '16' -- 84\n") == {"0.98"}
     assert numbers('{{ money("0.02E0 * mean") }} > 90') == {"0.02", "90"}
