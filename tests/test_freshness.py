@@ -80,6 +80,11 @@ def _macro_text(settings: Settings) -> Settings:
     return settings
 
 
+def _constant(settings: Settings) -> Settings:
+    edit(settings.project, "dbt_project/macros/constants.sql", "0.02e0", "0.03e0")
+    return settings
+
+
 def _feature_var(settings: Settings) -> Settings:
     return with_vars(settings, seasonality_period_days=30)
 
@@ -111,6 +116,7 @@ def _past_event_of_a_label(settings: Settings) -> Settings:
 CHANGES: dict[str, tuple[Change, str]] = {
     "the text of a model": (_model_text, "customer_intervals"),
     "the text of a macro": (_macro_text, "customer_rfm"),
+    "a constant": (_constant, "customer_anchors"),
     "a feature setting": (_feature_var, "customer_seasonality"),
     "a label setting": (_label_var, "customer_labels"),
     "the id history": (_id_history, "customer_rfm"),

@@ -10,6 +10,8 @@ MODELS = sorted((ROOT / "models_sql").rglob("*.sql"))
 MACRO_FILES = sorted((ROOT / "dbt_project" / "macros").glob("*.sql"))
 STATEMENTS = sorted(path for path in (ROOT / "dbt_project").rglob("*.sql") if path not in MACRO_FILES)
 CONSTANTS = ROOT / "dbt_project" / "macros" / "constants.sql"
+FRESHNESS = ROOT / "dbt_project" / "macros" / "freshness.sql"
+NOT_HASHED = {"engines.sql", "freshness.sql", "identities.sql", "inherited_columns.sql", "settings.sql"}
 
 MOST_LINES, MOST_TAGS, MOST_MACRO_LINES, MOST_MACRO_FILE_LINES = 120, 25, 60, 200
 UNITS = {
@@ -88,6 +90,27 @@ def test_every_constant_is_used() -> None:
     assert len(calls) > 15
     # its own definition is one
     assert not [name for name, count in calls.items() if count < 2]
+
+
+def test_what_features_call_is_in_their_hash() -> None:
+    """
+    A macro of a model up to features, or one that it calls, lies in a file whose macros the feature hash covers.
+    Elsewhere stand the engines' seams, the settings (hashed by value), and what decides when and not what to build.
+    """
+    where = {name: path.name for path in MACRO_FILES for name in macros(path)}
+    bodies = {name: text for path in MACRO_FILES for name, text in macros(path).items()}
+    steps = ("staging", "intermediate", "features")
+    waiting = [path.read_text(encoding="utf-8") for path in MODELS if path.parent.name in steps]
+    called: set[str] = set()
+    while waiting:
+        text = waiting.pop()
+        new = {name for name in re.findall(r"\b(\w+)\(", text) if name in where} - called
+        called |= new
+        waiting += [bodies[name] for name in new if where[name] not in NOT_HASHED]
+    hashed = set(re.findall(r'"(\w+\.sql)"', macros(FRESHNESS)["feature_macro_files"]))
+
+    assert len(called) > 30
+    assert {where[name] for name in called} <= hashed | NOT_HASHED
 
 
 def test_the_checks_see_what_is_too_much() -> None:
