@@ -94,8 +94,8 @@ def test_every_constant_is_used() -> None:
 
 def test_what_features_call_is_in_their_hash() -> None:
     """
-    A macro of a model up to features, or one that it calls, lies in a file whose macros the feature hash covers.
-    Elsewhere stand the engines' seams, the settings (hashed by value), and what decides when and not what to build.
+    A macro that a model up to features calls, if through others, lies in a file that the feature hash covers.
+    Elsewhere stand the engines' seams, the settings (hashed by value), and what decides when to build.
     """
     where = {name: path.name for path in MACRO_FILES for name in macros(path)}
     bodies = {name: text for path in MACRO_FILES for name, text in macros(path).items()}
