@@ -30,6 +30,7 @@ FOLDERS = {
     "models_sql/features": "What was known of each customer on each date; baselines, level and anchor.",
     "models_sql/training": "Labels, and features with labels: what a fit learns from.",
     "models_sql/scoring": "Predictions of today's customers, the bins of their intervals, and their drivers.",
+    "models_sql/mart_steps": "Steps from events and scores to the marts: views, which are not published.",
     "models_sql/marts": "What analysts read: `customer_clv`, one row a customer, and tables that sum it up.",
     "dbt_project/macros": "Rules that several models share, each once.",
     "dbt_project/presets": "One file for each known feed: its columns, mapped onto the input contract.",

@@ -34,7 +34,7 @@ from clv_ml.warehouse.dbt_runner import run_dbt
 
 FOLDER = DOCS / "reference"
 TAKES = {bool: "", int: "number", str: "text", Path: "path", datetime: "date"}
-STEPS = ("marts", "scoring", "training", "features", "intermediate", "staging")
+STEPS = ("marts", "mart_steps", "scoring", "training", "features", "intermediate", "staging")
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _index_page(project: Project) -> str:
 
 def _models_page(project: Project, step: str) -> str:
     parts = [
-        f"# {step.capitalize()}\n\n{FOLDERS[f'models_sql/{step}']} Types are DuckDB's."
+        f"# {step.replace('_', ' ').capitalize()}\n\n{FOLDERS[f'models_sql/{step}']} Types are DuckDB's."
         + WRITTEN.format(source=f"the SQL and YAML in `models_sql/{step}/`")
     ]
     for name, model in sorted(project.models.items()):

@@ -15,7 +15,7 @@ from shops import ROOT
 from clv_ml.cli import app, models_app
 from clv_ml.settings import setting_rules
 
-CONTRACTED = {"features", "training", "scoring", "marts"}
+CONTRACTED = {"features", "training", "scoring", "mart_steps", "marts"}
 KEY_TESTS = {"unique", "unique_key"}
 SOURCES = {".py", ".sql", ".yml", ".md", ".j2", ".css", ".js", ".properties"}
 NUMBERS = {"int", "bigint", "double"}
@@ -223,9 +223,13 @@ def test_every_unit_test_is_named_for_what_it_shows(built: Project) -> None:
     assert not [test["name"] for test in unit_tests if len(test["name"].split("_")) < 4]
     assert {test["model"] for test in unit_tests} >= {
         "stg_events",
+        "int_order_lines",
+        "int_line_pairs",
+        "int_cancelled_orders",
         "int_money_lines",
         "int_orders_as_of",
-        "as_of_dates",
+        "int_calendar",
+        "int_date_splits",
         "customer_rfm",
         "customer_behavior",
         "customer_labels",

@@ -64,8 +64,8 @@ def _model_text(settings: Settings) -> Settings:
     edit(
         settings.project,
         "models_sql/features/customer_intervals.sql",
-        "measured.mean_seconds / 86400.0E0 as",
-        "measured.mean_seconds / 43200.0E0 as",
+        "measured.mean_seconds / 86400.0e0 as",
+        "measured.mean_seconds / 43200.0e0 as",
     )
     return settings
 
@@ -74,9 +74,14 @@ def _macro_text(settings: Settings) -> Settings:
     edit(
         settings.project,
         "dbt_project/macros/arithmetic.sql",
-        "nullif(cast({{ denominator }} as double), 0.0E0))",
-        "nullif(cast({{ denominator }} as double), 0.0E0) * 2)",
+        "nullif(cast({{ denominator }} as double), 0.0e0))",
+        "nullif(cast({{ denominator }} as double), 0.0e0) * 2)",
     )
+    return settings
+
+
+def _constant(settings: Settings) -> Settings:
+    edit(settings.project, "dbt_project/macros/constants.sql", "0.02e0", "0.03e0")
     return settings
 
 
@@ -111,6 +116,7 @@ def _past_event_of_a_label(settings: Settings) -> Settings:
 CHANGES: dict[str, tuple[Change, str]] = {
     "the text of a model": (_model_text, "customer_intervals"),
     "the text of a macro": (_macro_text, "customer_rfm"),
+    "a constant": (_constant, "customer_anchors"),
     "a feature setting": (_feature_var, "customer_seasonality"),
     "a label setting": (_label_var, "customer_labels"),
     "the id history": (_id_history, "customer_rfm"),

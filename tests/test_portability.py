@@ -75,7 +75,7 @@ RULES = {
         "days_between(), interval",
     ),
     "an interval other than days": Rule(
-        r"\binterval\s+(?!'(\d+|\w+) days?')(?=['\d(])", "interval 'n days'"
+        r"\binterval\s+(?!'\w+(\(\))? days?')(?=['\d(])", "interval 'n days'"
     ),
     "like": Rule(
         r"\b(not\s+)?i?like\b|\bsimilar\s+to\b|\bregexp\w*\b|\bglob\b", "substr() = ..., escapes differ"

@@ -19,7 +19,10 @@ from clv_ml.errors import InputError, WarehouseError
 from clv_ml.ingest.feeds import SIDECAR_SUFFIX, Feed, quoted, read_feed, sql_text
 from clv_ml.ingest.presets import CONTRACT, Preset, load_preset
 
+STEPS = {"events": ("typed_events", "judged_events")}
+"""What the check of a table reads, made in this order by the statements of these names."""
 SCRATCH_VIEWS = (
+    "typed_events",
     "feed",
     "feed_texts",
     "known_events",
@@ -34,6 +37,7 @@ SCRATCH_TABLES = (
     "feed_reject_errors",
     "feed_reject_scans",
     "mapped",
+    "judged_events",
     "checked",
     "rejected",
     "ingest_settings",
@@ -194,6 +198,8 @@ def _ingest(
     )
     _name_relations(connection, raw_schema, settings)
     _map(connection, preset, feed, path)
+    for step in STEPS.get(preset.table, ()):
+        connection.execute(sql_text(step))
     connection.execute(f"create or replace temp table checked as {sql_text(preset.table)}")
     connection.execute(f"create or replace temp table rejected as {sql_text('quarantine')}")
     new, newly_quarantined = _append(connection, preset.table, _schema(raw_schema))

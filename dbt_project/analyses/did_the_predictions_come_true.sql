@@ -1,6 +1,5 @@
--- Did earlier predictions come true? By scoring date and model: the predicted total against what was spent,
--- once the window is
--- past; a window still open has no actual yet.
+-- Did earlier predictions come true? By scoring date and model: the predicted total against what was
+-- spent, once the window is past; a window still open has no actual yet.
 select
     as_of_date,
     model_version,

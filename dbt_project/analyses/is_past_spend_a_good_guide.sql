@@ -1,6 +1,5 @@
 -- Is past spend a good guide to future value? Fifths by spend so far against fifths by expected value, as
--- customer counts;
--- what lies off the diagonal is what a list of past spenders gets wrong.
+-- customer counts; what lies off the diagonal is what a list of past spenders gets wrong.
 with
     placed as (
         select

@@ -1,6 +1,6 @@
 -- What changed since last month? Each segment's total today against the previous scoring date, for the
--- customers who were
--- scored on both. Trends are empty after the first scoring; `clv diff` says why a value changed.
+-- customers who were scored on both. Trends are empty after the first scoring; `clv diff` says why a
+-- value changed.
 select
     segmentation,
     segment,

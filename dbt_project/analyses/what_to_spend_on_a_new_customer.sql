@@ -1,6 +1,6 @@
--- What may winning a customer cost? Recent cohorts: spent in their time so far and expected in the horizon,
--- per customer. Net
--- revenue, not margin: multiply by your margin before you compare it with the cost of acquisition.
+-- What may winning a customer cost? Recent cohorts: spent in their time so far and expected in the
+-- horizon, per customer. Net revenue, not margin: multiply by your margin before you compare it with the
+-- cost of acquisition.
 select
     acquisition_month,
     customer_count,

@@ -1,6 +1,5 @@
 -- Which driver dominates a segment? The three that move most money, up or down, among the three largest
--- drivers
--- of each of its customers.
+-- drivers of each of its customers.
 with
     top_drivers as (
         select customer_id, driver_1_name as driver, driver_1_contribution as contribution

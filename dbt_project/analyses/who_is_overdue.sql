@@ -1,6 +1,5 @@
 -- Who should have bought by now? Customers of a known rhythm (three purchases or more) who are well past
--- their usual gap, but
--- not so far that they are gone.
+-- their usual gap, but not so far that they are gone.
 select
     customer_id,
     last_purchase_at,

@@ -1,6 +1,6 @@
--- Whom should we win back first? Customers gone quiet who bought often or much, by the value of an order of
--- theirs, weighed
--- so that it counts most where it is open whether they return: neither gone for good nor coming back unasked.
+-- Whom should we win back first? Customers gone quiet who bought often or much, by the value of an order
+-- of theirs, weighed so that it counts most where it is open whether they return: neither gone for good
+-- nor coming back unasked.
 select
     customer.customer_id,
     customer.days_since_last_purchase,

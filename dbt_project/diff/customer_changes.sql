@@ -1,6 +1,6 @@
--- Grain: customer_id: what clv_predicted was in `said_before`, is in `said_after`, and the change; largest
--- change first. NULL
--- where the customer was not scored there. $customer_id narrows to one; NULL takes all.
+-- Grain: customer_id: what clv_predicted was in `said_before`, is in `said_after`, and the change;
+-- largest change first. NULL where the customer was not scored there. $customer_id narrows to one; NULL
+-- takes all.
 select
     coalesce(after.customer_id, before.customer_id) as customer_id,
     before.clv_predicted as predicted_before,

@@ -1,10 +1,7 @@
 -- Grain: customer_id x driver: why a customer's clv_predicted changed from `said_before` to `said_after`:
--- two scoring dates, or two
--- models on one date. The changes of a customer add up to theirs, in the reporting currency. A driver that
--- stands on one side only
--- counts as 0 on the other. Those scored on one side only changed by all of their value, under the driver
--- '(new customer)' or
--- '(not scored any more)'.
+-- two scoring dates, or two models on one date. The changes of a customer add up to theirs, in the
+-- reporting currency. A driver that stands on one side only counts as 0 on the other. Those scored on one
+-- side only changed by all of their value, under the driver '(new customer)' or '(not scored any more)'.
 with
     customers as (
         select

@@ -1,6 +1,5 @@
 -- Grain: one row: how many customers were scored in `said_before`, in `said_after` and in both, what they
--- were worth, and by
--- which model versions.
+-- were worth, and by which model versions.
 select
     count(before.customer_id) as customers_before,
     count(after.customer_id) as customers_after,

@@ -1,7 +1,6 @@
 -- Grain: one row per row of the feed, typed, with the first reason against it (NULL: kept) and whether it
--- is new.
--- One row per customer and instant; the first one stands. Without a known_at nobody can tell which dates
--- may see the row.
+-- is new. One row per customer and instant; the first one stands. Without a known_at nobody can tell
+-- which dates may see the row.
 with
     settings as (select * from ingest_settings),
 

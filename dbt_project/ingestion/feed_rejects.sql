@@ -1,7 +1,6 @@
--- Grain: one row per line of a CSV that is no row, from what the reader rejected.
--- One record may have several errors: the first one names it. A quote that runs over the end of its line
--- spoils each
--- line up to the next quote, and each of them is rejected as a line of its own.
+-- Grain: one row per line of a CSV that is no row, from what the reader rejected. One record may have
+-- several errors: the first one names it. A quote that runs over the end of its line spoils each line up
+-- to the next quote, and each of them is rejected as a line of its own.
 with
     records as (
         select

@@ -1,6 +1,5 @@
 -- Grain: one row per row of the feed, typed, with the first reason against it (NULL: kept) and whether it
--- is new.
--- One rate per currency and instant; the first one stands. A rate may be known ahead of its day.
+-- is new. One rate per currency and instant; the first one stands. A rate may be known ahead of its day.
 with
     settings as (select * from ingest_settings),
 

@@ -1,6 +1,5 @@
 -- Grain: one row per row of the feed, typed, with the first reason against it (NULL: kept) and whether it
--- is new.
--- Chains and cycles are dbt's to resolve: a merge is valid or not only beside all others.
+-- is new. Chains and cycles are dbt's to resolve: a merge is valid or not only beside all others.
 with
     settings as (select * from ingest_settings),
 

@@ -1,7 +1,6 @@
 -- Grain: one row per quarantined row of the feed: those that failed a check, and lines that are no row at
--- all.
--- quarantine_id is the same whenever the same text fails for the same reason, so that feeding a file twice
--- adds nothing.
+-- all. quarantine_id is the same whenever the same text fails for the same reason, so that feeding a file
+-- twice adds nothing.
 with
     settings as (select * from ingest_settings),
 

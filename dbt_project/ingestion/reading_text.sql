@@ -1,7 +1,7 @@
 -- How text becomes a value: each rule once, as a macro. NULL means absent or unreadable.
--- Trimmed (no-break space and byte order mark included) and in Unicode form NFC; empty is NULL. Most text
--- is plain
--- ASCII and needs neither, which is four times faster to see than to do.
+--
+-- Trimmed (no-break space and byte order mark included) and in Unicode form NFC; empty is NULL. Most text is
+-- plain ASCII and needs neither, which is four times faster to see than to do.
 create or replace temp macro clean_text(value) as
     case
         when regexp_full_match(value, '[!-~]([ -~]*[!-~])?')
@@ -18,11 +18,9 @@ create or replace temp macro clean_id(value) as
     end;
 
 -- An instant in UTC from ISO 8601 text (clean_text first). With an offset, Z, UTC or GMT it is that
--- instant; without
--- one the text is UTC already; a date alone is its midnight. Nothing else is a time: not a serial number,
--- not an epoch,
--- not 01/02/2011, not a named zone, whose clock shows one hour twice a year.
--- Seconds are added where an offset follows the minutes, for the sake of DuckDB 1.5.
+-- instant; without one the text is UTC already; a date alone is its midnight. Nothing else is a time: not
+-- a serial number, not an epoch, not 01/02/2011, not a named zone, whose clock shows one hour twice a
+-- year. Seconds are added where an offset follows the minutes, for the sake of DuckDB 1.5.
 create or replace temp macro iso_text(value) as
     regexp_replace(
         regexp_replace(regexp_replace(upper(value), ' ?(UTC|GMT|Z)$', '+00:00'), ' ([+-])', '\1'),

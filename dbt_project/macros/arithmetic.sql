@@ -38,9 +38,6 @@
     {{ function }} (2.0e0 * 3.141592653589793e0 * cast({{ number }} as double) / {{ period }}.0e0)
 {%- endmacro %}
 
-{#- The mean length of a month in days (Gregorian: 365.2425 / 12). -#}
-{% macro days_per_month() -%} 30.436875e0 {%- endmacro %}
-
 {#- How many standard deviations to either side hold the share: Tukey's lambda approximation of the normal quantile
     (within 0.02 for shares between 0.5 and 0.98). -#}
 {% macro normal_quantile(share) -%}

@@ -22,18 +22,10 @@
     round(power(1.0e0 + {{ setting("annual_discount_rate") }}, -{{ setting("horizon_days") }} / 730.0e0), 9)
 {%- endmacro %}
 
-{#- Purchases x order value of the CTE `expected`; in a small shop at least those of its columns `once_...`, which say what a
-    single purchase as recent and as large would promise. -#}
-{% macro at_least_once(purchases, order_value) -%}
-    case
-        when expected.is_small_shop
-        then
-            greatest(
-                expected.{{ purchases }} * expected.{{ order_value }},
-                expected.once_{{ purchases }} * expected.once_{{ order_value }}
-            )
-        else expected.{{ purchases }} * expected.{{ order_value }}
-    end
+{#- Money of so many days, scaled to the horizon, over the anchor before the level's correction: of the columns `anchor` and
+    `correction`. -#}
+{% macro pace_to_anchor(money, days) -%}
+    cast({{ money }} as double) * ({{ setting("horizon_days") }} / {{ days }}.0e0) / anchor * correction
 {%- endmacro %}
 
 {#- A rounded whole number of cents (or squared cents) for exact sums of what is not whole. -#}

@@ -26,7 +26,7 @@
 {%- endmacro %}
 
 {% macro feature_macro_files() -%}
-    {{ return(["arithmetic.sql", "attributes.sql", "features.sql", "windows.sql"]) }}
+    {{ return(["arithmetic.sql", "attributes.sql", "constants.sql", "features.sql", "windows.sql"]) }}
 {%- endmacro %}
 
 {#- dbt asks this before every materialization. A dated table whose hash went stale rebuilds itself, under plain
@@ -85,10 +85,11 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- Drops dates that are no longer wanted (old scoring dates off the grid) from a dated table, after it was built. -#}
+{#- Drops dates that are no longer wanted (old scoring dates off the grid) from a dated table, after it was built. A view
+    holds none. -#}
 {% macro prune_dates() -%}
     {%- set dates = dates_table() -%}
-    {%- if execute and load_relation(this) is not none -%}
+    {%- if execute and config.get("materialized") != "view" and load_relation(this) is not none -%}
         {{ return(adapter.dispatch("prune_dates", "clv")(dates)) }}
     {%- endif -%}
 {%- endmacro %}

@@ -100,7 +100,7 @@
 {%- endmacro %}
 
 {#- Per measure: rows and missing shares of both populations, PSI = sum over tenths of (q - p) ln(q / p) where p and q are
-    the shares of those with a value, neither taken below 0.0001, and how much of it moved to the upper half. -#}
+    the shares of those with a value, neither taken below `least_bin_share`, and how much of it moved to the upper half. -#}
 {% macro stability_of(found) -%}
     select
         measure,
@@ -124,8 +124,10 @@
         (
             select
                 counted.*,
-                greatest({{ ratio("row_count", "rows_with_value") }}, 0.0001e0) as share,
-                greatest({{ ratio("found_count", "found_with_value") }}, 0.0001e0) as found_share
+                greatest({{ ratio("row_count", "rows_with_value") }}, {{ least_bin_share() }}) as share,
+                greatest(
+                    {{ ratio("found_count", "found_with_value") }}, {{ least_bin_share() }}
+                ) as found_share
             from
                 (
                     select
@@ -145,13 +147,13 @@
     group by measure
 {%- endmacro %}
 
-{#- Whether the actual fell within 50 % of the prediction, or within confidence_floor of one below it. -#}
+{#- Whether the actual fell within `came_true_share` of the prediction, or within confidence_floor of one below it. -#}
 {% macro came_true(actual, predicted) -%}
     (
         abs({{ actual }} - {{ predicted }}) <= case
             when {{ predicted }} < {{ setting("confidence_floor") }}
             then {{ setting("confidence_floor") }}
-            else 0.5e0 * {{ predicted }}
+            else {{ came_true_share() }} * {{ predicted }}
         end
     )
 {%- endmacro %}

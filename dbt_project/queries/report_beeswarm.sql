@@ -1,6 +1,6 @@
 -- A sample of 400 customers, the same each time, and what each of the strongest drivers did to each of
--- them. `place` is the
--- customer's rank by the driver's value among them, from 0 to 1; NULL where there is no value.
+-- them. `place` is the customer's rank by the driver's value among them, from 0 to 1; NULL where there is
+-- no value.
 with
     drivers as (
         select drivers.customer_id, drivers.driver_name, drivers.driver_value, drivers.contribution

@@ -1,6 +1,5 @@
 -- Fails on customers whose base, three contributions and rest are not clv_predicted within 1e-6, or whose
--- full list of
--- drivers is not. NULL contributions (fewer than three drivers) count as nothing.
+-- full list of drivers is not. NULL contributions (fewer than three drivers) count as nothing.
 with
     customers as (select * from {{ ref("customer_clv") }} where clv_predicted is not null),
 

@@ -1,6 +1,6 @@
 -- Fails where money got lost or was counted twice: what stands today (orders and refunds) and what was
--- voided must make
--- all that was delivered, and what was voided must come to zero in the currency that it was paid in.
+-- voided must make all that was delivered, and what was voided must come to zero in the currency that it
+-- was paid in.
 with
     events as (select * from {{ ref("int_events") }} where event_type in ('purchase', 'refund')),
 

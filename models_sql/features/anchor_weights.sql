@@ -1,8 +1,7 @@
 -- Grain: one row per as_of_date: how much of the anchor persistence makes up, beside the probabilistic
--- estimate. Half the
--- weight that would have been best on the dates whose answers were known by then, and a quarter where there
--- are none.
--- Best: weighted least squares of each customer's share of the shop's total, with weights 1 / expected share.
+-- estimate. Half the weight that would have been best on the dates whose answers were known by then, and
+-- a quarter where there are none. Best: weighted least squares of each customer's share of the shop's
+-- total, with weights 1 / expected share.
 {{ config(materialized="table") }}
 
 with
@@ -20,7 +19,7 @@ with
             {{ ratio("baselines.steady_value", "levels.persistence_total") }} as persistence_share,
             {{ ratio("baselines.probabilistic_value", "levels.probabilistic_total") }} as probabilistic_share,
             {{ ratio("labels.label_revenue", "levels.actual_total") }} as actual_share,
-            0.02e0 / levels.customer_count as least_share
+            {{ anchor_mean_share() }} / levels.customer_count as least_share
         from levels
         inner join baselines on baselines.as_of_date = levels.as_of_date
         inner join
@@ -68,13 +67,13 @@ with
             levels.build_hash,
             coalesce(known_fits.date_count, 0) as date_count,
             round(
-                0.5e0 * case
+                {{ best_weight_kept() }} * case
                     when known_fits.varied > 0
                     then
                         greatest(
                             0.0e0, least(1.0e0, {{ ratio("known_fits.explained", "known_fits.varied") }})
                         )
-                    else 0.5e0
+                    else {{ best_weight_unknown() }}
                 end,
                 6
             ) as persistence_weight

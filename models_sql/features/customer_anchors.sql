@@ -1,9 +1,7 @@
 -- Grain: customer_id x as_of_date, for customers who ever bought. The anchor that the model multiplies:
--- persistence and the
--- probabilistic estimate, each scaled to the shop's level, weighted as `anchor_weights` says; and the
--- customer's spend
--- relative to it, before the level's correction: else each date's expected season would show in the ratios
--- of all.
+-- persistence and the probabilistic estimate, each scaled to the shop's level, weighted as
+-- `anchor_weights` says; and the customer's spend relative to it, before the level's correction: else
+-- each date's expected season would show in the ratios of all.
 with
     purchases as (
         select * from {{ ref("customer_rfm") }} where {{ is_wanted("as_of_date") }} and total_purchases > 0
@@ -37,14 +35,16 @@ with
         inner join weights on weights.as_of_date = baselines.as_of_date
     ),
 
-    -- two percent of the mean for everybody keep every ratio finite
+    -- a little of the mean for everybody keeps every ratio finite
     anchored as (
         select
             scaled.*,
             {{ money(
-                "greatest(0.01E0, 0.98E0 * (persistence_weight * persistence_part"
-                ~ " + (1.0E0 - persistence_weight) * probabilistic_part) + 0.02E0 * mean_value)"
-            ) }} as anchor_value
+                "greatest(" ~ smallest_value() ~ ", " ~ anchor_estimate_share()
+                ~ " * (persistence_weight * persistence_part + (1.0E0 - persistence_weight) * probabilistic_part)"
+                ~ " + " ~ anchor_mean_share() ~ " * mean_value)"
+            ) }}
+            as anchor_value
         from scaled
     ),
 
@@ -55,10 +55,12 @@ with
             anchored.anchor_value,
             cast(anchored.anchor_value as double) as anchor,
             anchored.correction,
-            greatest(0.01e0, anchored.mean_value) as mean_value,
-            {{ money("0.98E0 * anchored.persistence_weight * anchored.persistence_part") }}
+            greatest({{ smallest_value() }}, anchored.mean_value) as mean_value,
+            {{ money(anchor_estimate_share() ~ " * anchored.persistence_weight * anchored.persistence_part") }}
             as anchor_persistence,
-            {{ money("0.98E0 * (1.0E0 - anchored.persistence_weight) * anchored.probabilistic_part") }}
+            {{ money(
+                anchor_estimate_share() ~ " * (1.0E0 - anchored.persistence_weight) * anchored.probabilistic_part"
+            ) }}
             as anchor_probabilistic,
             anchored.persistence_value,
             anchored.empirical_bayes_value,
@@ -78,18 +80,14 @@ select
     anchor_persistence,
     anchor_probabilistic,
     round(ln(anchor / mean_value), 9) as log_anchor_to_mean,
-    {%- for days in [30, 90, 180, 365] %}
-        cast(revenue_{{ days }}d as double)
-        * ({{ setting("horizon_days") }} / {{ days }}.0e0)
-        / anchor
-        * correction as revenue_{{ days }}d_to_anchor,
-    {%- endfor %}
-    {%- for days in [15, 45, 120, 360] %}
-        cast(decayed_revenue_{{ days }}d as double)
-        * ({{ setting("horizon_days") }} / {{ days }}.0e0)
-        / anchor
-        * correction as decayed_revenue_{{ days }}d_to_anchor,
-    {%- endfor %}
+    {{ pace_to_anchor("revenue_30d", 30) }} as revenue_30d_to_anchor,
+    {{ pace_to_anchor("revenue_90d", 90) }} as revenue_90d_to_anchor,
+    {{ pace_to_anchor("revenue_180d", 180) }} as revenue_180d_to_anchor,
+    {{ pace_to_anchor("revenue_365d", 365) }} as revenue_365d_to_anchor,
+    {{ pace_to_anchor("decayed_revenue_15d", 15) }} as decayed_revenue_15d_to_anchor,
+    {{ pace_to_anchor("decayed_revenue_45d", 45) }} as decayed_revenue_45d_to_anchor,
+    {{ pace_to_anchor("decayed_revenue_120d", 120) }} as decayed_revenue_120d_to_anchor,
+    {{ pace_to_anchor("decayed_revenue_360d", 360) }} as decayed_revenue_360d_to_anchor,
     cast(revenue_horizon_last_year as double) / anchor * correction as revenue_horizon_last_year_to_anchor,
     cast(persistence_value as double) / anchor * correction as persistence_to_anchor,
     cast(empirical_bayes_value as double) / anchor * correction as empirical_bayes_to_anchor,

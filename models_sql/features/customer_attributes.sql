@@ -1,7 +1,6 @@
--- Grain: customer_id x as_of_date. The attributes that the setting `customer_attributes` declares, as last
--- known before the
--- date: a number as it is, a text as one column of 0 and 1 per declared level. No columns where none are
--- declared.
+-- Grain: customer_id x as_of_date. The attributes that the setting `customer_attributes` declares, as
+-- last known before the date: a number as it is, a text as one column of 0 and 1 per declared level. No
+-- columns where none are declared.
 with
     spine as (select * from {{ ref("int_spine") }} where {{ is_wanted("as_of_date") }}),
 

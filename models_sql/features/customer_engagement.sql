@@ -1,6 +1,5 @@
 -- Grain: customer_id x as_of_date. Browsing before the date. A shop that does not track sessions, page
--- views or carts has
--- NULL there; one that does has 0 for a customer who never came.
+-- views or carts has NULL there; one that does has 0 for a customer who never came.
 with
     spine as (select * from {{ ref("int_spine") }} where {{ is_wanted("as_of_date") }}),
 
@@ -72,7 +71,8 @@ select
     cast(counted.page_views as bigint) as total_page_views,
     cast(counted.sessions_30d as bigint) as session_count_30d,
     cast(counted.sessions_90d as bigint) as session_count_90d,
-    -- a day counts as whole once it is over, so that a visit and the purchase made in it are equally long ago
+    -- a day counts as whole once it is over, so that a visit and the purchase made in it are equally long
+    -- ago
     {{ days_between("counted.last_session_on", "counted.as_of_date") }} - 1 as days_since_last_session,
     {{ ratio("counted.carts - counted.bought_carts", "counted.carts") }} as cart_abandonment_rate,
     {{ ratio("coalesce(purchases.total_items, 0)", "counted.sessions") }} as items_per_session,

@@ -1,6 +1,5 @@
 -- Grain: customer_id x as_of_date. How regularly the customer bought before the date. Sums are of whole
--- seconds; each mean
--- and deviation is one division at the end.
+-- seconds; each mean and deviation is one division at the end.
 with
     spine as (select * from {{ ref("int_spine") }} where {{ is_wanted("as_of_date") }}),
 

@@ -1,7 +1,6 @@
--- Grain: customer_id x as_of_date. How long the customer has been known, and when in the week, day and year
--- they buy. A
--- position on a circle is a sine and a cosine, so that 23:00 lies next to 00:00. Clock and weekday are the
--- shop's.
+-- Grain: customer_id x as_of_date. How long the customer has been known, and when in the week, day and
+-- year they buy. A position on a circle is a sine and a cosine, so that 23:00 lies next to 00:00. Clock
+-- and weekday are the shop's.
 with
     spine as (select * from {{ ref("int_spine") }} where {{ is_wanted("as_of_date") }}),
 

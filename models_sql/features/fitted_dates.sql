@@ -1,20 +1,18 @@
 -- Grain: one row per as_of_date: the newest fitted parameters known by then, one column each (NULL before
--- the first fit),
--- and a hash of the date's features and these parameters.
+-- the first fit), and a hash of the date's features and these parameters.
 {{ config(materialized="table") }}
 {% set names = fitted_names() %}
 
 with
     dates as (select * from {{ ref("as_of_dates") }}),
 
-    -- a fit of features that have changed since is not used, nor one on less than twelve weeks of history:
-    -- it converges,
-    -- and says little
+    -- a fit of features that have changed since is not used, nor one on less than twelve weeks of
+    -- history: it converges, and says little
     parameters as (
         select stored.*
         from {{ source("model", "fitted_parameters") }} as stored
         inner join dates on dates.as_of_date = stored.fitted_as_of and dates.build_hash = stored.build_hash
-        where dates.shop_age_days >= 84
+        where dates.shop_age_days >= {{ least_fit_days() }}
     ),
 
     newest as (

@@ -1,6 +1,6 @@
--- Grain: one row per as_of_date: what the shop's own repeat revenue of the last year says about the season
--- ahead, and how far
--- that year can be trusted for it. NULL before there is a year of history and four weeks to compare it with.
+-- Grain: one row per as_of_date: what the shop's own repeat revenue of the last year says about the
+-- season ahead, and how far that year can be trusted for it. NULL before there is a year of history and
+-- four weeks to compare it with.
 with
     dates as (select * from {{ ref("as_of_dates") }} where {{ is_wanted("as_of_date") }}),
 
@@ -10,9 +10,9 @@ with
 
     -- up to a quarter, at both ends of the last year, so that the same season is compared with itself
     spans as (
-        select as_of_date, build_hash, least(91, shop_age_days - 365) as span_days
+        select as_of_date, build_hash, least({{ season_span_days() }}, shop_age_days - 365) as span_days
         from dates
-        where shop_age_days >= 365 + 28
+        where shop_age_days >= 365 + {{ least_season_span_days() }}
     ),
 
     per_customer as (
@@ -103,7 +103,7 @@ select
     -- not season
     round(
         compared.log_share
-        + greatest(-0.7e0, least(0.7e0, compared.log_growth))
+        + greatest(-{{ largest_log_growth() }}, least({{ largest_log_growth() }}, compared.log_growth))
         * (0.5e0 - {{ setting("horizon_days") }} / 730.0e0),
         9
     ) as log_season,

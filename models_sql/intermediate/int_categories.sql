@@ -1,6 +1,5 @@
 -- Grain: one row per customer, category and day on which spend in it became known or came to nothing.
--- Amounts are changes,
--- so that sums up to a date give what was known then.
+-- Amounts are changes, so that sums up to a date give what was known then.
 with
     lines as (select * from {{ ref("int_money_lines") }} where not is_refund and category is not null),
 

@@ -1,7 +1,6 @@
 -- Grain: one row per customer, under the number that stands today, and state of knowledge about their
--- attributes; each
--- state holds for the dates in (known_from, known_until]. A row counts as a whole: what the newest leaves
--- out is NULL.
+-- attributes; each state holds for the dates in (known_from, known_until]. A row counts as a whole: what
+-- the newest leaves out is NULL.
 {{ config(pre_hook="{{ refuse_attributes() }}") }}
 
 with

@@ -1,7 +1,6 @@
--- Grain: one row per replaced customer number, with the number that stands for the person today. Chains are
--- followed by
--- doubling: six rounds reach 64 merges, and a chain that has not ended by then is a cycle, which the
--- post-hook refuses.
+-- Grain: one row per replaced customer number, with the number that stands for the person today. Chains
+-- are followed by doubling: six rounds reach 64 merges, and a chain that has not ended by then is a
+-- cycle, which the post-hook refuses.
 {{ config(post_hook="{{ refuse_id_cycles() }}") }}
 
 with

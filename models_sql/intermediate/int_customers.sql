@@ -1,6 +1,5 @@
 -- Grain: one row per customer and state of knowledge about when they were first seen. A late record may
--- move the first
--- sight back; each state holds for the dates in (known_from, known_until].
+-- move the first sight back; each state holds for the dates in (known_from, known_until].
 with
     events as (select customer_id, occurred_at, known_at from {{ ref("int_events") }}),
 

@@ -1,6 +1,5 @@
--- Grain: one row an event, under the customer number that stands today. Money without a rate is left aside;
--- it stands in
--- `int_unconverted_events` until a rate arrives.
+-- Grain: one row an event, under the customer number that stands today. Money without a rate is left
+-- aside; it stands in `int_unconverted_events` until a rate arrives.
 {{ config(materialized="view") }}
 
 with events as (select * from {{ ref("stg_events") }}), ids as (select * from {{ ref("int_customer_ids") }})

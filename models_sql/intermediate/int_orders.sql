@@ -1,8 +1,7 @@
 -- Grain: one row per order and state of knowledge about it. An order's value changes when a line arrives
--- late or is
--- voided; each state holds for the dates in (known_from, known_until], so every date sees the order as it
--- was known then.
--- Only states in which the order stands (at least one line not voided) are kept.
+-- late or is voided; each state holds for the dates in (known_from, known_until], so every date sees the
+-- order as it was known then. Only states in which the order stands (at least one line not voided) are
+-- kept.
 with
     lines as (select * from {{ ref("int_money_lines") }} where not is_refund),
 

@@ -1,6 +1,5 @@
--- Grain: customer_id x as_of_date x ordered_at, for every instant at which the customer bought. The gap to
--- the purchase
--- before it is NULL for the first; orders at the same instant are one.
+-- Grain: customer_id x as_of_date x ordered_at, for every instant at which the customer bought. The gap
+-- to the purchase before it is NULL for the first; orders at the same instant are one.
 {{ config(materialized="view") }}
 
 with

@@ -1,4 +1,5 @@
--- Grain: customer_id x as_of_date x refund, for every refund that counted, as far as was known, on the date.
+-- Grain: customer_id x as_of_date x refund, for every refund that counted, as far as was known, on the
+-- date.
 {{ config(materialized="view") }}
 
 with dates as (select * from {{ ref("as_of_dates") }}), refunds as (select * from {{ ref("int_refunds") }})

@@ -1,4 +1,5 @@
--- Grain: one row per scoring date that a run has asked for. Append-only: `as_of_dates` keeps the recent ones.
+-- Grain: one row per scoring date that a run has asked for. Append-only: `as_of_dates` keeps the recent
+-- ones.
 {{ config(materialized="incremental", incremental_strategy="append") }}
 
 select as_of_date

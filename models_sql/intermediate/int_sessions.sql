@@ -1,8 +1,7 @@
 -- Grain: one row per customer, day on which something became known of their sessions, and day on which it
--- happened. Counts
--- are changes, so that sums up to a date give what was known then. A session is a session_id, or a
--- session_start that came
--- without one; it happened when the first that was known of it did.
+-- happened. Counts are changes, so that sums up to a date give what was known then. A session is a
+-- session_id, or a session_start that came without one; it happened when the first that was known of it
+-- did.
 with
     events as (select * from {{ ref("int_events") }}),
 

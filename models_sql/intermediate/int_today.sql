@@ -1,7 +1,6 @@
--- Grain: one row, or none for a shop without events: the scoring date, and the day from which anything was
--- known. A late
--- record of an older time does not move that day, or it would change the dates and features before it
--- arrived.
+-- Grain: one row, or none for a shop without events: the scoring date, and the day from which anything
+-- was known. A late record of an older time does not move that day, or it would change the dates and
+-- features before it arrived.
 {{ config(materialized="view") }}
 
 with

@@ -1,4 +1,5 @@
--- Grain: value_decile: buyers in tenths by clv_estimate, 10 the most valuable; ties in order of customer_id.
+-- Grain: value_decile: buyers in tenths by clv_estimate, 10 the most valuable; ties in order of
+-- customer_id.
 with
     buyers as (
         select customer_clv.*, ntile(10) over (order by clv_estimate, customer_id) as value_decile

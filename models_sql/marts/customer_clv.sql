@@ -1,7 +1,7 @@
--- Grain: customer_id. The customer's profile on the scoring date and what they are expected to be worth in
--- the horizon.
--- `clv_estimate` is always there; `clv_method` says where it came from.
+-- Grain: customer_id. The customer's profile on the scoring date and what they are expected to be worth
+-- in the horizon. `clv_estimate` is always there; `clv_method` says where it came from.
 {% set plan = scoring_plan() %}
+{% set version = plan.model.version if plan.model is not none else "" %}
 
 with
     dates as (select * from {{ ref("as_of_dates") }} where is_scoring_date),
@@ -19,35 +19,9 @@ with
 
     behavior as (select * from {{ ref("customer_behavior") }}),
 
-    predictions as (
-        select *
-        from {{ ref("customer_predictions") }}
-        where model_version = '{{ plan.model.version if plan.model is not none else "" }}'
-    ),
+    predictions as (select * from {{ ref("customer_predictions") }} where model_version = '{{ version }}'),
 
-    drivers as (
-        select *
-        from {{ ref("customer_drivers") }}
-        where model_version = '{{ plan.model.version if plan.model is not none else "" }}'
-    ),
-
-    wide_drivers as (
-        select
-            customer_id,
-            as_of_date,
-            build_hash,
-            {%- for rank in [1, 2, 3] %}
-                max(case when driver_rank = {{ rank }} then driver_name end) as driver_{{ rank }}_name,
-                max(case when driver_rank = {{ rank }} then driver_value end) as driver_{{ rank }}_value,
-                max(
-                    case when driver_rank = {{ rank }} then contribution end
-                ) as driver_{{ rank }}_contribution,
-            {%- endfor %}
-            max(driver_base) as driver_base
-        from drivers
-        where driver_rank <= 3
-        group by customer_id, as_of_date, build_hash
-    )
+    drivers as (select * from {{ ref("customer_top_drivers") }} where model_version = '{{ version }}')
 
 select
     features.customer_id,
@@ -76,26 +50,22 @@ select
     greatest(predictions.clv_high, cast({{ money("predictions.clv_predicted") }} as double)) as clv_high,
     predictions.clv_prediction_confidence,
     predictions.churn_probability,
-    cast(
-        case
-            when wide_drivers.driver_1_name is not null
-            then
-                {{ driver_text(1) }}
-                || coalesce('; ' || {{ driver_text(2) }}, '')
-                || coalesce('; ' || {{ driver_text(3) }}, '')
-        end as string
-    ) as clv_top_features,
-    {%- for rank in [1, 2, 3] %}
-        wide_drivers.driver_{{ rank }}_name,
-        wide_drivers.driver_{{ rank }}_value,
-        wide_drivers.driver_{{ rank }}_contribution,
-    {%- endfor %}
-    wide_drivers.driver_base,
+    drivers.clv_top_features,
+    drivers.driver_1_name,
+    drivers.driver_1_value,
+    drivers.driver_1_contribution,
+    drivers.driver_2_name,
+    drivers.driver_2_value,
+    drivers.driver_2_contribution,
+    drivers.driver_3_name,
+    drivers.driver_3_value,
+    drivers.driver_3_contribution,
+    drivers.driver_base,
     predictions.clv_predicted
-    - wide_drivers.driver_base
-    - coalesce(wide_drivers.driver_1_contribution, 0.0e0)
-    - coalesce(wide_drivers.driver_2_contribution, 0.0e0)
-    - coalesce(wide_drivers.driver_3_contribution, 0.0e0) as driver_rest,
+    - drivers.driver_base
+    - coalesce(drivers.driver_1_contribution, 0.0e0)
+    - coalesce(drivers.driver_2_contribution, 0.0e0)
+    - coalesce(drivers.driver_3_contribution, 0.0e0) as driver_rest,
     predictions.model_version as clv_model_version,
     predictions.scored_at,
     predictions.feature_hash,
@@ -130,7 +100,7 @@ left join
     and predictions.as_of_date = features.as_of_date
     and predictions.build_hash = weights.build_hash
 left join
-    wide_drivers
-    on wide_drivers.customer_id = features.customer_id
-    and wide_drivers.as_of_date = features.as_of_date
-    and wide_drivers.build_hash = weights.build_hash
+    drivers
+    on drivers.customer_id = features.customer_id
+    and drivers.as_of_date = features.as_of_date
+    and drivers.build_hash = weights.build_hash

@@ -1,6 +1,6 @@
 -- Grain: customer_id x as_of_date, for every scoring date so far: what was predicted then and, once the
--- window is past, what
--- happened. Actuals follow the label's own rule, for dates off the training grid too.
+-- window is past, what happened. Actuals follow the label's own rule, for dates off the training grid
+-- too.
 with
     predictions as (select * from {{ ref("customer_predictions") }}),
 

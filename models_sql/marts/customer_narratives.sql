@@ -1,7 +1,6 @@
--- Grain: customer_id. The customer's predicted value in words: how high among today's customers, and up to
--- three
--- drivers each that raise it and hold it back most, in the reporting currency; first those on whose side it
--- came to lie.
+-- Grain: customer_id. The customer's predicted value in words: how high among today's customers, and up
+-- to three drivers each that raise it and hold it back most, in the reporting currency; first those on
+-- whose side it came to lie.
 {% set words = (config.get("meta") or {}).get("words", {}) %}
 
 with
@@ -43,7 +42,9 @@ with
             on customers.customer_id = drivers.customer_id
             and customers.as_of_date = drivers.as_of_date
             and customers.clv_model_version = drivers.model_version
-        where abs(drivers.contribution) >= 0.005e0 and drivers.driver_name <> 'all other drivers'
+        where
+            abs(drivers.contribution) >= {{ smallest_contribution() }}
+            and drivers.driver_name <> 'all other drivers'
     ),
 
     phrases as (

@@ -1,6 +1,6 @@
--- Grain: customer_id. Which group a customer belongs to: by what they did (RFM), by what they are expected
--- to be worth, and
--- by the rhythm in which they buy. Scores compare buyers with buyers of the same scoring date.
+-- Grain: customer_id. Which group a customer belongs to: by what they did (RFM), by what they are
+-- expected to be worth, and by the rhythm in which they buy. Scores compare buyers with buyers of the
+-- same scoring date.
 {% set high, low = setting("rfm_high_score"), setting("rfm_low_score") %}
 
 with

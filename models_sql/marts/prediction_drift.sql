@@ -1,58 +1,27 @@
 -- Grain: as_of_date x kind x measure: what was predicted on a scoring date beside the scoring date before
--- it. One row per output of
--- the model (kind `output`), and one per way in which estimates were made (kind `method`, a value of
--- clv_method).
+-- it. One row per output of the model (kind `output`), and one per way in which estimates were made (kind
+-- `method`, a value of clv_method).
 {{ config(
     materialized="incremental",
     incremental_strategy="delete+insert" if target.type == "duckdb" else "insert_overwrite",
     unique_key="as_of_date",
     partition_by="as_of_date" if target.type == "spark" else none
 ) }}
-{% set outputs = ["clv_predicted", "clv_typical", "clv_low", "clv_high", "clv_prediction_confidence", "churn_probability"] %}
 
 with
+    outputs as (select * from {{ ref("output_changes") }}),
+
     customers as (select * from {{ ref("customer_clv") }}),
 
     dates as (select as_of_date from {{ ref("as_of_dates") }} where is_scoring_date),
 
-    -- outputs beside those of the date before
-    scored as (select * from customers where clv_predicted is not null),
-
-    predictions as (select * from {{ ref("customer_predictions") }}),
-
-    date_before as (
-        select max(predictions.as_of_date) as as_of_date
-        from predictions
-        inner join dates on predictions.as_of_date < dates.as_of_date
-    ),
-
-    scored_before as (
-        select predictions.*
-        from predictions
-        inner join date_before on date_before.as_of_date = predictions.as_of_date
-    ),
-
-    counted as ({{ counted_values(outputs, "scored") }}),
-
-    counted_before as ({{ counted_values(outputs, "scored_before") }}),
-
-    bins as ({{ tenths_of("counted_before") }}),
-
-    found as ({{ found_in_tenths("bins", "counted") }}),
-
-    compared as ({{ stability_of("found") }}),
-
-    totals as ({{ totals_of("counted") }}),
-
-    totals_before as ({{ totals_of("counted_before") }}),
-
-    -- ways of estimating beside those of the date before, as this table remembers them
     methods as (
         select clv_method as measure, count(*) as customers, sum(clv_estimate) as total
         from customers
         group by clv_method
     ),
 
+    -- the ways of the date before, as this table remembers them
     remembered as (
         {% if is_incremental() -%}
             select earlier.as_of_date, earlier.measure, earlier.customers, earlier.total
@@ -66,31 +35,22 @@ with
         {%- endif %}
     ),
 
+    newest as (select max(as_of_date) as as_of_date from remembered),
+
     methods_before as (
-        select remembered.*
-        from remembered
-        inner join
-            (select max(as_of_date) as as_of_date from remembered) as newest
-            on newest.as_of_date = remembered.as_of_date
+        select remembered.* from remembered inner join newest on newest.as_of_date = remembered.as_of_date
     ),
 
     sides as (
-        select
-            'output' as kind,
-            totals.measure,
-            totals.customers,
-            totals_before.customers as previous_customers,
-            totals.total,
-            totals_before.total as previous_total,
-            compared.psi,
-            compared.upper_half_change
-        from totals
-        left join totals_before on totals_before.measure = totals.measure
-        left join compared on compared.measure = totals.measure
+        select 'output' as kind, outputs.*
+        from outputs
         union all
         select
             'method' as kind,
             coalesce(methods.measure, methods_before.measure) as measure,
+            null as model_version,
+            newest.as_of_date as previous_as_of_date,
+            null as previous_model_version,
             coalesce(methods.customers, 0) as customers,
             methods_before.customers as previous_customers,
             coalesce(methods.total, 0) as total,
@@ -99,17 +59,8 @@ with
             null as upper_half_change
         from methods
         full outer join methods_before on methods_before.measure = methods.measure
+        cross join newest
     ),
-
-    previous_dates as (
-        select 'output' as kind, max(as_of_date) as as_of_date, max(model_version) as model_version
-        from scored_before
-        union all
-        select 'method' as kind, max(as_of_date) as as_of_date, cast(null as string) as model_version
-        from methods_before
-    ),
-
-    versions as (select max(clv_model_version) as model_version from scored),
 
     shared as (
         select
@@ -120,9 +71,9 @@ with
                 when sum(previous_customers) over (partition by kind) > 0
                 then
                     {{ ratio(
-                    "coalesce(previous_customers, 0)",
-                    "case when kind = 'method' then sum(previous_customers) over (partition by kind) end"
-                ) }}
+                        "coalesce(previous_customers, 0)",
+                        "case when kind = 'method' then sum(previous_customers) over (partition by kind) end"
+                    ) }}
             end as previous_share
         from sides
     )
@@ -131,9 +82,9 @@ select
     dates.as_of_date,
     cast(shared.kind as string) as kind,
     cast(shared.measure as string) as measure,
-    previous_dates.as_of_date as previous_as_of_date,
-    cast(case when shared.kind = 'output' then versions.model_version end as string) as model_version,
-    cast(previous_dates.model_version as string) as previous_model_version,
+    shared.previous_as_of_date,
+    cast(shared.model_version as string) as model_version,
+    cast(shared.previous_model_version as string) as previous_model_version,
     cast(shared.customers as bigint) as customers,
     cast(shared.previous_customers as bigint) as previous_customers,
     shared.share,
@@ -144,7 +95,7 @@ select
     cast(shared.upper_half_change as double) as upper_half_change,
     cast(
         case
-            when previous_dates.as_of_date is null
+            when shared.previous_as_of_date is null
             then null
             when
                 shared.psi > {{ setting("drift_psi_large") }}
@@ -161,6 +112,4 @@ select
         end as string
     ) as drift
 from shared
-inner join previous_dates on previous_dates.kind = shared.kind
-cross join versions
 cross join dates

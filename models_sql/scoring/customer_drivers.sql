@@ -1,8 +1,6 @@
 -- Grain: customer_id x as_of_date x driver_rank: what moved the prediction away from the base, largest
--- first, in the
--- reporting currency. Exact: driver_base plus all contributions of a customer is clv_predicted. Drivers
--- beyond the first
--- drivers_kept share the last row.
+-- first, in the reporting currency. Exact: driver_base plus all contributions of a customer is
+-- clv_predicted. Drivers beyond the first drivers_kept share the last row.
 {{ config(
     materialized="incremental",
     incremental_strategy="delete+insert" if target.type == "duckdb" else "insert_overwrite",

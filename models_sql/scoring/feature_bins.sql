@@ -1,6 +1,6 @@
--- Grain: model_version x feature x bin_number: tenths of the rows that a model learned from, by each of its
--- features. Made once,
--- while the training dates are still there, and kept: what comes later is compared with what the model saw.
+-- Grain: model_version x feature x bin_number: tenths of the rows that a model learned from, by each of
+-- its features. Made once, while the training dates are still there, and kept: what comes later is
+-- compared with what the model saw.
 {{ config(materialized="incremental", incremental_strategy="append") }}
 {% set model = scoring_plan().model %}
 {% set dates = training_dates_without_bins(model) %}

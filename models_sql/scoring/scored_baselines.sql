@@ -1,6 +1,6 @@
--- Grain: customer_id x as_of_date: what the baselines said of the customers whom a model scored, for every
--- scoring date so far.
--- Features of scoring dates off the grid are pruned long before anybody knows who was right.
+-- Grain: customer_id x as_of_date: what the baselines said of the customers whom a model scored, for
+-- every scoring date so far. Features of scoring dates off the grid are pruned long before anybody knows
+-- who was right.
 {{ config(
     materialized="incremental",
     incremental_strategy="delete+insert" if target.type == "duckdb" else "insert_overwrite",

@@ -1,6 +1,5 @@
 -- Grain: customer_id, for everyone who had bought by the scoring date: the columns that a model may read.
--- The same columns
--- as `training_rows`, without the answer.
+-- The same columns as `training_rows`, without the answer.
 {{ config(materialized="view") }}
 
 with

@@ -1,6 +1,5 @@
 -- Grain: one row per customer number and second from which its attributes were known. Of two rows for one
--- second the
--- alphabetically first counts.
+-- second the alphabetically first counts.
 with
     delivered as (select * from {{ source("raw", "attributes") }}),
 

@@ -1,7 +1,6 @@
 -- Grain: customer_id x as_of_date, for labelled dates: what the customer spent in the horizon, as known
--- when the label
--- became final. Computed anew each run: what a label is made of lies after its date, so the date's hash
--- does not cover it.
+-- when the label became final. Computed anew each run: what a label is made of lies after its date, so
+-- the date's hash does not cover it.
 with
     dates as (select * from {{ ref("as_of_dates") }} where is_labelled),
 

@@ -1,6 +1,5 @@
 -- Grain: one row per feature that is reported under another name, as its description says (meta.driver):
--- columns that tell
--- only together, such as a sine and its cosine. A model remembers these.
+-- columns that tell only together, such as a sine and its cosine. A model remembers these.
 {{ config(materialized="view") }}
 {% set columns = columns_of("training_rows") if execute else {} %}
 

@@ -1,0 +1,50 @@
+{#- Numbers that somebody chose, each with its unit and its reason in _macros.yml. What a shop may want to change is a
+    setting instead; plain conversions of units (7 days, 100 cents) stay where they are used. -#}
+{#- Time. -#}
+{% macro days_per_month() -%} 30.436875e0 {%- endmacro %}
+
+{#- The anchor. -#}
+{% macro anchor_mean_share() -%} 0.02e0 {%- endmacro %}
+
+{% macro anchor_estimate_share() -%} (1.0e0 - {{ anchor_mean_share() }}) {%- endmacro %}
+
+{% macro best_weight_kept() -%} 0.5e0 {%- endmacro %}
+
+{% macro best_weight_unknown() -%} 0.5e0 {%- endmacro %}
+
+{% macro smallest_value() -%} 0.01e0 {%- endmacro %}
+
+{% macro smallest_purchases() -%} 0.000001e0 {%- endmacro %}
+
+{% macro least_fit_days() -%} 84 {%- endmacro %}
+
+{#- The level. -#}
+{% macro half_trusted_days() -%} 90.0e0 {%- endmacro %}
+
+{% macro days_off_a_year() -%} 16 {%- endmacro %}
+
+{% macro unseen_squared_miss() -%} 0.1e0 {%- endmacro %}
+
+{% macro largest_log_correction() -%} 1.0e0 {%- endmacro %}
+
+{#- The season. -#}
+{% macro season_span_days() -%} 91 {%- endmacro %}
+
+{% macro least_season_span_days() -%} 28 {%- endmacro %}
+
+{% macro largest_log_growth() -%} 0.7e0 {%- endmacro %}
+
+{#- What is shown, and what deserves a look. -#}
+{% macro smallest_contribution() -%} 0.005e0 {%- endmacro %}
+
+{% macro came_true_share() -%} 0.5e0 {%- endmacro %}
+
+{% macro least_bin_share() -%} 0.0001e0 {%- endmacro %}
+
+{% macro usual_volume_weeks() -%} 8 {%- endmacro %}
+
+{% macro least_usual_weeks() -%} 4 {%- endmacro %}
+
+{% macro chance_deviations() -%} 3.0e0 {%- endmacro %}
+
+{% macro refused_days_listed() -%} 35 {%- endmacro %}

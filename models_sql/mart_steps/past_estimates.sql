@@ -1,0 +1,81 @@
+-- Grain: as_of_date x customer_id x estimator: what was predicted for a customer on an earlier scoring
+-- date against what then happened, for dates whose whole horizon lies within the data. The model (its
+-- mean and its typical value) beside every baseline.
+{% set baselines = ["simple", "persistence", "empirical_bayes", "bgnbd", "paretonbd", "btyd"] %}
+
+with
+    delivered as (select max(occurred_at) as newest_at from {{ ref("int_events") }}),
+
+    history as (select * from {{ ref("customer_clv_history") }} where actual_revenue is not null),
+
+    baselines as (select * from {{ ref("scored_baselines") }}),
+
+    -- as_of_date may be set to a day that the feed has not reached
+    happened as (
+        select history.*
+        from history
+        inner join
+            delivered
+            on {{ label_known_at("history.as_of_date") }}
+            <= cast(delivered.newest_at as date) + interval '1 days'
+    ),
+
+    estimates as (
+        select
+            'model' as estimator,
+            happened.*,
+            clv_predicted as predicted,
+            case
+                when actual_revenue >= clv_low and actual_revenue <= clv_high
+                then 1
+                when clv_low is not null
+                then 0
+            end as is_inside,
+            clv_prediction_confidence as confidence,
+            case when {{ came_true("actual_revenue", "clv_predicted") }} then 1 else 0 end as is_hit,
+            churn_probability as churn,
+            case when actual_purchases = 0 then 1 else 0 end as is_churned
+        from happened
+        union all
+        select
+            'typical' as estimator,
+            happened.*,
+            clv_typical as predicted,
+            null as is_inside,
+            null as confidence,
+            null as is_hit,
+            null as churn,
+            null as is_churned
+        from happened
+        {%- for baseline in baselines %}
+            union all
+            select
+                '{{ baseline }}' as estimator,
+                happened.*,
+                cast(baselines.{{ baseline }}_value as double) as predicted,
+                null as is_inside,
+                null as confidence,
+                null as is_hit,
+                null as churn,
+                null as is_churned
+            from happened
+            left join
+                baselines
+                on baselines.customer_id = happened.customer_id
+                and baselines.as_of_date = happened.as_of_date
+        {%- endfor %}
+    )
+
+select
+    as_of_date,
+    customer_id,
+    cast(estimator as string) as estimator,
+    model_version,
+    actual_revenue,
+    predicted,
+    is_inside,
+    confidence,
+    is_hit,
+    churn,
+    is_churned
+from estimates
