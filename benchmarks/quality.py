@@ -101,7 +101,7 @@ def _print(views: Sequence[View]) -> None:
     print(f"\n{markdown(_summary(corrected))}")
     print(f"\n{markdown(checks_summary([(view.case.title, view.checks) for view in views]))}")
     for view, mine in corrected:
-        print(f"\n### {view.case.title}\n\nOrigins {', '.join(view.result.origins)}.")
+        print(f"\n### {view.case.title}\n\nOrigins {', '.join(view.result.dates)}.")
         compared = comparison_sheet("Against the best baseline; Holm over all horizons of the data set", mine)
         tables = [compared if sheet.title.startswith("Against") else sheet for sheet in sheets(view.result)]
         for sheet in [*tables, groups_sheet(view.checks), *([view.truth] if view.truth else [])]:

@@ -68,10 +68,10 @@ def checks(settings: Settings, result: BacktestResult) -> Checks:
     """Of the backtest whose predictions stand in the warehouse."""
     with connect(settings) as connection:
         rows = connection.execute(GROUPS, [FEWEST_ROWS]).fetchall()
-    each = [result.figures(origin)["model"] for origin in result.origins]
+    each = [result.figures(origin)["model"] for origin in result.dates]
     sizes = _customers(result)
     judged = [
-        model for origin, model in zip(result.origins, each, strict=True) if sizes[origin] >= FEWEST_JUDGED
+        model for origin, model in zip(result.dates, each, strict=True) if sizes[origin] >= FEWEST_JUDGED
     ]
     together = result.figures(None)["model"]
     return Checks(

@@ -15,7 +15,7 @@ from clv_ml import pipeline
 from clv_ml.errors import ClvError, SettingsError, WarehouseBusyError
 from clv_ml.ingest.presets import preset_names
 from clv_ml.learn.backtest import backtest as run_backtest
-from clv_ml.learn.fitting import ModelType
+from clv_ml.learn.model_types import ModelType
 from clv_ml.learn.tuning import require_optuna
 from clv_ml.learn.tuning import tune as run_tuning
 from clv_ml.model import registry
@@ -223,8 +223,8 @@ def backtest(
             result = run_backtest(settings, origins, newest)
         shown = {
             "horizon_days": result.horizon_days,
-            "origins": result.origins,
-            "forms": result.forms,
+            "origins": result.dates,
+            "forms": result.candidates,
             "averages": result.averages(),
             "comparisons": result.comparisons,
             "metrics": result.metrics.to_pylist(),

@@ -29,7 +29,7 @@ from clv_ml.errors import (
 )
 from clv_ml.ingest.ingestion import IngestSummary, ingest, ingest_folder
 from clv_ml.learn.fitted_parameters import fit_missing_dates
-from clv_ml.learn.fitting import ModelType
+from clv_ml.learn.model_types import ModelType
 from clv_ml.learn.training import TrainingResult
 from clv_ml.learn.training import train as train
 from clv_ml.model import registry

@@ -58,6 +58,11 @@ class Vars(BaseModel):
     accuracy_bias: float
     accuracy_coverage_gap: float
 
+    @property
+    def label_days(self) -> int:
+        """From a date until its label is final: the horizon and its maturity."""
+        return self.horizon_days + self.label_maturity_days
+
     @field_validator("as_of_date", mode="before")
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from small_models import FEATURES, anchors, booster, published, recipe, rows, target, trees_only
 
 from clv_ml.errors import ModelError
-from clv_ml.learn.candidates import in_form
-from clv_ml.learn.fitting import Parameters, fit_recipe
+from clv_ml.learn.boosters import Parameters
+from clv_ml.learn.candidates import reduced_to
+from clv_ml.learn.model_types import fit_recipe
 from clv_ml.learn.training_data import read_training_rows
 from clv_ml.model.prediction import predict
 from clv_ml.model.recipe import Line, Output, Recipe, Term, Trees
@@ -435,18 +436,18 @@ def test_parts_of_any_anchor_add_up(anchor, level, shares, link, factors):
     np.testing.assert_allclose(found.values[:, 2:].sum(), whole.values[0, 2], atol=1e-9 * size)
 
 
-@pytest.mark.parametrize("form", ["model", "blend", "persistence"])
+@pytest.mark.parametrize("candidate", ["model", "blend", "persistence"])
 @pytest.mark.parametrize("model_type", ["lightgbm", "ridge", "ensemble"])
-def test_every_model_that_is_trained_adds_up(trained: Settings, model_type: str, form: str):
+def test_every_model_that_is_trained_adds_up(trained: Settings, model_type: str, candidate: str):
     """
-    The recipes that are really fitted, in the forms that may be published: base plus drivers is
+    The recipes that are really fitted, by the candidates that may be published: base plus drivers is
     clv_predicted, the base is one for all, and single precision leaves nothing over since there is none.
     """
     with connect(trained) as connection:
         data = read_training_rows(connection, trained)
     trees = fit_recipe(data, data.customers, model_type, None, Parameters(default_rounds=5))
-    made = in_form(trees, form)
-    anchor = data.anchor if form != "persistence" else data.baselines[form]
+    made = reduced_to(candidate, trees)
+    anchor = data.anchor if candidate != "persistence" else data.baselines[candidate]
 
     found = contributions(made, data.values, anchor, anchor_reference=20.0)
 

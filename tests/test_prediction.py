@@ -16,7 +16,7 @@ def test_a_recipe_is_evaluated_without_onnx_runtime():
     Importing the reference and the fits, in a process of its own, loads neither ONNX nor its runtime.
     """
     code = (
-        "import sys; import clv_ml.model.prediction, clv_ml.learn.fitting; "
+        "import sys; import clv_ml.model.prediction, clv_ml.learn.model_types; "
         "print([name for name in sys.modules if name.partition('.')[0] in ('onnx', 'onnxruntime')])"
     )
 

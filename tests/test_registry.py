@@ -12,7 +12,7 @@ from small_models import booster, description, rows, target, trees_only
 
 from clv_ml import pipeline
 from clv_ml.errors import ModelError, ModelTamperedError
-from clv_ml.learn.fitting import Parameters
+from clv_ml.learn.boosters import Parameters
 from clv_ml.learn.training import train
 from clv_ml.model import registry
 from clv_ml.model.model_files import write_model

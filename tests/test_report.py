@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from clv_ml.cli import app
 from clv_ml.errors import InputError, WarehouseError
-from clv_ml.learn.shop_history import shop_faults
+from clv_ml.learn.store_history import reasons_for_caution
 from clv_ml.pipeline import changed, score
 from clv_ml.settings import Settings, report_path
 from clv_ml.show.report import FOLDER, Facts, read_facts, render, write_report
@@ -215,11 +215,11 @@ def test_faults_of_a_shop_by_hand():
     even = np.ones(500)
     tenth = np.concatenate([np.full(1, 10.0), np.full(499, 90.0 / 499)])
 
-    assert shop_faults(365, even, 500) == []
-    assert shop_faults(365, tenth, 500) == []
-    assert shop_faults(364, even, 500) == ["364 days of history, less than a year"]
-    assert shop_faults(365, even[:499], 500) == ["499 buyers to learn from, fewer than 500"]
-    assert shop_faults(365, tenth + np.eye(1, 500)[0], 500) == [
+    assert reasons_for_caution(365, even, 500) == []
+    assert reasons_for_caution(365, tenth, 500) == []
+    assert reasons_for_caution(364, even, 500) == ["364 days of history, less than a year"]
+    assert reasons_for_caution(365, even[:499], 500) == ["499 buyers to learn from, fewer than 500"]
+    assert reasons_for_caution(365, tenth + np.eye(1, 500)[0], 500) == [
         "one customer is 11% of the revenue to learn from"
     ]
 

@@ -26,7 +26,7 @@ from shops import (
 
 from clv_ml import Predictor, pipeline
 from clv_ml.errors import BuildError, SettingsError
-from clv_ml.learn import calibration_window as lessons
+from clv_ml.learn import calibration
 from clv_ml.learn.candidates import Choice
 from clv_ml.learn.training import train
 from clv_ml.model import registry
@@ -270,7 +270,7 @@ def test_a_published_baseline_has_three_drivers(trained_copy: Settings, monkeypa
     Where BTYD is published, its factors are the drivers: their values multiply to the prediction, and with
     the base their contributions make it up.
     """
-    monkeypatch.setattr(lessons, "choose_form", lambda *_: Choice("btyd", "for this test"))
+    monkeypatch.setattr(calibration, "choose_candidate", lambda *_: Choice("btyd", "for this test"))
     train(trained_copy)
     build(trained_copy)
 

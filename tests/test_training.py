@@ -18,12 +18,14 @@ from sklearn import metrics as reference
 
 from clv_ml import evaluate, pipeline, temporal_split
 from clv_ml.errors import ClvError, TrainingError
-from clv_ml.learn import calibration_window as lessons
-from clv_ml.learn import fitting, training
-from clv_ml.learn.fitting import MODEL_TYPES
-from clv_ml.learn.shop_history import Shop, Window
+from clv_ml.learn import boosters, calibration, rounds, training
+from clv_ml.learn.boosters import Parameters
+from clv_ml.learn.folds import FOLDS
+from clv_ml.learn.model_types import MODEL_TYPES
+from clv_ml.learn.store_history import PastWindow, StoreHistory
 from clv_ml.learn.training import TrainingResult, train
 from clv_ml.learn.training_data import TrainingData, read_training_rows
+from clv_ml.measure import evaluation
 from clv_ml.model import registry
 from clv_ml.model.manifest import Manifest
 from clv_ml.model.model_files import load_manifest, load_model
@@ -76,9 +78,9 @@ def test_the_measured_model_saw_nothing_after_the_test_began(
     Every row that the measured fit and the choice of rounds were given has a window that ended by the first
     test date; the champion is fitted on every labelled date afterwards.
     """
-    fits, finals = spy(lessons, "fit_recipe"), spy(training, "fit_recipe")
-    choices = spy(lessons, "choose_rounds")
-    means = spy(training, "mean_in_form")
+    fits, finals = spy(calibration, "fit_recipe"), spy(training, "fit_recipe")
+    choices = spy(calibration, "choose_rounds")
+    evaluations = spy(training, "evaluate_fit")
 
     result = train(simulated_copy)
 
@@ -94,7 +96,7 @@ def test_the_measured_model_saw_nothing_after_the_test_began(
         assert data.as_of.max() + horizon <= test_begins
     assert final.as_of.max() >= test_begins
     assert len(final) == result.rows_fitted
-    arguments, _ = means[-1]
+    ((arguments, _),) = evaluations
     assert arguments[2].split[0] == "test"
 
 
@@ -107,19 +109,19 @@ def test_a_history_of_one_date_is_calibrated_on_customers_who_were_not_learned_f
     """
     settings = with_vars(simulated_copy, horizon_days=110)
     pipeline.build_features(settings)
-    fits, finals = spy(lessons, "fit_recipe"), spy(training, "fit_recipe")
-    calibrations = spy(training, "calibrate")
+    fits, finals = spy(calibration, "fit_recipe"), spy(training, "fit_recipe")
+    measured = spy(training, "measure_intervals")
 
     result = train(settings)
 
     assert [len(result.training_dates[part]) for part in ("train", "calibrate", "test")] == [1, 0, 1]
     folds = [(rows, today) for (rows, today, *_), _ in fits]
-    assert len(folds) == fitting.FOLDS
-    everyone = calibrations[0][0][0][0].rows
+    assert len(folds) == FOLDS
+    everyone = measured[0][0][0][0].rows
     held_out = 0
-    for learned, told in folds:
+    for learned, today in folds:
         unseen = everyone.only(~np.isin(everyone.customer, learned.customer))
-        np.testing.assert_array_equal(unseen.values, told.values)
+        np.testing.assert_array_equal(unseen.values, today.values)
         held_out += len(unseen)
     assert held_out == len(everyone)
     assert len(finals[0][0][0]) == len(everyone)
@@ -147,7 +149,7 @@ def test_metrics_in_the_manifest_are_those_of_the_test_rows(
     scikit-learn on what was predicted and what SQL says happened gives the manifest's figures, baselines
     included.
     """
-    calls = spy(training, "evaluate_predictions")
+    calls = spy(evaluation, "evaluate_predictions")
 
     result = train(simulated_copy)
 
@@ -282,7 +284,7 @@ def test_folds_never_share_a_customer(simulated: Settings, monkeypatch: pytest.M
     """
     pairs: list[tuple[lightgbm.Dataset, lightgbm.Dataset]] = []
     customers: dict[int, TrainingData] = {}
-    make, fit = fitting._dataset, fitting.lgb.train
+    make, fit = boosters.dataset, boosters.lgb.train
 
     def dataset(part: Any, data: TrainingData, *rest: Any, **options: Any) -> lightgbm.Dataset:
         made = make(part, data, *rest, **options)
@@ -293,14 +295,14 @@ def test_folds_never_share_a_customer(simulated: Settings, monkeypatch: pytest.M
         pairs.extend((learning, check) for check in options.get("valid_sets") or ())
         return fit(parameters, learning, *rest, **options)
 
-    monkeypatch.setattr(fitting, "_dataset", dataset)
-    monkeypatch.setattr(fitting.lgb, "train", fitted)
+    monkeypatch.setattr(rounds, "dataset", dataset)
+    monkeypatch.setattr(boosters.lgb, "train", fitted)
     with connect(simulated) as connection:
         parts = temporal_split(read_training_rows(connection, simulated))
 
-    fitting.choose_rounds(parts["train"], parts["calibrate"], fitting.Parameters())
+    rounds.choose_rounds(parts["train"], parts["calibrate"], Parameters())
 
-    assert len(pairs) >= fitting.FOLDS
+    assert len(pairs) >= FOLDS
     for learning, check in pairs:
         learnt, held_out = customers[id(learning)], customers[id(check)]
         assert not set(learnt.customer) & set(held_out.customer)
@@ -366,8 +368,8 @@ def test_only_trainable_rows_are_fitted(simulated_copy: Settings, spy: Callable[
         update={"overrides": {**simulated_copy.overrides, "min_purchases_for_training": 2}}
     )
     pipeline.build_features(narrow)
-    fits, finals = spy(lessons, "fit_recipe"), spy(training, "fit_recipe")
-    measured = spy(training, "evaluate_predictions")
+    fits, finals = spy(calibration, "fit_recipe"), spy(training, "fit_recipe")
+    measured = spy(evaluation, "evaluate_predictions")
 
     result = train(narrow)
 
@@ -405,13 +407,13 @@ def test_the_levels_sd_counts_known_misses_by_a_factor_of_e_at_most():
     day = np.datetime64("2024-01-01")
     misses = [(0, 10, -np.log(2), 0.0), (30, 40, 2.8, 0.0), (60, 99, 0.5, 0.1), (90, 120, None, 0.2)]
     windows = {
-        day + begun: Window(day + begun, day + known, expected, pace)
+        day + begun: PastWindow(day + begun, day + known, expected, pace)
         for begun, known, pace, expected in misses
     }
-    shop = Shop(date(2024, 4, 1), 400, "hash", {}, {}, windows)
+    history = StoreHistory(date(2024, 4, 1), 400, "hash", {}, {}, windows)
 
     wanted = np.sqrt((np.log(2) ** 2 + 1 + 3 * 0.15**2) / 5)
-    assert shop.level_log_sd(day + 60) == pytest.approx(wanted)
+    assert history.level_log_sd(day + 60) == pytest.approx(wanted)
     # the last window is not over: its pace is the one expected
-    assert [shop.pace(day + begun) for begun in (60, 90)] == [0.5, 0.2]
-    assert [shop.expected_pace(day + begun) for begun in (60, 90)] == [0.1, 0.2]
+    assert [history.pace(day + begun) for begun in (60, 90)] == [0.5, 0.2]
+    assert [history.expected_pace(day + begun) for begun in (60, 90)] == [0.1, 0.2]

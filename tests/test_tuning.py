@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from clv_ml.cli import app
 from clv_ml.errors import HistoryError, MissingExtraError, ModelError
 from clv_ml.learn import tuning
-from clv_ml.learn.fitting import Parameters
+from clv_ml.learn.boosters import Parameters
 from clv_ml.learn.training import train
 from clv_ml.learn.training_data import TrainingData, label_ends, read_training_rows
 from clv_ml.learn.tuned import TUNING_FILE, TunedParameters, Tuning, read_tuning, write_tuning

@@ -1,9 +1,9 @@
 """
-Rolling origins, strictly out of time: every model and every baseline on the same customers, dates and
+Backtest: rolling dates, strictly out of time; every model and every baseline on the same customers, dates and
 answers.
 
-For an origin, a fit sees only rows whose label was final by then. ``clv_ml.measure.evaluation`` says what is
-measured, ``clv_ml.measure.comparison`` what is beyond chance.
+For a backtest date, a fit sees only rows whose label was final by then. ``clv_ml.measure.evaluation`` says
+what is measured, ``clv_ml.measure.comparison`` what is beyond chance.
 """
 
 from dataclasses import dataclass
@@ -12,28 +12,22 @@ import numpy as np
 import pyarrow as pa
 
 from clv_ml.errors import HistoryError
-from clv_ml.learn.calibration_window import chance_of_churn, learn
-from clv_ml.learn.candidates import mean_in_form
-from clv_ml.learn.fitting import (
-    MODEL_TYPES,
-    Parameters,
-    fit_hurdle,
-    fit_plain,
-    fit_recipes,
-)
-from clv_ml.learn.intervals import calibrate, intervals, recency_of
-from clv_ml.learn.shop_history import Shop, read_shop
+from clv_ml.learn.baselines import baseline_predictions
+from clv_ml.learn.calibration import calibrate
+from clv_ml.learn.evaluation import evaluate_fit
+from clv_ml.learn.model_types import MODEL_TYPES, fit_recipes
+from clv_ml.learn.store_history import StoreHistory, read_store_history
 from clv_ml.learn.threads import one_blas_thread
 from clv_ml.learn.training_data import TrainingData, label_ends, read_training_rows
-from clv_ml.learn.typical_value import typical_value
+from clv_ml.measure.backtest_tables import metric_table, prediction_table
 from clv_ml.measure.comparison import Comparison, compare
-from clv_ml.measure.evaluation import Origin, metric_table, prediction_table, spend_band
-from clv_ml.measure.metrics import Array
+from clv_ml.measure.evaluation import Evaluation
 from clv_ml.model.prediction import predict
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect
 
 MIN_FIT_DATES = 2
+"""Labelled dates before a backtest date: one to fit, one to calibrate on."""
 OWN = ("model", "typical", *MODEL_TYPES)
 """The estimators of this project; all others are baselines."""
 
@@ -41,30 +35,31 @@ OWN = ("model", "typical", *MODEL_TYPES)
 @dataclass(frozen=True)
 class BacktestResult:
     """
-    What a backtest found. ``metrics`` has the columns of ``backtest_metrics``: a row per origin (NULL: all
-    together), segment, estimator and metric. ``forms`` names what would have been published at each origin.
+    What a backtest found. ``metrics`` has the columns of ``backtest_metrics``: a row per date (NULL: all
+    together), segment, estimator and metric. ``candidates`` names what would have been published on each
+    date.
     """
 
     horizon_days: int
-    origins: tuple[str, ...]
-    forms: tuple[str, ...]
+    dates: tuple[str, ...]
+    candidates: tuple[str, ...]
     metrics: pa.Table
     comparisons: tuple[Comparison, ...]
 
-    def figures(self, origin: str | None, segment: str = "all") -> dict[str, dict[str, float]]:
-        """Estimator -> metric -> value, of an origin or (None) of all together; NaN where not defined."""
+    def figures(self, date: str | None, segment: str = "all") -> dict[str, dict[str, float]]:
+        """Estimator -> metric -> value, of a date or (None) of all together; NaN where not defined."""
         found: dict[str, dict[str, float]] = {}
         for row in self.metrics.to_pylist():
-            if row["origin"] == origin and row["segment"] == segment:
+            if row["origin"] == date and row["segment"] == segment:
                 value = row["metric_value"]
                 found.setdefault(row["estimator"], {})[row["metric"]] = np.nan if value is None else value
         return found
 
     def averages(self) -> dict[str, dict[str, float]]:
         """
-        Estimator -> metric -> mean over the origins, as compared; only estimators that spoke at all of them.
+        Estimator -> metric -> mean over the dates, as compared; only estimators that all dates have.
         """
-        each = [self.figures(origin) for origin in self.origins]
+        each = [self.figures(date) for date in self.dates]
         return {
             estimator: {
                 metric: float(np.mean([figures[estimator][metric] for figures in each])) for metric in metrics
@@ -74,12 +69,12 @@ class BacktestResult:
         }
 
 
-def backtest(settings: Settings, origins: int = 4, newest: bool = False) -> BacktestResult:
+def backtest(settings: Settings, dates: int = 4, newest: bool = False) -> BacktestResult:
     """
-    Runs every estimator at past dates and writes ``backtest_metrics`` and ``backtest_predictions``.
+    Runs every estimator on past dates and writes ``backtest_metrics`` and ``backtest_predictions``.
 
     Args:
-        origins: How many dates to predict from.
+        dates: How many dates to predict from.
 
         newest: Whether they are the newest, instead of spread over history.
 
@@ -88,17 +83,18 @@ def backtest(settings: Settings, origins: int = 4, newest: bool = False) -> Back
     """
     with connect(settings) as connection:
         data = read_training_rows(connection, settings)
-        shop = read_shop(connection)
-    days = choose_origins(data, settings, origins, newest)
-    ran = [run_origin(data, shop, day, settings) for day in days]
+        history = read_store_history(connection)
+    days = choose_dates(data, settings, dates, newest)
+    evaluations = [evaluate_date(data, history, day, settings) for day in days]
     result = BacktestResult(
         horizon_days=settings.vars.horizon_days,
-        origins=tuple(str(origin.as_of) for origin in ran),
-        forms=tuple(origin.form for origin in ran),
-        metrics=metric_table(ran),
-        comparisons=compare(ran, own=OWN),
+        dates=tuple(str(day) for day in days),
+        candidates=tuple(one.candidate for one in evaluations),
+        metrics=metric_table(evaluations),
+        comparisons=compare(evaluations, own=OWN),
     )
-    _write(settings, backtest_metrics=result.metrics, backtest_predictions=prediction_table(ran))
+    predictions = prediction_table(evaluations)
+    _write(settings, backtest_metrics=result.metrics, backtest_predictions=predictions)
     return result
 
 
@@ -116,15 +112,15 @@ def _write(settings: Settings, **tables: pa.Table) -> None:
         connection.commit()
 
 
-def choose_origins(
+def choose_dates(
     data: TrainingData, settings: Settings, count: int, newest: bool = False
 ) -> list[np.datetime64]:
     """
     ``count`` of the dates with at least two labelled dates before them: the newest, or spread evenly from the
     first to the newest, as far apart as history permits.
     """
-    taught = label_ends(np.unique(data.as_of[data.trainable]), settings)
-    able = [day for day in np.unique(data.as_of) if (taught <= day).sum() >= MIN_FIT_DATES]
+    ends = label_ends(np.unique(data.as_of[data.trainable]), settings)
+    able = [day for day in np.unique(data.as_of) if (ends <= day).sum() >= MIN_FIT_DATES]
     if not able:
         raise HistoryError(
             "No date has two labelled dates before it, so nothing can be tested out of time. "
@@ -137,10 +133,12 @@ def choose_origins(
 
 
 @one_blas_thread
-def run_origin(data: TrainingData, shop: Shop, day: np.datetime64, settings: Settings) -> Origin:
+def evaluate_date(
+    data: TrainingData, history: StoreHistory, day: np.datetime64, settings: Settings
+) -> Evaluation:
     """
-    What would have been published at the date: what ``learn`` makes of the newest date whose label was final,
-    with default parameters, and trees that then learn from all that was known.
+    What would have been published on the date: calibrated on the newest date whose label was final, with
+    default parameters, and trees that then learn from all that was known.
 
     Raises:
         TrainingError: If too few rows were known.
@@ -153,49 +151,10 @@ def run_origin(data: TrainingData, shop: Shop, day: np.datetime64, settings: Set
     rows = data.only(data.as_of == day)
     is_small_shop = len(rows) < settings.vars.small_shop_customers
     seen = data.only(data.as_of <= day)
-    lessons = learn(train, data.only(data.as_of == last), known, seen, shop, is_small_shop)
-
-    recipes = fit_recipes(known, rows.customers, MODEL_TYPES, lessons.rounds)
-    mean = mean_in_form(recipes["lightgbm"], lessons.choice.form, rows)
-    leaving = chance_of_churn(recipes["lightgbm"], rows, shop.expected_pace, lessons.churn)
-    calibration = calibrate(
-        [lessons.held],
-        shop.level_log_sd(day),
-        settings.vars.interval_coverage,
-        settings.vars.confidence_floor,
-    )
-    low, high, confidence = intervals(calibration, mean, recency_of(rows))
-    return Origin(
-        as_of=str(day),
-        form=lessons.choice.form,
-        customer=rows.customer,
-        groups={"behavior_type": rows.behavior, "spend_band": spend_band(rows.anchor)},
-        actual=rows.revenue,
-        left=rows.purchases == 0,
-        predicted={
-            "model": mean,
-            "typical": typical_value(mean, 1 - leaving, lessons.spread),
-            **{
-                kind: predict(recipe, rows.values, rows.anchor)["clv_predicted"]
-                for kind, recipe in recipes.items()
-            },
-            **_baselines(known, rows),
-        },
-        low=low,
-        high=high,
-        confidence=confidence,
-        confidence_floor=calibration.confidence_floor,
-        churn=leaving,
-    )
-
-
-def _baselines(known: TrainingData, rows: TrainingData) -> dict[str, Array]:
-    """
-    What the usual first attempts and the closed forms of SQL say; one that is NULL for anybody is left out.
-    """
-    closed = {name: said for name, said in rows.baselines.items() if np.isfinite(said).all()}
-    return {
-        "plain_lightgbm": fit_plain(known, Parameters())(rows),
-        "lognormal_hurdle": fit_hurdle(known, Parameters())(rows),
-        **closed,
-    }
+    calibration = calibrate(train, data.only(data.as_of == last), known, seen, history, is_small_shop)
+    recipes = fit_recipes(known, rows.customers, MODEL_TYPES, calibration.rounds)
+    others = {
+        model_type: predict(recipe, rows.values, rows.anchor)["clv_predicted"]
+        for model_type, recipe in recipes.items()
+    } | baseline_predictions(known, rows)
+    return evaluate_fit(recipes["lightgbm"], calibration, rows, history, settings, others)

@@ -1,10 +1,10 @@
 """
-Which form of the recipe may be published: never one that loses to a simpler estimate beyond noise.
+Which candidate is published: never one that loses to a simpler estimate beyond noise.
 
-Forms, from the richest: the trees over the anchor, the anchor alone (a blend of baselines at the shop's
-level), one baseline. In a small shop the trees must prove better, since SQL guards the order of customers in
-the others. They are compared on the calibration dates, by mean Poisson deviance, with a bootstrap over
-customers. Each is first brought to each date's actual total: the level is forecast apart from the form, and
+Candidates, from the richest: the trees over the anchor (``model``), the anchor alone (``blend``, a blend of
+baselines at the level), one baseline. In a small shop the trees must prove better, since SQL guards the order
+of customers in the others. They are compared on the calibration dates, by mean Poisson deviance, with a
+bootstrap over customers. Each is first brought to each date's actual total: the level is forecast apart, and
 few dates say little of it.
 
 The fit that predicts the calibration date is older than what is published, by a horizon: of a young shop it
@@ -16,28 +16,30 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from clv_ml.learn.training_data import ANCHOR, BASELINES, TrainingData
+from clv_ml.learn.training_data import BASELINES, TrainingData
+from clv_ml.measure.bootstrap import drawn_means, sums_by_customer
 from clv_ml.measure.metrics import Array, deviance
 from clv_ml.model.prediction import predict
 from clv_ml.model.recipe import Output, Recipe, Term
 
 CANDIDATE_BASELINES = ("btyd", "bgnbd", "paretonbd", "empirical_bayes")
 """Baselines that are never negative, so that a multiplicative interval and drivers are defined."""
-REPLICATES = 500
-SEED = 5
+REPLICATES, SEED = 500, 5
+"""Draws of customers, and what they begin with: enough to tell 97.5 % from 96 %."""
+BEYOND_NOISE = 0.975
+"""Of the draws a loss must be higher in: the upper end of a 95 % interval."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The form to publish: ``model``, ``blend`` or a baseline's name, and why, in words."""
+    """The candidate to publish: ``model``, ``blend`` or a baseline's name, and why, in words."""
 
-    form: str
+    candidate: str
     reason: str
 
 
-def choose_form(
+def choose_candidate(
     rows: TrainingData,
     predicted: Array,
     since: TrainingData,
@@ -45,8 +47,8 @@ def choose_form(
     again: Callable[[], Array] | None = None,
 ) -> Choice:
     """
-    The richest form that no simpler one beats beyond noise. In a small shop trees are none of them unless
-    they beat the blend.
+    The richest candidate that no simpler one beats beyond noise. In a small shop the trees are no candidate
+    unless they beat the blend.
 
     Args:
         rows: The calibration date's customers, n of them.
@@ -63,10 +65,10 @@ def choose_form(
             knows this date; asked for where the trees lose in a shop that is not small.
     """
     choice = _choose(rows, predicted, since, is_small_shop)
-    if choice.form == "model" or is_small_shop or again is None:
+    if choice.candidate == "model" or is_small_shop or again is None:
         return choice
     second = _choose(rows, again(), since, is_small_shop)
-    if second.form != "model":
+    if second.candidate != "model":
         return choice
     return Choice(
         "model",
@@ -83,54 +85,48 @@ def _choose(rows: TrainingData, predicted: Array, since: TrainingData, is_small_
             estimates[name] = rows.baselines[name]
     losses = {name: levelled_deviance(rows, estimate) for name, estimate in estimates.items()}
 
-    def is_worse(form: str, other: str) -> bool:
-        return _is_worse(losses[form] - losses[other], rows.customer)
+    def is_worse(name: str, other: str) -> bool:
+        excess = sums_by_customer(losses[name] - losses[other], rows.customer)
+        return bool((drawn_means(excess, REPLICATES, SEED) > 0).mean() >= BEYOND_NOISE)
 
     candidates = list(losses)
     if is_small_shop and not is_worse("blend", "model"):
         candidates.remove("model")
-    # the form with the least mean loss is worse than none, so there is one
-    form = next(
-        form for form in candidates if not any(is_worse(form, name) for name in candidates if name != form)
+    # the candidate with the least mean loss is worse than none, so there is one
+    chosen = next(
+        name for name in candidates if not any(is_worse(name, other) for other in candidates if other != name)
     )
-    return Choice(form, _reason(form, losses, is_small_shop))
+    return Choice(chosen, _reason(chosen, losses, is_small_shop))
 
 
 def levelled_deviance(rows: TrainingData, estimate: Array) -> Array:
     """Deviance of each row once the estimate is brought to the actual total of each date. Shape (n,)."""
-    return deviance(rows.revenue, estimate * rows.level(estimate))
+    return deviance(rows.revenue, estimate * rows.total_ratio(estimate))
 
 
-def in_form(recipe: Recipe, form: str) -> Recipe:
-    """The recipe reduced to a form. A baseline takes the anchor's place."""
-    if form == "model":
+def reduced_to(candidate: str, recipe: Recipe) -> Recipe:
+    """The recipe reduced to a candidate. A baseline takes the anchor's place."""
+    if candidate == "model":
         return recipe
     mean = Output("clv_predicted", (Term(1.0, (), anchored=True),))
-    anchor = recipe.anchor if form == "blend" else BASELINES[form]
+    anchor = recipe.anchor if candidate == "blend" else BASELINES[candidate]
     return replace(recipe, anchor=anchor, outputs=(mean, *recipe.outputs[1:]))
 
 
-def mean_in_form(recipe: Recipe, form: str, rows: TrainingData) -> Array:
-    """What the recipe, reduced to a form, expects of the rows. Shape (n,), in the reporting currency."""
-    shaped = in_form(recipe, form)
-    anchor = rows.anchor if shaped.anchor == ANCHOR else rows.baselines[form]
-    return predict(shaped, rows.values, anchor)["clv_predicted"]
+def candidate_mean(candidate: str, recipe: Recipe, rows: TrainingData) -> Array:
+    """What the recipe, reduced to a candidate, expects of the rows. Shape (n,), in the reporting currency."""
+    reduced = reduced_to(candidate, recipe)
+    return predict(reduced, rows.values, candidate_anchor(candidate, rows))["clv_predicted"]
 
 
-def _is_worse(excess: Array, customer: NDArray[np.str_]) -> bool:
+def candidate_anchor(candidate: str, rows: TrainingData) -> Array:
     """
-    Whether the loss is higher, ``excess`` above 0 in sum, in at least 97.5 % of draws of customers, each with
-    all their rows.
+    The anchor of a recipe that is reduced to a candidate. Shape (n,), NaN before a baseline's first fit.
     """
-    _, whose = np.unique(customer, return_inverse=True)
-    difference = np.bincount(whose, excess)
-    draws = np.random.default_rng(SEED).multinomial(
-        difference.size, np.full(difference.size, 1 / difference.size), size=REPLICATES
-    )
-    return bool(((draws @ difference) > 0).mean() >= 0.975)
+    return rows.anchor if candidate in ("model", "blend") else rows.baselines[candidate]
 
 
-def _reason(form: str, losses: Mapping[str, Array], is_small_shop: bool) -> str:
+def _reason(candidate: str, losses: Mapping[str, Array], is_small_shop: bool) -> str:
     figures = ", ".join(f"{name} {loss.mean():.4g}" for name, loss in losses.items())
     why = (
         "in so small a shop trees must prove better, and did not"
@@ -138,5 +134,5 @@ def _reason(form: str, losses: Mapping[str, Array], is_small_shop: bool) -> str:
         else "the trees lost to a simpler estimate"
     )
     chosen = {"model": "the full model", "blend": f"the blend of baselines, since {why}"}
-    named = chosen.get(form, f"the baseline {form}, since everything richer lost to it")
+    named = chosen.get(candidate, f"the baseline {candidate}, since everything richer lost to it")
     return f"trained: {named} (mean deviance on the calibration date: {figures})"

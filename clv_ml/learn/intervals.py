@@ -2,160 +2,84 @@
 Intervals and confidence, measured on a later window than the model was fitted on.
 
 Customers are grouped by what was predicted (ten groups, one of them cut at the confidence floor) and by
-recency (three). In each group the ratios of actual to predicted, with the date's own error of the total taken
-out, are spread by the uncertainty of the next total; the shortest interval that holds the nominal share of
-them is the group's. So a season that throws the whole shop off its total widens the intervals instead of
+recency (three). In each group the ratios of actual to predicted, with the date's own error of the total
+taken out, are spread by the uncertainty of the next total; the shortest interval that covers the nominal
+share of them is the group's. So a season that throws the whole total off widens the intervals instead of
 breaking them.
 
 Sources: split conformal prediction (Lei et al. 2018) within groups (Vovk's Mondrian form); shortest intervals
 as in Hyndman (1996).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from clv_ml.learn.out_of_sample import HeldOut
 from clv_ml.learn.training_data import TrainingData
 from clv_ml.measure.coverage import came_true
+from clv_ml.model.interval_bins import RECENCY, Bin, IntervalBins
 
 Array = NDArray[np.float64]
-RECENCY = "days_since_last_purchase"
 PREDICTION_GROUPS, RECENCY_GROUPS = 10, 3
+"""Tenths of prediction, and thirds of recency in each, as far as customers suffice."""
 FEWEST_IN_GROUP = 40
+"""Customers: of fewer, a share of 80 % is known to no better than an eighth either way."""
 ZERO_SHARE_FOR_OPEN_START = 0.10
 """
 Above this share of zeros the interval starts at 0: any other start would leave the likeliest outcome out.
 """
 SHOCKS = norm.ppf((np.arange(21) + 0.5) / 21)
-FEWEST_LEVEL_SD = 0.05
+"""Of the total, in standard deviations: 21 quantiles stand for the normal distribution."""
+LEAST_LEVEL_LOG_SD = 0.05
 """Nobody knows next year's total better than this, whatever a short history says."""
+EVERYBODY = (-np.inf, np.inf)
+"""Ends of a group that takes everybody."""
 
 
-@dataclass(frozen=True)
-class Bin:
-    """
-    Customers alike: predicted in [predicted_from, predicted_below) and recency in [recency_from_days,
-    recency_below_days).
-
-    ``ratio_low`` and ``ratio_high`` times the prediction are the interval; ``ratio_sd`` is the spread of
-    actual over predicted around its mean, without the shop's total. ``confidence`` is the share whose actual
-    fell within 50 % of the prediction, or within the floor. ``customers`` is how many the figures were
-    measured on.
-    """
-
-    predicted_from: float
-    predicted_below: float
-    recency_from_days: float
-    recency_below_days: float
-    customers: int
-    ratio_low: float
-    ratio_high: float
-    ratio_sd: float
-    confidence: float
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """
-    The bins, which tile all predictions and recencies, and the uncertainty of the shop's total (sd of its
-    logarithm).
-    """
-
-    bins: tuple[Bin, ...]
-    level_log_sd: float
-    coverage: float
-    confidence_floor: float
-
-    def as_json(self) -> dict:
-        """For the manifest. Open ends are None."""
-        return {
-            "level_log_sd": self.level_log_sd,
-            "coverage": self.coverage,
-            "confidence_floor": self.confidence_floor,
-            "bins": [
-                {key: value if np.isfinite(value) else None for key, value in asdict(one).items()}
-                for one in self.bins
-            ],
-        }
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> "Calibration":
-        """What ``as_json`` gave; without bins where the manifest has none."""
-        bins = tuple(
-            Bin(
-                # pyrefly: ignore[bad-argument-type]
-                **{
-                    key: value
-                    if value is not None
-                    else (-np.inf if key.endswith(("_from", "_from_days")) else np.inf)
-                    for key, value in one.items()
-                }
-            )
-            for one in stored.get("bins", [])
-        )
-        return cls(
-            bins,
-            stored.get("level_log_sd", 0.0),
-            stored.get("coverage", 0.0),
-            stored.get("confidence_floor", 0.0),
-        )
-
-
-@dataclass(frozen=True)
-class Held:
-    """
-    Predictions made out of time: rows of one or more dates, and what was predicted for each. Shape (n,).
-    """
-
-    rows: TrainingData
-    predicted: Array
-
-
-def calibrate(
-    held: Sequence[Held], level_log_sd: float, coverage: float, confidence_floor: float
-) -> Calibration:
+def measure_intervals(
+    held_out: Sequence[HeldOut], level_log_sd: float, coverage: float, confidence_floor: float
+) -> IntervalBins:
     """
     Measures intervals and confidence on predictions of the past.
 
     Args:
-        held: One or more calibration dates; their customers are pooled.
+        held_out: One or more sets of calibration dates; their customers are pooled.
 
-        level_log_sd: How far the shop's total is off, as the standard deviation of its logarithm.
+        level_log_sd: How far the forecast of the total is off, as the standard deviation of its logarithm.
 
         coverage: Nominal share of customers inside the interval, between 0 and 1.
 
         confidence_floor: Below this prediction, in currency, "within 50 %" becomes "within this much".
     """
-    predicted = np.concatenate([one.predicted for one in held])
-    ratios = np.concatenate([_ratios(one) for one in held])
-    recency = np.concatenate([recency_of(one.rows) for one in held])
+    predicted = np.concatenate([one.predicted for one in held_out])
+    ratios = np.concatenate([_ratios(one) for one in held_out])
+    recency = np.concatenate([recency_of(one.rows) for one in held_out])
     # a prediction of nothing has no ratio: its interval is itself
-    told = predicted > 0
-    if not told.any():
-        return Calibration((Bin(*ALL, *ALL, 0, 1.0, 1.0, 0.0, 0.0),), 0.0, coverage, confidence_floor)
-    predicted, ratios, recency = predicted[told], ratios[told], recency[told]
-    spread = max(level_log_sd, FEWEST_LEVEL_SD)
+    some = predicted > 0
+    if not some.any():
+        everybody = Bin(*EVERYBODY, *EVERYBODY, 0, 1.0, 1.0, 0.0, 0.0)
+        return IntervalBins((everybody,), 0.0, coverage, confidence_floor)
+    predicted, ratios, recency = predicted[some], ratios[some], recency[some]
+    spread = max(level_log_sd, LEAST_LEVEL_LOG_SD)
     bins = []
     for (low, below), alike in _groups_by_prediction(predicted, confidence_floor):
         on_its_side = np.clip(predicted, low, np.nextafter(below, low))
-        parts = (
-            _edges(recency[alike], RECENCY_GROUPS)
-            if alike.sum() >= FEWEST_IN_GROUP * RECENCY_GROUPS
-            else [ALL]
-        )
-        for recent, recent_below in parts:
+        for recent, recent_below in _groups_by_recency(recency[alike]):
             rows = alike & (recency >= recent) & (recency < recent_below)
             figures = _measure(ratios[rows], on_its_side[rows], spread, coverage, confidence_floor)
             bins.append(Bin(low, below, recent, recent_below, int(rows.sum()), *figures))
-    return Calibration(tuple(bins), float(spread), coverage, confidence_floor)
+    return IntervalBins(tuple(bins), float(spread), coverage, confidence_floor)
 
 
-ALL = (-np.inf, np.inf)
+def recency_of(rows: TrainingData) -> Array:
+    """Days since the last purchase, 0 where there was none, as the SQL join reads it. Shape (n,)."""
+    if RECENCY not in rows.names:
+        return np.zeros(len(rows))
+    return np.nan_to_num(rows.values[:, rows.names.index(RECENCY)])
 
 
 def _groups_by_prediction(
@@ -177,36 +101,16 @@ def _groups_by_prediction(
             yield side, alike if len(sides) == 1 or alike.sum() >= FEWEST_IN_GROUP else group
 
 
-def recency_of(rows: TrainingData) -> Array:
-    """Days since the last purchase, 0 where there was none, as the SQL join reads it. Shape (n,)."""
-    if RECENCY not in rows.names:
-        return np.zeros(len(rows))
-    return np.nan_to_num(rows.values[:, rows.names.index(RECENCY)])
+def _groups_by_recency(recency: Array) -> list[tuple[float, float]]:
+    """Edges of thirds, where each would have customers enough; else one group."""
+    is_enough = recency.size >= FEWEST_IN_GROUP * RECENCY_GROUPS
+    return _edges(recency, RECENCY_GROUPS) if is_enough else [EVERYBODY]
 
 
-def find_bins(calibration: Calibration, predicted: Array, recency: Array) -> NDArray[np.intp]:
-    """Index of each row's bin, as the SQL join finds it. Shape (n,)."""
-    found = np.zeros(predicted.size, dtype=np.intp)
-    for index, one in enumerate(calibration.bins):
-        inside = (predicted >= one.predicted_from) & (predicted < one.predicted_below)
-        found[inside & (recency >= one.recency_from_days) & (recency < one.recency_below_days)] = index
-    return found
-
-
-def intervals(calibration: Calibration, predicted: Array, recency: Array) -> tuple[Array, Array, Array]:
-    """Low, high and confidence of each prediction. Shape (n,) each."""
-    index = find_bins(calibration, predicted, recency)
-    low, high, confidence = (
-        np.array([getattr(one, name) for one in calibration.bins])[index]
-        for name in ("ratio_low", "ratio_high", "confidence")
-    )
-    return predicted * low, predicted * high, confidence
-
-
-def _ratios(one: Held) -> Array:
+def _ratios(one: HeldOut) -> Array:
     """Actual over predicted, with each date's error of the total taken out."""
-    level = one.rows.level(one.predicted)
-    expected = one.predicted * np.where(level > 0, level, 1.0)
+    total = one.rows.total_ratio(one.predicted)
+    expected = one.predicted * np.where(total > 0, total, 1.0)
     return np.divide(one.rows.revenue, expected, out=np.ones(len(expected)), where=expected > 0)
 
 
@@ -233,10 +137,10 @@ def _shortest(outcomes: Array, ratios: Array, coverage: float) -> tuple[float, f
     it. Refunds beyond zero are the tail that is left out, unless there are too many of them to.
     """
     share = min(1.0, coverage * (1 + 1 / max(ratios.size, 1)))
-    held = min(outcomes.size, int(np.ceil(share * outcomes.size)))
-    first = min(int(np.searchsorted(outcomes, 0.0)), outcomes.size - held)
+    covered = min(outcomes.size, int(np.ceil(share * outcomes.size)))
+    first = min(int(np.searchsorted(outcomes, 0.0)), outcomes.size - covered)
     if (ratios <= 0).mean() > ZERO_SHARE_FOR_OPEN_START:
-        return min(0.0, float(outcomes[first])), float(outcomes[first + held - 1])
-    widths = outcomes[first + held - 1 :] - outcomes[first : outcomes.size - held + 1]
+        return min(0.0, float(outcomes[first])), float(outcomes[first + covered - 1])
+    widths = outcomes[first + covered - 1 :] - outcomes[first : outcomes.size - covered + 1]
     first += int(np.argmin(widths))
-    return float(outcomes[first]), float(outcomes[first + held - 1])
+    return float(outcomes[first]), float(outcomes[first + covered - 1])

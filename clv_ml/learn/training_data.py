@@ -116,14 +116,14 @@ class TrainingData:
         """The rows without their answers."""
         return Customers(self.values, self.anchor)
 
-    def level(self, expected: Array) -> Array:
+    def total_ratio(self, expected: Array) -> Array:
         """
         The total of each row's date over what was expected of the date, ``expected`` and the answer having
         shape (n,): 0 where nobody spent anything, 1 where nothing was expected.
         """
         _, date = np.unique(self.as_of, return_inverse=True)
-        total, said = np.bincount(date, self.revenue), np.bincount(date, expected)
-        return np.divide(np.maximum(total, 0.0), said, out=np.ones_like(said), where=said > 0)[date]
+        actual, total = np.bincount(date, self.revenue), np.bincount(date, expected)
+        return np.divide(np.maximum(actual, 0.0), total, out=np.ones_like(total), where=total > 0)[date]
 
     def dates(self, split: str) -> NDArray[np.datetime64]:
         """The dates of a split, in order."""
@@ -191,7 +191,7 @@ def read_scoring_rows(connection: duckdb.DuckDBPyConnection, names: tuple[str, .
 
 def label_ends(days: NDArray[np.datetime64], settings: Settings) -> NDArray[np.datetime64]:
     """From when the labels of dates are final. Shape (n,)."""
-    return days + np.timedelta64(settings.vars.horizon_days + settings.vars.label_maturity_days, "D")
+    return days + np.timedelta64(settings.vars.label_days, "D")
 
 
 def temporal_split(data: TrainingData) -> dict[str, TrainingData]:

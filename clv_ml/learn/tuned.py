@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from clv_ml.errors import ModelError
-from clv_ml.learn.fitting import Parameters
+from clv_ml.learn.boosters import Parameters
 from clv_ml.model.manifest import Day
 from clv_ml.warehouse.safe_files import read_file, replace_file
 

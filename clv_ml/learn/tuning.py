@@ -3,10 +3,10 @@ Searches the parameters of the fit on the past, and keeps the defaults unless th
 noise.
 
 Rolling validation inside the training data: for each of the newest dates whose answers were final when the
-test date began, a fit on what had been final by then predicts the date. The loss is the mean Poisson deviance
-at the date's actual total, as in ``selection``, over the date's mean revenue. One half of the customers leads
-the search; the other half, which the search never scored, decides, since the best of many trials flatters
-itself on the customers that picked it.
+test date began, a fit on what had been final by then predicts the date. The loss is the mean Poisson
+deviance at the date's actual total, as in ``candidates``, over the date's mean revenue. One half of the
+customers leads the search; the other half, which the search never scored, decides, since the best of many
+trials flatters itself on the customers that picked it.
 
 Sources: Bergstra et al. (2011) for the tree-structured Parzen estimator; Cawley and Talbot (2010) for why the
 search's own score is no evidence.
@@ -20,21 +20,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clv_ml.errors import HistoryError, MissingExtraError
-from clv_ml.learn.calibration_window import MIN_TRAINING_ROWS
+from clv_ml.learn.boosters import Parameters
+from clv_ml.learn.calibration import MIN_TRAINING_ROWS
 from clv_ml.learn.candidates import levelled_deviance
-from clv_ml.learn.fitting import Parameters, fit_recipe
+from clv_ml.learn.history_check import require_history
+from clv_ml.learn.model_types import fit_recipe
 from clv_ml.learn.threads import one_blas_thread
-from clv_ml.learn.training import require_history
 from clv_ml.learn.training_data import TrainingData, label_ends, read_training_rows
 from clv_ml.learn.tuned import TunedParameters, Tuning, write_tuning
+from clv_ml.measure.bootstrap import drawn_means, sums_by_customer
 from clv_ml.measure.metrics import Array
 from clv_ml.model.prediction import predict
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect
 
 VALIDATION_DATES = 3
-REPLICATES = 500
-SEED = 13
+"""The newest that can be predicted: more would be of a shop that is no longer so."""
+REPLICATES, SEED = 500, 13
+"""
+Draws of customers for the interval of the gain; the seed also splits the customers and leads the search.
+"""
 
 Number = int | float
 
@@ -125,7 +130,7 @@ def search(data: TrainingData, settings: Settings, trials: int) -> TuningResult:
     before = loss_of(tried[0].parameters, others)
     after = loss_of(best.parameters, others)
     gains = _gains(folds, others, before, after) / _mean(before)
-    low, high = np.quantile(_means_of_draws(gains), [0.025, 0.975]) * len(gains)
+    low, high = np.quantile(drawn_means(gains, REPLICATES, SEED), [0.025, 0.975]) * len(gains)
     return TuningResult(
         horizon_days=settings.vars.horizon_days,
         searched_before=str(test_date),
@@ -244,11 +249,4 @@ def _gains(
     """
     names = np.concatenate([fold.rows.customer[mask] for fold, mask in zip(folds, rows, strict=True)])
     fall = np.concatenate(before) - np.concatenate(after)
-    _, customer = np.unique(names, return_inverse=True)
-    return np.bincount(customer, fall) / fall.size
-
-
-def _means_of_draws(gains: Array) -> Array:
-    """Means of draws of customers with replacement. Shape (REPLICATES,)."""
-    generator = np.random.default_rng(SEED)
-    return np.array([gains[generator.integers(0, gains.size, gains.size)].mean() for _ in range(REPLICATES)])
+    return sums_by_customer(fall, names) / fall.size

@@ -1,10 +1,9 @@
 """
 Is the model better than the best baseline, beyond chance?
 
-Each metric is taken per origin and averaged. Its difference to the best baseline has a bootstrap interval
-over customers: one draw takes a customer at all origins or at none, since the same customer errs alike each
-time. Origins overlap in time and are not independent, so the interval speaks of other customers, not of other
-years.
+Each metric is taken per backtest date and averaged. Its difference to the best baseline has a bootstrap
+interval over customers. The windows of the dates overlap and are not independent, so the interval speaks of
+other customers, not of other years.
 
 Sources: Efron and Tibshirani (1993) for the percentile interval; Davison and Hinkley (1997), eq. 4.11, for a
 p-value that is never 0; Holm (1979).
@@ -16,7 +15,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from clv_ml.measure.evaluation import Origin, everywhere
+from clv_ml.measure.bootstrap import customer_draws
+from clv_ml.measure.evaluation import Evaluation, common_estimators
 from clv_ml.measure.metrics import HIGHER_IS_BETTER, METRICS
 
 COMPARED = ("r2", "nmae", "spearman", "gini", "top_decile_lift", "bias", "decile_mape")
@@ -58,49 +58,59 @@ class Comparison:
 
 
 def compare(
-    origins: Sequence[Origin],
+    evaluations: Sequence[Evaluation],
     metrics: Sequence[str] = COMPARED,
     replicates: int = REPLICATES,
     own: Collection[str] = OWN,
 ) -> tuple[Comparison, ...]:
     """
-    Compares the typical value on nmae, and the mean on every other metric, with the best baseline of each.
+    Compares the median on nmae, and the mean on every other metric, with the best baseline of each.
 
-    Only baselines that spoke at every origin are asked, and none of ``own``. p-values are corrected for the
+    Only baselines that every evaluation has are asked, and none of ``own``. p-values are corrected for the
     metrics given.
     """
-    whole = [np.arange(len(origin)) for origin in origins]
-    pairs = [(metric, *_opponents(origins, whole, metric, own)) for metric in metrics]
-    drawn = np.array(
+    whole = [np.arange(len(one)) for one in evaluations]
+    pairs = [(metric, *_opponents(evaluations, whole, metric, own)) for metric in metrics]
+
+    def differences(rows: Sequence[NDArray[np.intp]]) -> list[float]:
+        return [
+            _average(evaluations, rows, metric, ours) - _average(evaluations, rows, metric, theirs)
+            for metric, ours, theirs in pairs
+        ]
+
+    drawn = np.array([differences(rows) for rows in _drawn_rows(evaluations, replicates)])
+    return with_holm(
         [
-            [
-                _average(origins, rows, metric, us) - _average(origins, rows, metric, they)
-                for metric, us, they in pairs
-            ]
-            for rows in _draws(origins, replicates)
+            _compared(
+                metric,
+                (ours, _average(evaluations, whole, metric, ours)),
+                (theirs, _average(evaluations, whole, metric, theirs)),
+                column,
+            )
+            for (metric, ours, theirs), column in zip(pairs, drawn.T, strict=True)
         ]
     )
-    found = []
-    for (metric, us, they), differences in zip(pairs, drawn.T, strict=True):
-        ours, theirs = (_average(origins, whole, metric, name) for name in (us, they))
-        sign = _sign(metric)
-        gains = sign * differences[np.isfinite(differences)]
-        low, high = np.quantile(gains, (0.025, 0.975)) if gains.size else (np.nan, np.nan)
-        found.append(
-            Comparison(
-                metric=metric,
-                estimator=us,
-                ours=ours,
-                baseline=they,
-                theirs=theirs,
-                gain=sign * (ours - theirs),
-                gain_low=float(low),
-                gain_high=float(high),
-                p_value=_p_value(gains),
-                p_holm=1.0,
-            )
-        )
-    return with_holm(found)
+
+
+def _compared(
+    metric: str, ours: tuple[str, float], theirs: tuple[str, float], differences: NDArray[np.float64]
+) -> Comparison:
+    """Names and values of both, and the differences of the draws; ``p_holm`` is not corrected yet."""
+    sign = _sign(metric)
+    gains = sign * differences[np.isfinite(differences)]
+    low, high = np.quantile(gains, (0.025, 0.975)) if gains.size else (np.nan, np.nan)
+    return Comparison(
+        metric=metric,
+        estimator=ours[0],
+        ours=ours[1],
+        baseline=theirs[0],
+        theirs=theirs[1],
+        gain=sign * (ours[1] - theirs[1]),
+        gain_low=float(low),
+        gain_high=float(high),
+        p_value=_p_value(gains),
+        p_holm=1.0,
+    )
 
 
 def with_holm(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
@@ -122,15 +132,18 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _opponents(
-    origins: Sequence[Origin], whole: Sequence[NDArray[np.intp]], metric: str, own: Collection[str]
+    evaluations: Sequence[Evaluation],
+    whole: Sequence[NDArray[np.intp]],
+    metric: str,
+    own: Collection[str],
 ) -> tuple[str, str]:
-    """Who speaks for us, and the best baseline. One whose metric is not defined comes last."""
+    """Our estimator, and the best baseline. One whose metric is not defined comes last."""
 
     def merit(name: str) -> float:
-        value = _sign(metric) * _average(origins, whole, metric, name)
+        value = _sign(metric) * _average(evaluations, whole, metric, name)
         return value if np.isfinite(value) else -np.inf
 
-    rivals = [name for name in everywhere(origins) if name not in own]
+    rivals = [name for name in common_estimators(evaluations) if name not in own]
     return "typical" if metric == "nmae" else "model", max(rivals, key=merit)
 
 
@@ -138,22 +151,23 @@ def _sign(metric: str) -> float:
     return 1.0 if metric in HIGHER_IS_BETTER else -1.0
 
 
-def _average(origins: Sequence[Origin], rows: Sequence[NDArray[np.intp]], metric: str, name: str) -> float:
-    """The metric's mean over origins, each on the rows named."""
+def _average(
+    evaluations: Sequence[Evaluation], rows: Sequence[NDArray[np.intp]], metric: str, estimator: str
+) -> float:
+    """The metric's mean over evaluations, each on the rows named."""
     values = [
-        METRICS[metric](origin.actual[taken], origin.predicted[name][taken])
-        for origin, taken in zip(origins, rows, strict=True)
+        METRICS[metric](one.actual[taken], one.predicted[estimator][taken])
+        for one, taken in zip(evaluations, rows, strict=True)
     ]
     return float(np.mean(values))
 
 
-def _draws(origins: Sequence[Origin], replicates: int) -> Iterator[list[NDArray[np.intp]]]:
-    """Rows of each origin under draws of customers with replacement."""
-    customers = np.unique(np.concatenate([origin.customer for origin in origins]))
-    places = [np.searchsorted(customers, origin.customer) for origin in origins]
-    generator = np.random.default_rng(SEED)
-    for _ in range(replicates):
-        times = np.bincount(generator.integers(0, customers.size, customers.size), minlength=customers.size)
+def _drawn_rows(evaluations: Sequence[Evaluation], replicates: int) -> Iterator[list[NDArray[np.intp]]]:
+    """Rows of each evaluation under draws of customers."""
+    customers = np.unique(np.concatenate([one.customer for one in evaluations]))
+    places = [np.searchsorted(customers, one.customer) for one in evaluations]
+    for drawn in customer_draws(customers.size, replicates, SEED):
+        times = np.bincount(drawn, minlength=customers.size)
         yield [np.repeat(np.arange(place.size), times[place]) for place in places]
 
 

@@ -24,10 +24,10 @@ def calibration_error(confidence: Array, happened: NDArray[np.bool_], groups: in
     return float(sum(gaps) / max(confidence.size, 1))
 
 
-def interval_figures(
+def interval_metrics(
     actual: Array, predicted: Array, bounds: tuple[Array, Array], confidence: Array, floor: float
 ) -> dict[str, float]:
-    """How intervals and confidence held: shares of customers, and the mean width over the mean actual."""
+    """Shares of customers inside their interval, its mean width over the mean actual, error of confidence."""
     low, high = bounds
     inside = (actual >= low) & (actual <= high)
     top = predicted >= np.quantile(predicted, 0.8)

@@ -47,8 +47,7 @@ def remove_old(settings: Settings, dates_before: Collection[date] = ()) -> Remov
     """
     pinned = pinned_version(settings)
     models = registry.remove_old(settings.models, settings.vars.models_kept, [pinned] if pinned else [])
-    window = settings.vars.horizon_days + settings.vars.label_maturity_days
-    predictions = max(settings.vars.prediction_days_kept, window)
+    predictions = max(settings.vars.prediction_days_kept, settings.vars.label_days)
     days_kept = {
         "customer_predictions": predictions,
         "scored_baselines": predictions,

@@ -14,8 +14,8 @@ import pandas as pd
 import pyarrow as pa
 
 from clv_ml.errors import ModelError
-from clv_ml.learn.intervals import RECENCY, Calibration, intervals
 from clv_ml.model import registry
+from clv_ml.model.interval_bins import RECENCY, IntervalBins
 from clv_ml.model.model_files import LoadedModel, load_model, recorded_sha256
 from clv_ml.serve.columns import feature_matrix
 from clv_ml.serve.explanation import explain
@@ -119,10 +119,10 @@ class Predictor:
         scores = score(self._model, table)
         columns = {field.name: scores.field(field.name) for field in scores.type}
         predicted = columns["clv_predicted"].to_numpy(zero_copy_only=False)
-        calibration = Calibration.from_json(self._model.manifest.calibration)
-        if calibration.bins:
+        bins = IntervalBins.from_json(self._model.manifest.calibration)
+        if bins.bins:
             recency = feature_matrix(table, (RECENCY,), self.version)[:, 0]
-            found = intervals(calibration, predicted, np.nan_to_num(recency))
+            found = bins.intervals(predicted, np.nan_to_num(recency))
             names = ("clv_low", "clv_high", "clv_prediction_confidence")
             columns |= {
                 name: pa.array(values, mask=np.isnan(predicted))

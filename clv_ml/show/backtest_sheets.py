@@ -46,11 +46,11 @@ def sheets(result: BacktestResult) -> list[Sheet]:
     ahead = f"{result.horizon_days} days ahead"
     pooled = result.figures(None)
     each = [
-        _estimators(f"{ahead}, from {day} (published: {form})", result.figures(day))
-        for day, form in zip(result.origins, result.forms, strict=True)
+        _estimators(f"{ahead}, from {day} (published: {candidate})", result.figures(day))
+        for day, candidate in zip(result.dates, result.candidates, strict=True)
     ]
     return [
-        _estimators(f"{ahead}, mean of {len(result.origins)} origins", result.averages()),
+        _estimators(f"{ahead}, mean of {len(result.dates)} origins", result.averages()),
         comparison_sheet("Against the best baseline, mean of origins", result.comparisons),
         _estimators(f"{ahead}, all origins' customers pooled", pooled),
         *each,
@@ -125,7 +125,7 @@ def _churn(result: BacktestResult) -> Sheet:
 
 def _held(result: BacktestResult) -> Sheet:
     rows = []
-    for day in (*result.origins, None):
+    for day in (*result.dates, None):
         model = result.figures(day)["model"]
         rows.append((day or "pooled", *(f"{model[key]:.3f}" for key in HELD_HEADS)))
     title = "How intervals, confidence and chance of churn held"

@@ -21,8 +21,8 @@ import jinja2
 import numpy as np
 
 from clv_ml.errors import InputError, WarehouseError
-from clv_ml.learn.intervals import Calibration
-from clv_ml.learn.shop_history import shop_faults
+from clv_ml.learn.store_history import reasons_for_caution
+from clv_ml.model.interval_bins import IntervalBins
 from clv_ml.pipeline import champion_manifest
 from clv_ml.serve.narrative import amount_text
 from clv_ml.settings import Settings, report_path
@@ -186,7 +186,7 @@ def read_facts(settings: Settings) -> Facts:
         found=found,
         currency=model.get("reporting_currency") or settings.vars.reporting_currency,
         horizon_days=model.get("horizon_days") or settings.vars.horizon_days,
-        coverage=Calibration.from_json(manifest.calibration).coverage
+        coverage=IntervalBins.from_json(manifest.calibration).coverage
         if manifest
         else settings.vars.interval_coverage,
         dates=manifest.training_dates if manifest else {},
@@ -207,7 +207,7 @@ def _faults(found: Mapping[str, Rows], settings: Settings) -> str:
         return ""
     revenue = np.array([float(row["revenue"]) for row in found["recent_revenue"]])
     return "; ".join(
-        shop_faults(found["shop"][0]["shop_age_days"], revenue, settings.vars.small_shop_customers)
+        reasons_for_caution(found["shop"][0]["shop_age_days"], revenue, settings.vars.small_shop_customers)
     )
 
 

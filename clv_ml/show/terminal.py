@@ -18,11 +18,11 @@ from rich.text import Text
 
 from clv_ml import pipeline
 from clv_ml.learn.backtest import BacktestResult
-from clv_ml.learn.intervals import Calibration
 from clv_ml.learn.training import TrainingResult
 from clv_ml.learn.tuned import TUNING_FILE
 from clv_ml.learn.tuning import TuningResult
 from clv_ml.model import registry
+from clv_ml.model.interval_bins import IntervalBins
 from clv_ml.operate.customers import CustomerExplanation
 from clv_ml.operate.doctor import Finding
 from clv_ml.operate.erasure import Erasure
@@ -181,17 +181,17 @@ def show_model(model: registry.ShownModel) -> None:
         return
     say("made", f"{manifest.created_at}, {manifest.model_type}, form {manifest.parameters.get('form')}")
     if spread := manifest.parameters.get("spread"):
-        say("typical", f"the median of amounts with a spread of {spread:.2f} (clv_ml/learn/typical_value.py)")
+        say("typical", f"the median of amounts with a spread of {spread:.2f} (clv_ml/learn/median_value.py)")
     if manifest.parameters.get("caution"):
         say("caution", manifest.parameters["caution"])
     say("predicts", f"{manifest.horizon_days} days, {manifest.reporting_currency}")
     for part, dates in manifest.training_dates.items():
         say(part, f"{len(dates)} dates, {dates[0]} to {dates[-1]}" if dates else "no dates")
-    calibration = Calibration.from_json(manifest.calibration)
+    bins = IntervalBins.from_json(manifest.calibration)
     say(
         "calibration",
-        f"{len(calibration.bins)} bins for {calibration.coverage:.0%} intervals; the shop's total is off by "
-        f"{calibration.level_log_sd:.0%} (sd of its logarithm)",
+        f"{len(bins.bins)} bins for {bins.coverage:.0%} intervals; the shop's total is off by "
+        f"{bins.level_log_sd:.0%} (sd of its logarithm)",
     )
     say(
         "features",

@@ -18,7 +18,7 @@ from clv_ml import pipeline
 from clv_ml.errors import InputError
 from clv_ml.ingest.ingestion import IngestSummary
 from clv_ml.learn.fitted_parameters import fit_missing_dates
-from clv_ml.learn.fitting import ModelType
+from clv_ml.learn.model_types import ModelType
 from clv_ml.learn.training import TrainingResult
 from clv_ml.learn.training import train as train_on_copy
 from clv_ml.model.registry_tables import write_registry_tables

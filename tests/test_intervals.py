@@ -12,16 +12,10 @@ import pytest
 from made_rows import made_rows
 from shops import query
 
-from clv_ml.learn.intervals import (
-    Bin,
-    Calibration,
-    Held,
-    calibrate,
-    find_bins,
-    intervals,
-    recency_of,
-)
+from clv_ml.learn.intervals import measure_intervals, recency_of
+from clv_ml.learn.out_of_sample import HeldOut
 from clv_ml.measure.coverage import calibration_error, came_true
+from clv_ml.model.interval_bins import Bin, IntervalBins
 from clv_ml.settings import Settings
 
 CUSTOMERS = 6000
@@ -30,7 +24,7 @@ CERTAIN = 0.0
 """A shop whose total has never been missed; the least uncertainty still applies."""
 
 
-def _customers(seed: int, zeros: float = 0.0, customers: int = CUSTOMERS) -> Held:
+def _customers(seed: int, zeros: float = 0.0, customers: int = CUSTOMERS) -> HeldOut:
     """
     Predictions of customers with different recency, each right on average. The longer ago, the wilder the
     outcome, and a share of ``zeros`` spends nothing.
@@ -39,18 +33,18 @@ def _customers(seed: int, zeros: float = 0.0, customers: int = CUSTOMERS) -> Hel
     predicted, recency = rng.lognormal(3, 1, customers), rng.integers(1, 400, customers).astype(float)
     shape = np.where(recency < 130, 9.0, 1.5)
     spent = predicted * rng.gamma(shape, 1 / shape) / (1 - zeros) * (rng.random(customers) >= zeros)
-    return Held(made_rows(spent, recency=recency), predicted)
+    return HeldOut(made_rows(spent, recency=recency), predicted)
 
 
-def _inside(calibration: Calibration, held: Held) -> np.ndarray:
-    low, high, _ = intervals(calibration, held.predicted, recency_of(held.rows))
+def _inside(bins: IntervalBins, held: HeldOut) -> np.ndarray:
+    low, high, _ = bins.intervals(held.predicted, recency_of(held.rows))
     return (held.rows.revenue >= low) & (held.rows.revenue <= high)
 
 
 @pytest.fixture(scope="module")
-def measured() -> Calibration:
+def measured() -> IntervalBins:
     """Bins measured on customers of the kind above, at 80 %."""
-    return calibrate([_customers(1)], CERTAIN, 0.8, FLOOR)
+    return measure_intervals([_customers(1)], CERTAIN, 0.8, FLOOR)
 
 
 @pytest.mark.parametrize("coverage", [0.6, 0.8, 0.9])
@@ -59,7 +53,7 @@ def test_the_nominal_share_of_unseen_customers_lies_inside(coverage: float):
     Tolerance: four binomial standard deviations of both samples (3 points at 80 %), and two points either way
     for choosing the shortest interval in each bin and for the least uncertainty of the total.
     """
-    calibration = calibrate([_customers(1)], CERTAIN, coverage, FLOOR)
+    calibration = measure_intervals([_customers(1)], CERTAIN, coverage, FLOOR)
 
     inside = _inside(calibration, _customers(2))
 
@@ -67,7 +61,7 @@ def test_the_nominal_share_of_unseen_customers_lies_inside(coverage: float):
     assert inside.mean() == pytest.approx(coverage, abs=noise + 0.02)
 
 
-def test_it_does_so_within_groups_of_recency_and_prediction(measured: Calibration):
+def test_it_does_so_within_groups_of_recency_and_prediction(measured: IntervalBins):
     """
     Recent customers are predicted far better, and have narrower intervals that hold as often as the others':
     one interval for everybody would hold nearly all of the first and too few of the second.
@@ -75,7 +69,7 @@ def test_it_does_so_within_groups_of_recency_and_prediction(measured: Calibratio
     held = _customers(2)
     inside, recent = _inside(measured, held), recency_of(held.rows) < 120
     top = held.predicted > np.quantile(held.predicted, 0.8)
-    low, high, _ = intervals(measured, held.predicted, recency_of(held.rows))
+    low, high, _ = measured.intervals(held.predicted, recency_of(held.rows))
     width = (high - low) / held.predicted
 
     for group in (recent, recency_of(held.rows) > 140, top, top & recent):
@@ -91,28 +85,28 @@ def test_intervals_are_the_shortest_that_hold_the_share():
     """
     rng = np.random.default_rng(3)
     predicted = rng.lognormal(3, 0.1, 20000)
-    held = Held(made_rows(predicted * rng.exponential(size=20000)), predicted)
+    held = HeldOut(made_rows(predicted * rng.exponential(size=20000)), predicted)
 
-    bins = calibrate([held], CERTAIN, 0.8, FLOOR).bins
+    bins = measure_intervals([held], CERTAIN, 0.8, FLOOR).bins
 
     assert max(one.ratio_low for one in bins) < 0.03
     assert np.mean([one.ratio_high for one in bins]) == pytest.approx(np.log(5), rel=0.05)
 
 
-def test_an_uncertain_total_widens_intervals_until_whole_seasons_are_held(measured: Calibration):
+def test_an_uncertain_total_widens_intervals_until_whole_seasons_are_held(measured: IntervalBins):
     """
     A shop whose totals are off by 40 % (sd of the logarithm), seen where customers are else predictable: over
     300 windows, each thrown off as a whole, the wide intervals still hold 80 % on average. Those of a certain
     total are narrower and hold less than two thirds.
     """
-    wide = calibrate([_customers(1)], 0.4, 0.8, FLOOR)
+    wide = measure_intervals([_customers(1)], 0.4, 0.8, FLOOR)
     everybody = _customers(2)
     predictable = recency_of(everybody.rows) < 120
     predicted, revenue = everybody.predicted[predictable], everybody.rows.revenue[predictable]
     shocks = np.exp(np.random.default_rng(5).normal(-(0.4**2) / 2, 0.4, 300))
 
-    def held_and_width(calibration: Calibration) -> tuple[float, float]:
-        low, high, _ = intervals(calibration, predicted, recency_of(everybody.rows)[predictable])
+    def held_and_width(bins: IntervalBins) -> tuple[float, float]:
+        low, high, _ = bins.intervals(predicted, recency_of(everybody.rows)[predictable])
         held = [((revenue * shock >= low) & (revenue * shock <= high)).mean() for shock in shocks]
         return float(np.mean(held)), float(np.mean((high - low) / predicted))
 
@@ -123,23 +117,23 @@ def test_an_uncertain_total_widens_intervals_until_whole_seasons_are_held(measur
     assert width_wide > 1.3 * width_narrow
 
 
-def test_nobody_is_sure_of_a_total(measured: Calibration):
+def test_nobody_is_sure_of_a_total(measured: IntervalBins):
     """
     However well the level did so far, five percent of uncertainty stay, and the calibration says so.
     """
     assert measured.level_log_sd == 0.05
-    assert calibrate([_customers(1)], 0.4, 0.8, FLOOR).level_log_sd == 0.4
+    assert measure_intervals([_customers(1)], 0.4, 0.8, FLOOR).level_log_sd == 0.4
 
 
-def test_the_calibration_window_s_own_total_is_taken_out(measured: Calibration):
+def test_the_calibration_window_s_own_total_is_taken_out(measured: IntervalBins):
     """
     A window in which everybody spent three times as much teaches the same ratios: its level is forecast
     apart.
     """
     held = _customers(1)
-    richer = Held(made_rows(3 * held.rows.revenue, recency=recency_of(held.rows)), held.predicted)
+    richer = HeldOut(made_rows(3 * held.rows.revenue, recency=recency_of(held.rows)), held.predicted)
 
-    for one, other in zip(calibrate([richer], CERTAIN, 0.8, FLOOR).bins, measured.bins, strict=True):
+    for one, other in zip(measure_intervals([richer], CERTAIN, 0.8, FLOOR).bins, measured.bins, strict=True):
         assert (one.ratio_low, one.ratio_high) == pytest.approx((other.ratio_low, other.ratio_high))
 
 
@@ -152,10 +146,12 @@ def test_each_window_s_own_total_is_taken_out_where_dates_are_held_together():
     second = np.arange(CUSTOMERS) % 2 == 1
     dated = replace(held.rows, as_of=held.rows.as_of + second.astype("timedelta64[D]"))
     level = held.rows.revenue.sum() / held.predicted.sum()
-    even = replace(dated, revenue=dated.revenue / dated.level(held.predicted) * level)
+    even = replace(dated, revenue=dated.revenue / dated.total_ratio(held.predicted) * level)
     odd = replace(even, revenue=even.revenue * np.where(second, 2.0, 0.5))
 
-    one, other = (calibrate([Held(rows, held.predicted)], CERTAIN, 0.8, FLOOR).bins for rows in (even, odd))
+    one, other = (
+        measure_intervals([HeldOut(rows, held.predicted)], CERTAIN, 0.8, FLOOR).bins for rows in (even, odd)
+    )
 
     assert [(bin.ratio_low, bin.ratio_high) for bin in one] == [
         pytest.approx((bin.ratio_low, bin.ratio_high)) for bin in other
@@ -170,7 +166,7 @@ def test_a_handful_of_customers_is_measured_together(customers: int):
     """
     held = _customers(3, customers=customers)
 
-    bins = calibrate([held], CERTAIN, 0.8, FLOOR).bins
+    bins = measure_intervals([held], CERTAIN, 0.8, FLOOR).bins
 
     assert sum(one.customers for one in bins if one.predicted_below != FLOOR) <= 2 * customers
     assert len(bins) <= 2 * max(1, customers // 40)
@@ -188,8 +184,8 @@ def test_a_few_refunds_leave_no_good_customer_with_a_low_bound_below_zero():
 
     def low(share: float) -> tuple[float, float]:
         given_back = rng.random(4000) < share
-        held = Held(made_rows(predicted * np.where(given_back, -0.02, rng.uniform(0, 1, 4000))), predicted)
-        calibration = calibrate([held], CERTAIN, 0.8, FLOOR)
+        held = HeldOut(made_rows(predicted * np.where(given_back, -0.02, rng.uniform(0, 1, 4000))), predicted)
+        calibration = measure_intervals([held], CERTAIN, 0.8, FLOOR)
         return min(one.ratio_low for one in calibration.bins), float(_inside(calibration, held).mean())
 
     assert low(0.03)[0] >= 0
@@ -204,10 +200,10 @@ def test_where_many_spend_nothing_the_interval_starts_at_zero():
     nothing, it does leave it out wherever outcomes are tame, which is a third of the bins.
     """
     held = _customers(1, zeros=0.2)
-    calibration = calibrate([held], CERTAIN, 0.6, FLOOR)
-    hardly = calibrate([_customers(1, zeros=0.02)], CERTAIN, 0.6, FLOOR)
+    calibration = measure_intervals([held], CERTAIN, 0.6, FLOOR)
+    hardly = measure_intervals([_customers(1, zeros=0.02)], CERTAIN, 0.6, FLOOR)
 
-    low, _, _ = intervals(calibration, held.predicted, recency_of(held.rows))
+    low, _, _ = calibration.intervals(held.predicted, recency_of(held.rows))
 
     assert not low.any()
     assert _inside(calibration, _customers(2, zeros=0.2)).mean() == pytest.approx(0.6, abs=0.05)
@@ -222,15 +218,15 @@ def test_a_few_refunds_do_not_open_the_interval_below_zero(refunded: float, belo
     them.
     """
 
-    def shop(seed: int) -> Held:
+    def shop(seed: int) -> HeldOut:
         held = _customers(seed, zeros=0.2)
         chance, share = np.random.default_rng(seed + 100).random((2, len(held.rows)))
         revenue = np.where(chance < refunded, -share * held.predicted, held.rows.revenue)
-        return Held(
+        return HeldOut(
             replace(held.rows, revenue=revenue), held.predicted * revenue.sum() / held.predicted.sum()
         )
 
-    calibration = calibrate([shop(1)], CERTAIN, 0.8, FLOOR)
+    calibration = measure_intervals([shop(1)], CERTAIN, 0.8, FLOOR)
 
     assert _inside(calibration, shop(2)).mean() == pytest.approx(0.8, abs=0.05)
     assert {one.ratio_low < 0 for one in calibration.bins} == {below_zero}
@@ -243,13 +239,13 @@ def test_every_interval_holds_its_prediction():
     """
     held = _customers(1)
     odd = np.arange(CUSTOMERS) % 2 > 0
-    biased = Held(made_rows(held.rows.revenue * np.where(odd, 4.0, 0.01)), held.predicted)
+    biased = HeldOut(made_rows(held.rows.revenue * np.where(odd, 4.0, 0.01)), held.predicted)
 
-    for one in calibrate([biased], CERTAIN, 0.5, FLOOR).bins:
+    for one in measure_intervals([biased], CERTAIN, 0.5, FLOOR).bins:
         assert one.ratio_low <= 1 <= one.ratio_high
 
 
-def test_bins_tile_all_predictions_and_recencies(measured: Calibration):
+def test_bins_tile_all_predictions_and_recencies(measured: IntervalBins):
     """
     Every point of the quarter plane, edges and extremes included, lies in exactly one bin; each customer is
     counted once.
@@ -276,7 +272,7 @@ def test_a_small_shop_is_not_cut_into_tiny_groups():
     """
     Fewer than 120 customers in a group of prediction: recency does not divide it further.
     """
-    bins = calibrate([_customers(1, customers=500)], CERTAIN, 0.8, FLOOR).bins
+    bins = measure_intervals([_customers(1, customers=500)], CERTAIN, 0.8, FLOOR).bins
 
     assert len(bins) == 11
     assert min(one.customers for one in bins) >= 40
@@ -290,16 +286,16 @@ def test_confidence_holds_on_both_sides_of_the_floor(mean: float):
     customers straddle the floor, wherever those lay that the bins were measured on.
     """
 
-    def shop(seed: int, mean: float) -> Held:
+    def shop(seed: int, mean: float) -> HeldOut:
         rng = np.random.default_rng(seed)
         predicted = mean * rng.uniform(0.95, 1.05, CUSTOMERS)
-        return Held(made_rows(20 * predicted * (rng.random(CUSTOMERS) < 0.05)), predicted)
+        return HeldOut(made_rows(20 * predicted * (rng.random(CUSTOMERS) < 0.05)), predicted)
 
-    calibration = calibrate([shop(1, mean)], CERTAIN, 0.8, FLOOR)
+    calibration = measure_intervals([shop(1, mean)], CERTAIN, 0.8, FLOOR)
     later = shop(2, FLOOR)
     below = later.predicted < FLOOR
 
-    _, _, confidence = intervals(calibration, later.predicted, recency_of(later.rows))
+    _, _, confidence = calibration.intervals(later.predicted, recency_of(later.rows))
     true = came_true(later.rows.revenue, later.predicted, FLOOR)
 
     for side in (below, ~below):
@@ -312,13 +308,11 @@ def test_equal_predictions_share_a_bin():
     Nine of ten customers are predicted the same: they are measured together, not told apart by their order.
     """
     predicted = np.where(np.arange(1000) % 10 == 0, 50.0, 5.0)
-    held = Held(made_rows(np.random.default_rng(1).gamma(1, predicted)), predicted)
+    held = HeldOut(made_rows(np.random.default_rng(1).gamma(1, predicted)), predicted)
 
-    bins = calibrate([held], CERTAIN, 0.8, FLOOR).bins
+    bins = measure_intervals([held], CERTAIN, 0.8, FLOOR).bins
 
-    assert {
-        find for find in find_bins(Calibration(bins, 0, 0, 0), np.array([5.0] * 3), np.full(3, 10.0))
-    } == {0}
+    assert {find for find in IntervalBins(bins, 0, 0, 0).find(np.array([5.0] * 3), np.full(3, 10.0))} == {0}
     assert sorted(one.customers for one in bins if one.customers)[-1] == 900
 
 
@@ -330,34 +324,34 @@ def test_a_prediction_of_nothing_has_no_ratio_and_stays_itself():
     """
     held = _customers(1)
     predicted = np.append(held.predicted, [0.0, 0.0])
-    with_zeros = Held(made_rows(np.append(held.rows.revenue, [0.0, 0.0])), predicted)
-    without = Held(made_rows(held.rows.revenue), held.predicted)
-    nothing = Held(made_rows(np.array([5.0, 0.0])), np.zeros(2))
+    with_zeros = HeldOut(made_rows(np.append(held.rows.revenue, [0.0, 0.0])), predicted)
+    without = HeldOut(made_rows(held.rows.revenue), held.predicted)
+    nothing = HeldOut(made_rows(np.array([5.0, 0.0])), np.zeros(2))
 
-    both = [calibrate([one], CERTAIN, 0.8, FLOOR).bins for one in (with_zeros, without)]
-    alone = calibrate([nothing], CERTAIN, 0.8, FLOOR)
+    both = [measure_intervals([one], CERTAIN, 0.8, FLOOR).bins for one in (with_zeros, without)]
+    alone = measure_intervals([nothing], CERTAIN, 0.8, FLOOR)
 
     assert both[0] == both[1]
-    assert [one.tolist() for one in intervals(alone, np.zeros(1), np.zeros(1))] == [[0.0], [0.0], [0.0]]
+    assert [one.tolist() for one in alone.intervals(np.zeros(1), np.zeros(1))] == [[0.0], [0.0], [0.0]]
 
 
 def test_two_dates_are_measured_together():
     """
     Pooled, they have the customers of both.
     """
-    both = calibrate([_customers(1), _customers(4)], CERTAIN, 0.8, FLOOR)
+    both = measure_intervals([_customers(1), _customers(4)], CERTAIN, 0.8, FLOOR)
 
     assert sum(one.customers for one in both.bins) == 2 * CUSTOMERS
 
 
-def test_confidence_comes_true_out_of_sample(measured: Calibration):
+def test_confidence_comes_true_out_of_sample(measured: IntervalBins):
     """
     Of unseen customers with a confidence, that share falls within half of the prediction, or within the
     floor. Tolerance per third of customers: four binomial standard deviations of both samples (6 points).
     Recent ones are surer.
     """
     held = _customers(2)
-    _, _, confidence = intervals(measured, held.predicted, recency_of(held.rows))
+    _, _, confidence = measured.intervals(held.predicted, recency_of(held.rows))
     hits = came_true(held.rows.revenue, held.predicted, FLOOR)
 
     for third in np.array_split(np.argsort(confidence, kind="stable"), 3):
@@ -390,19 +384,19 @@ def test_calibration_error_by_hand():
     assert calibration_error(np.array([1.0, 0.0]), np.array([False, True])) == 1.0
 
 
-def test_the_manifest_s_json_gives_the_same_calibration(measured: Calibration):
+def test_the_manifest_s_json_gives_the_same_calibration(measured: IntervalBins):
     """
     Open ends are null in strict JSON and come back as infinity on their own side.
     """
     text = json.dumps(measured.as_json(), allow_nan=False)
 
-    assert Calibration.from_json(json.loads(text)) == measured
-    assert Calibration.from_json({}) == Calibration((), 0.0, 0.0, 0.0)
+    assert IntervalBins.from_json(json.loads(text)) == measured
+    assert IntervalBins.from_json({}) == IntervalBins((), 0.0, 0.0, 0.0)
 
 
-def test_a_bin_is_looked_up_the_same_way_on_its_edges(measured: Calibration):
+def test_a_bin_is_looked_up_the_same_way_on_its_edges(measured: IntervalBins):
     """
-    DuckDB's range join and `find_bins` agree on customers and on points exactly on the edges.
+    DuckDB's range join and `IntervalBins.find` agree on customers and on points exactly on the edges.
     """
     held = _customers(2)
     edges = np.array([one.predicted_from for one in measured.bins if np.isfinite(one.predicted_from)])
@@ -428,7 +422,7 @@ def test_a_bin_is_looked_up_the_same_way_on_its_edges(measured: Calibration):
             "select id, number from points join bins on p >= p1 and p < p2 and r >= r1 and r < r2 order by id"
         ).fetchall()
 
-    found = find_bins(measured, predicted, recency)
+    found = measured.find(predicted, recency)
     assert [number for _, number in joined] == found[-300:].tolist()
 
 
@@ -442,7 +436,7 @@ def test_the_warehouse_looks_up_what_python_does(trained: Settings):
     """
     pointer = json.loads((trained.models / "champion.json").read_text(encoding="utf-8"))
     manifest = Path(trained.models, pointer["version"], "manifest.json").read_text(encoding="utf-8")
-    calibration = Calibration.from_json(json.loads(manifest)["calibration"])
+    calibration = IntervalBins.from_json(json.loads(manifest)["calibration"])
     rows = query(
         trained,
         "select p.clv_predicted, f.days_since_last_purchase, p.calibration_bin, p.clv_low, p.clv_high, "
@@ -452,7 +446,7 @@ def test_the_warehouse_looks_up_what_python_does(trained: Settings):
     predicted, recency, number, low, high, confidence = np.array(rows, dtype=float).T
 
     assert len(rows) > 100
-    np.testing.assert_array_equal(find_bins(calibration, predicted, recency) + 1, number)
-    expected = intervals(calibration, predicted, recency)
+    np.testing.assert_array_equal(calibration.find(predicted, recency) + 1, number)
+    expected = calibration.intervals(predicted, recency)
     for got, said in zip((low, high, confidence), expected, strict=True):
         np.testing.assert_allclose(got, said, rtol=1e-12)

@@ -1,6 +1,5 @@
 """
-The typical value: the median of what a customer spends, in closed form from the mean and the chance of
-buying.
+The median of what a customer spends (``clv_typical``), in closed form from the mean and the chance of buying.
 
 A customer buys with chance p, and then spends an amount that is log-logistic around its expectation, mean /
 p. The median over both is 0 where p is at most one half, and else the amount's quantile at 1 - 0.5 / p, which
@@ -22,8 +21,12 @@ from clv_ml.learn.training_data import TrainingData
 from clv_ml.model.recipe import Output, Recipe, Term, Trees
 
 Array = NDArray[np.float64]
+MEDIAN = "clv_typical"
+"""The output's name, and the column's."""
 USUAL_SPREAD = 0.4
+"""A scale without unit, taken where a date cannot tell."""
 SPREADS = np.linspace(0.05, 0.8, 16)
+"""Those that are tried: from amounts that hardly vary to a mean that a few customers carry."""
 TOLERANCE = 0.01
 """
 One date says little: a spread nearer to the usual one is taken if it errs by at most this share more than the
@@ -31,7 +34,7 @@ best.
 """
 
 
-def typical_value(mean: Array, buying: Array, spread: float) -> Array:
+def median_value(mean: Array, buying: Array, spread: float) -> Array:
     """
     The median of each customer's value.
 
@@ -51,20 +54,18 @@ def fit_spread(rows: TrainingData, mean: Array, buying: Array) -> float:
     Args:
         rows: n customers of later dates; ``mean`` is brought to each date's total first.
 
-        mean, buying: As for ``typical_value``, from a fit that ended before.
+        mean, buying: As for ``median_value``, from a fit that ended before.
     """
-    spent, levelled = np.maximum(rows.revenue, 0.0), mean * rows.level(mean)
+    spent, levelled = np.maximum(rows.revenue, 0.0), mean * rows.total_ratio(mean)
     if not (spent.any() and levelled.any()):
         return USUAL_SPREAD
-    errors = np.array([np.abs(spent - typical_value(levelled, buying, spread)).sum() for spread in SPREADS])
+    errors = np.array([np.abs(spent - median_value(levelled, buying, spread)).sum() for spread in SPREADS])
     good = SPREADS[errors <= (1 + TOLERANCE) * errors.min()]
     return round(float(good[np.abs(good - USUAL_SPREAD).argmin()]), 3)
 
 
-def with_typical(recipe: Recipe, spread: float) -> Recipe:
-    """
-    The recipe, of a mean and a chance of churn made of trees, with the output ``clv_typical`` between them.
-    """
+def with_median(recipe: Recipe, spread: float) -> Recipe:
+    """The recipe, of a mean and a chance of churn made of trees, with the median's output between them."""
     mean, churn = recipe.outputs
     (leaving,) = churn.terms[0].factors
     assert isinstance(leaving, Trees)
@@ -74,7 +75,7 @@ def with_typical(recipe: Recipe, spread: float) -> Recipe:
         Term(_median_to_mean(spread) * term.weight, (*term.factors, buying, beyond_half), term.anchored)
         for term in mean.terms
     )
-    return replace(recipe, outputs=(mean, Output("clv_typical", terms), churn))
+    return replace(recipe, outputs=(mean, Output(MEDIAN, terms), churn))
 
 
 def _median_to_mean(spread: float) -> float:

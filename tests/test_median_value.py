@@ -1,5 +1,5 @@
 """
-The typical value against draws of what it is the median of, and the recipe that publishes it against the
+The median against draws of what it is the median of, and the recipe that publishes it against the
 formula.
 """
 
@@ -8,8 +8,9 @@ import pytest
 from made_rows import made_rows
 from scipy.stats import fisk
 
-from clv_ml.learn.fitting import fit_recipe, with_calibrated_churn
-from clv_ml.learn.typical_value import SPREADS, USUAL_SPREAD, fit_spread, typical_value, with_typical
+from clv_ml.learn.churn import ChurnCalibration, with_calibrated_churn
+from clv_ml.learn.median_value import SPREADS, USUAL_SPREAD, fit_spread, median_value, with_median
+from clv_ml.learn.model_types import fit_recipe
 from clv_ml.model.onnx_export import export_onnx
 from clv_ml.model.parity import check_parity
 from clv_ml.model.prediction import predict
@@ -37,13 +38,13 @@ def test_it_is_the_median_of_what_customers_spend(buying: float, spread: float):
     near = 1.5 / np.sqrt(DRAWS)
     low, high = np.quantile(drawn, [0.5 - near, 0.5 + near])
 
-    (said,) = typical_value(np.array([60.0]), np.array([buying]), spread)
-    assert low <= said <= high
+    (predicted,) = median_value(np.array([60.0]), np.array([buying]), spread)
+    assert low <= predicted <= high
 
 
 def test_it_is_zero_where_most_buy_nothing():
     """At a chance of one half, below it and at none at all."""
-    assert typical_value(np.full(3, 80.0), np.array([0.5, 0.3, 0.0]), 0.4).tolist() == [0, 0, 0]
+    assert median_value(np.full(3, 80.0), np.array([0.5, 0.3, 0.0]), 0.4).tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("spread", [0.1, 0.4, 0.7])
@@ -73,7 +74,7 @@ def test_a_date_without_spend_says_nothing_of_the_spread():
 
 def test_the_published_recipe_says_what_the_formula_says():
     """
-    Of the mean and of the chance of churn that are published beside it, also through ONNX.
+    Of the mean and of the chance of churn that are published with it, also through ONNX.
     """
     rng = np.random.default_rng(2)
     anchor, recency = rng.gamma(2.0, 40.0, 600), rng.integers(1, 300, 600).astype(float)
@@ -86,18 +87,18 @@ def test_the_published_recipe_says_what_the_formula_says():
         values=np.column_stack([recency, np.log(anchor / 40)]),
     )
     recipe = with_calibrated_churn(
-        fit_recipe(rows, rows.customers, "lightgbm"), rows.customers, 0.2, 1.3, -0.1
+        fit_recipe(rows, rows.customers, "lightgbm"), rows.customers, 0.2, ChurnCalibration(1.3, -0.1)
     )
 
-    published = with_typical(recipe, 0.3)
-    said = predict(published, rows.values, rows.anchor)
+    published = with_median(recipe, 0.3)
+    predicted = predict(published, rows.values, rows.anchor)
 
-    expected = typical_value(said["clv_predicted"], 1 - said["churn_probability"], 0.3)
+    expected = median_value(predicted["clv_predicted"], 1 - predicted["churn_probability"], 0.3)
     assert [output.name for output in published.outputs] == [
         "clv_predicted",
         "clv_typical",
         "churn_probability",
     ]
     assert 0.2 < (expected > 0).mean() < 0.9
-    np.testing.assert_allclose(said["clv_typical"], expected, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(predicted["clv_typical"], expected, rtol=1e-9, atol=1e-9)
     assert check_parity(published, export_onnx(published), rows.values, rows.anchor).rows > len(rows)

@@ -1,4 +1,4 @@
-"""Which form is published: the richest that nothing simpler beats beyond noise."""
+"""Which candidate is published: the richest that nothing simpler beats beyond noise."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_rows import DAY, made_rows
 
-from clv_ml.learn.candidates import choose_form, in_form, levelled_deviance, mean_in_form
+from clv_ml.learn.candidates import candidate_mean, choose_candidate, levelled_deviance, reduced_to
 from clv_ml.learn.training_data import ANCHOR
 from clv_ml.model.recipe import Output, Recipe, Term
 
@@ -37,9 +37,9 @@ def test_a_model_that_loses_beyond_noise_is_not_published(rng: np.random.Generat
     truth = rng.lognormal(3, 1, CUSTOMERS)
     rows = made_rows(_spend(rng, truth), truth, baselines={"btyd": _blurred(rng, truth)})
 
-    choice = choose_form(rows, _blurred(rng, truth), rows)
+    choice = choose_candidate(rows, _blurred(rng, truth), rows)
 
-    assert choice.form == "blend"
+    assert choice.candidate == "blend"
     assert "trees lost to a simpler estimate" in choice.reason
     assert all(f"{name} " in choice.reason for name in ("model", "blend", "btyd"))
 
@@ -51,9 +51,9 @@ def test_a_better_model_is_published(rng: np.random.Generator):
     truth = rng.lognormal(3, 1, CUSTOMERS)
     rows = made_rows(_spend(rng, truth), _blurred(rng, truth), baselines={"btyd": _blurred(rng, truth)})
 
-    choice = choose_form(rows, truth, rows)
+    choice = choose_candidate(rows, truth, rows)
 
-    assert choice.form == "model"
+    assert choice.candidate == "model"
     assert "the full model" in choice.reason
 
 
@@ -66,12 +66,12 @@ def test_in_a_small_shop_trees_must_prove_better(rng: np.random.Generator):
     rows = made_rows(_spend(rng, truth), truth)
     alike = _blurred(rng, truth, 0.01)
 
-    assert choose_form(rows, alike, rows).form == "model"
-    small = choose_form(rows, alike, rows, is_small_shop=True)
-    assert small.form == "blend"
+    assert choose_candidate(rows, alike, rows).candidate == "model"
+    small = choose_candidate(rows, alike, rows, is_small_shop=True)
+    assert small.candidate == "blend"
     assert "in so small a shop trees must prove better" in small.reason
     blurred = made_rows(rows.revenue, _blurred(rng, truth))
-    assert choose_form(blurred, truth, blurred, is_small_shop=True).form == "model"
+    assert choose_candidate(blurred, truth, blurred, is_small_shop=True).candidate == "model"
 
 
 def test_trees_that_lost_for_want_of_history_are_asked_again(rng: np.random.Generator):
@@ -86,18 +86,18 @@ def test_trees_that_lost_for_want_of_history_are_asked_again(rng: np.random.Gene
     def again(said: np.ndarray) -> Callable[[], np.ndarray]:
         return lambda: (asked.append(said), said)[1]
 
-    better = choose_form(rows, blurred, rows, again=again(truth))
-    worse = choose_form(rows, blurred, rows, again=again(blurred))
+    better = choose_candidate(rows, blurred, rows, again=again(truth))
+    worse = choose_candidate(rows, blurred, rows, again=again(blurred))
 
-    assert better.form == "model"
+    assert better.candidate == "model"
     assert (
         "a fit on the others" in better.reason
         and "an older fit lost: the blend of baselines" in better.reason
     )
-    assert worse == choose_form(rows, blurred, rows)
+    assert worse == choose_candidate(rows, blurred, rows)
     assert len(asked) == 2
-    assert choose_form(rows, blurred, rows, is_small_shop=True, again=again(truth)).form == "blend"
-    assert choose_form(rows, truth, rows, again=again(blurred)).form == "model"
+    assert choose_candidate(rows, blurred, rows, is_small_shop=True, again=again(truth)).candidate == "blend"
+    assert choose_candidate(rows, truth, rows, again=again(blurred)).candidate == "model"
     assert len(asked) == 2
 
 
@@ -109,9 +109,9 @@ def test_a_baseline_is_published_where_everything_richer_loses_to_it(rng: np.ran
     baselines = {"bgnbd": _blurred(rng, truth), "empirical_bayes": truth}
     rows = made_rows(_spend(rng, truth), _blurred(rng, truth), baselines=baselines)
 
-    choice = choose_form(rows, _blurred(rng, truth), rows)
+    choice = choose_candidate(rows, _blurred(rng, truth), rows)
 
-    assert choice.form == "empirical_bayes"
+    assert choice.candidate == "empirical_bayes"
     assert "baseline empirical_bayes" in choice.reason
 
 
@@ -122,8 +122,8 @@ def test_ties_keep_the_richer_form(rng: np.random.Generator):
     truth = rng.lognormal(3, 1, CUSTOMERS)
     rows = made_rows(_spend(rng, truth), truth, baselines={"btyd": truth, "bgnbd": truth})
 
-    assert choose_form(rows, truth, rows).form == "model"
-    assert choose_form(rows, _blurred(rng, truth, 2.0), rows).form == "blend"
+    assert choose_candidate(rows, truth, rows).candidate == "model"
+    assert choose_candidate(rows, _blurred(rng, truth, 2.0), rows).candidate == "blend"
 
 
 def test_a_baseline_that_is_null_for_somebody_is_no_candidate(rng: np.random.Generator):
@@ -135,9 +135,9 @@ def test_a_baseline_that_is_null_for_somebody_is_no_candidate(rng: np.random.Gen
     holed[5] = np.nan
     rows = made_rows(_spend(rng, truth), _blurred(rng, truth), baselines={"btyd": holed})
 
-    choice = choose_form(rows, _blurred(rng, truth), rows)
+    choice = choose_candidate(rows, _blurred(rng, truth), rows)
 
-    assert choice.form in ("model", "blend")
+    assert choice.candidate in ("model", "blend")
     assert "btyd" not in choice.reason
 
 
@@ -149,8 +149,8 @@ def test_a_baseline_without_a_value_on_a_later_date_is_no_candidate(rng: np.rand
     rows = made_rows(_spend(rng, truth), _blurred(rng, truth), baselines={"btyd": truth})
     later = made_rows(rows.revenue, rows.anchor)
 
-    assert choose_form(rows, _blurred(rng, truth), rows).form == "btyd"
-    assert choose_form(rows, _blurred(rng, truth), later).form in ("model", "blend")
+    assert choose_candidate(rows, _blurred(rng, truth), rows).candidate == "btyd"
+    assert choose_candidate(rows, _blurred(rng, truth), later).candidate in ("model", "blend")
 
 
 def test_what_an_anchor_of_another_kind_lost_says_nothing(rng: np.random.Generator):
@@ -163,19 +163,19 @@ def test_what_an_anchor_of_another_kind_lost_says_nothing(rng: np.random.Generat
     rows = made_rows(spend, blurred, baselines={"empirical_bayes": truth})
     since = made_rows(spend, blurred, baselines={"empirical_bayes": truth, "btyd": fitted_by_now})
 
-    assert choose_form(rows, _blurred(rng, truth), rows).form == "empirical_bayes"
-    assert choose_form(rows, _blurred(rng, truth), since).form in ("model", "blend")
+    assert choose_candidate(rows, _blurred(rng, truth), rows).candidate == "empirical_bayes"
+    assert choose_candidate(rows, _blurred(rng, truth), since).candidate in ("model", "blend")
 
 
 def test_the_shop_s_total_is_not_the_form_s_fault(rng: np.random.Generator):
     """
-    A model that ranks and shares rightly but is three times too high is still the better form.
+    A model that ranks and shares rightly but is three times too high is still the better candidate.
     """
     truth = rng.lognormal(3, 1, CUSTOMERS)
     rows = made_rows(_spend(rng, truth), _blurred(rng, truth))
 
-    assert choose_form(rows, 3 * truth, rows) == choose_form(rows, truth, rows)
-    assert choose_form(rows, 3 * truth, rows).form == "model"
+    assert choose_candidate(rows, 3 * truth, rows) == choose_candidate(rows, truth, rows)
+    assert choose_candidate(rows, 3 * truth, rows).candidate == "model"
 
 
 def test_a_loss_within_noise_on_a_small_shop_changes_nothing(rng: np.random.Generator):
@@ -183,14 +183,14 @@ def test_a_loss_within_noise_on_a_small_shop_changes_nothing(rng: np.random.Gene
     Eight customers, on whom a slightly better anchor proves nothing; the same error on 4,000 customers does.
     """
 
-    def form(customers: int) -> str:
+    def chosen(customers: int) -> str:
         truth = np.random.default_rng(1).lognormal(3, 1, customers)
         revenue = _spend(np.random.default_rng(2), truth)
         rows = made_rows(revenue, truth)
-        return choose_form(rows, _blurred(np.random.default_rng(3), truth, 0.6), rows).form
+        return choose_candidate(rows, _blurred(np.random.default_rng(3), truth, 0.6), rows).candidate
 
-    assert form(8) == "model"
-    assert form(4000) == "blend"
+    assert chosen(8) == "model"
+    assert chosen(4000) == "blend"
 
 
 def test_the_same_customers_on_more_dates_are_no_more_customers():
@@ -210,7 +210,7 @@ def test_the_same_customers_on_more_dates_are_no_more_customers():
             customer=np.tile([f"c{number}" for number in range(150)], 3),
             as_of=np.repeat(DAY + np.arange(3), 150),
         )
-        given_up += choose_form(rows, np.tile(model, 3), rows).form != "model"
+        given_up += choose_candidate(rows, np.tile(model, 3), rows).candidate != "model"
 
     assert 1 <= given_up <= 16
 
@@ -238,11 +238,11 @@ def test_forms_are_compared_at_each_dates_own_total(rng: np.random.Generator):
 
 def test_nobody_spent_anything():
     """
-    A date without revenue tells no form from another.
+    A date without revenue tells no candidate from another.
     """
     rows = made_rows(np.zeros(40), np.full(40, 5.0))
 
-    assert choose_form(rows, np.linspace(1, 9, 40), rows).form == "model"
+    assert choose_candidate(rows, np.linspace(1, 9, 40), rows).candidate == "model"
 
 
 def test_an_equal_model_is_given_up_about_as_often_as_stated():
@@ -255,7 +255,7 @@ def test_an_equal_model_is_given_up_about_as_often_as_stated():
     for _ in range(300):
         truth = rng.lognormal(3, 0.5, 150)
         rows = made_rows(_spend(rng, truth), _blurred(rng, truth, 0.5))
-        given_up += choose_form(rows, _blurred(rng, truth, 0.5), rows).form != "model"
+        given_up += choose_candidate(rows, _blurred(rng, truth, 0.5), rows).candidate != "model"
 
     assert 1 <= given_up <= 16
 
@@ -274,26 +274,27 @@ def recipe() -> Recipe:
     )
 
 
-def test_each_form_predicts_what_its_name_says(recipe: Recipe):
+def test_each_candidate_predicts_what_its_name_says(recipe: Recipe):
     """
     The full model its own mean, the blend the anchor, a baseline itself.
     """
     baseline, anchor = np.array([1.0, 2.0, 3.0]), np.array([10.0, 20.0, 30.0])
     rows = made_rows(np.zeros(3), anchor, baselines={"bgnbd": baseline})
 
-    np.testing.assert_allclose(mean_in_form(recipe, "model", rows), 2 * anchor)
-    np.testing.assert_allclose(mean_in_form(recipe, "blend", rows), anchor)
-    np.testing.assert_allclose(mean_in_form(recipe, "bgnbd", rows), baseline)
+    np.testing.assert_allclose(candidate_mean("model", recipe, rows), 2 * anchor)
+    np.testing.assert_allclose(candidate_mean("blend", recipe, rows), anchor)
+    np.testing.assert_allclose(candidate_mean("bgnbd", recipe, rows), baseline)
 
 
-def test_every_form_keeps_the_other_outputs(recipe: Recipe):
+def test_every_candidate_keeps_the_other_outputs(recipe: Recipe):
     """
     Whatever takes the mean's place, the other outputs stay.
     """
     outputs = {
-        form: [output.name for output in in_form(recipe, form).outputs] for form in ("model", "blend", "btyd")
+        candidate: [output.name for output in reduced_to(candidate, recipe).outputs]
+        for candidate in ("model", "blend", "btyd")
     }
 
     assert outputs["model"] == outputs["blend"] == outputs["btyd"]
     assert outputs["btyd"] == ["clv_predicted", "clv_typical", "churn_probability"]
-    assert in_form(recipe, "btyd").anchor == "btyd_value"
+    assert reduced_to("btyd", recipe).anchor == "btyd_value"

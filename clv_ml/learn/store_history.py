@@ -1,6 +1,6 @@
 """
-What is known of the shop beside its rows: how busy each window was, how far its level missed, and what makes
-it hard to learn from.
+What is known of the shop beside its rows: how busy each past window was, how far forecasts of its total
+missed, and what makes it hard to learn from.
 """
 
 from collections.abc import Mapping
@@ -12,13 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+ASSUMED_MISSES, ASSUMED_MISS = 3, 0.15
+"""Before any is known: three totals missed by 15 %, as those of most shops are."""
+WORST_MISS = 1.0
+"""As a logarithm: a total missed by more than a factor of e is a break in the history and no measure."""
+YOUNG_DAYS = 365
+"""A younger history has not seen every season."""
+LARGE_CUSTOMER = 0.10
+"""Of all revenue: whoever is more moves every figure alone."""
 
 
 @dataclass(frozen=True)
-class Window:
+class PastWindow:
     """
-    The shop's total of one date's horizon. ``pace`` is ln(actual / probabilistic total), ``expected_pace``
-    what the level said of it on the date; ``pace`` is None where the total is not known yet.
+    The total of one date's horizon. ``pace`` is ln(actual / probabilistic total), None where the actual is
+    not known yet; ``expected_pace`` is what the level expected of it on the date.
     """
 
     as_of: np.datetime64
@@ -28,10 +36,10 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Shop:
+class StoreHistory:
     """
-    What the trainer knows of the shop besides its rows. ``drivers`` maps a feature to the idea that it is
-    reported under.
+    What training knows besides the rows. ``definitions`` maps what defines features to its hash,
+    ``drivers`` a feature to the driver that it is reported under, ``windows`` a date to its window.
     """
 
     as_of_date: date
@@ -39,19 +47,21 @@ class Shop:
     feature_hash: str
     definitions: dict[str, str]
     drivers: dict[str, str]
-    windows: Mapping[np.datetime64, Window]
+    windows: Mapping[np.datetime64, PastWindow]
 
     def level_log_sd(self, known_by: np.datetime64) -> float:
         """
-        How far the level was off where the answer was known by then, by a factor of e at most; three misses
-        of 15 % are assumed beforehand.
+        How far the level was off where the answer was known by then, as the standard deviation of its
+        logarithm.
         """
         squares = [
-            min(1.0, (window.pace - window.expected_pace) ** 2)
+            min(WORST_MISS**2, (window.pace - window.expected_pace) ** 2)
             for window in self.windows.values()
             if window.pace is not None and window.known_at <= known_by
         ]
-        return float(np.sqrt((sum(squares) + 3 * 0.15**2) / (len(squares) + 3)))
+        return float(
+            np.sqrt((sum(squares) + ASSUMED_MISSES * ASSUMED_MISS**2) / (len(squares) + ASSUMED_MISSES))
+        )
 
     def pace(self, day: np.datetime64) -> float:
         """
@@ -65,7 +75,8 @@ class Shop:
         return self.windows[day].expected_pace
 
 
-def read_shop(connection: duckdb.DuckDBPyConnection) -> Shop:
+def read_store_history(connection: duckdb.DuckDBPyConnection) -> StoreHistory:
+    """As of the scoring date."""
     as_of, age, feature_hash = connection.sql(
         "select as_of_date, shop_age_days, feature_hash from as_of_dates where is_scoring_date"
     ).fetchall()[0]
@@ -81,24 +92,24 @@ def read_shop(connection: duckdb.DuckDBPyConnection) -> Shop:
         "order by levels.as_of_date"
     ).fetchall()
     known = [
-        Window(np.datetime64(day, "D"), np.datetime64(known_at, "D"), *figures)
+        PastWindow(np.datetime64(day, "D"), np.datetime64(known_at, "D"), *figures)
         for day, known_at, *figures in windows
     ]
-    return Shop(
+    return StoreHistory(
         as_of, age, feature_hash, dict(definitions), dict(drivers), {window.as_of: window for window in known}
     )
 
 
-def shop_faults(age_days: int, revenue: Array, few_customers: int) -> list[str]:
+def reasons_for_caution(age_days: int, revenue: Array, few_customers: int) -> list[str]:
     """
     What makes a shop hard to learn from, in words: its age, its largest customer's share of ``revenue`` (one
     number a customer, shape (n,)), and n below ``few_customers``.
     """
     reasons = []
     spent = np.maximum(revenue, 0.0)
-    if age_days < 365:
+    if age_days < YOUNG_DAYS:
         reasons.append(f"{age_days} days of history, less than a year")
-    if spent.sum() > 0 and spent.max() > 0.10 * spent.sum():
+    if spent.sum() > 0 and spent.max() > LARGE_CUSTOMER * spent.sum():
         reasons.append(f"one customer is {spent.max() / spent.sum():.0%} of the revenue to learn from")
     if revenue.size < few_customers:
         reasons.append(f"{revenue.size} buyers to learn from, fewer than {few_customers}")

@@ -1,0 +1,198 @@
+"""
+The boosters of the model: what each learns, from which rows, and how it is grown.
+
+They learn how customers differ from their anchors. ``spend`` is a Tweedie fit of the ratio of revenue to
+anchor: it learns from money, which few customers dominate, and a row weighs as much as its anchor. ``chance``
+(of buying) and ``amount`` (once they buy) learn from everybody alike, the amount from logarithms.
+
+Source: Jorgensen (1987) for Tweedie models.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import lightgbm as lgb
+import numpy as np
+from numpy.typing import NDArray
+
+from clv_ml.learn.training_data import TrainingData
+from clv_ml.learn.usual_chance import usual_chance
+from clv_ml.model.prediction import line_score, link
+from clv_ml.model.recipe import Link
+
+Array = NDArray[np.float64]
+FEWEST_ROWS = 10
+"""
+Fewer cannot be split into two leaves of what ``lightgbm_parameters`` asks of one, and LightGBM refuses to
+draw from a single one.
+"""
+LEAVES, FEWEST_IN_LEAF, MOST_IN_LEAF = 60, 100, 1000
+"""A leaf holds at least one in 60 of the rows, kept between 100 and 1,000: trees of all shops are as fine."""
+SMALL_LEAVES, FEWEST_IN_SMALL_LEAF = 10, 5
+"""Of fewer than 1,000 rows it holds one in 10 at least, and 5 in any case."""
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """
+    How the model is fitted. Counts unless a unit is named; shares lie between 0 and 1.
+
+    Small trees, grown slowly and on draws of rows and features, won on the shops that they were chosen on
+    (DECISIONS.md); ``clv tune`` searches others for a shop of its own.
+    """
+
+    default_rounds: int = 150
+    """Trees of a booster, before early stopping moves it half way (``choose_rounds``)."""
+    max_rounds: int = 300
+    """Where early stopping gives up."""
+    leaves: int = 6
+    """Of a tree."""
+    learning_rate: float = 0.03
+    """Share of each tree's step that is taken."""
+    feature_share: float = 0.6
+    """Of the features, drawn for each tree."""
+    row_share: float = 0.7
+    """Of the rows, drawn for each tree."""
+    l2: float = 5.0
+    """Penalty of a leaf, in rows."""
+    tweedie_power: float = 1.2
+    """Variance goes with this power of the mean: between Poisson, 1, and gamma, 2."""
+    ratio_cap: float = 8.0
+    """Anchors: more than so many times the anchor is a windfall (``capped_ratio``)."""
+    ridge_l2: float = 100.0
+    """Penalty of the ridge regression, in rows."""
+    seed: int = 7
+    """Of all draws."""
+
+
+@dataclass(frozen=True)
+class BoosterSpec:
+    """
+    What one booster learns.
+
+    ``target`` takes training rows, their ratios and the parameters, ``weight`` the rows; both return shape
+    (n,). A row whose target is NaN is not learned from.
+    """
+
+    name: str
+    objective: str
+    link: Link
+    target: Callable[[TrainingData, Array, Parameters], Array]
+    weight: Callable[[TrainingData], Array]
+
+
+def ratio(data: TrainingData) -> Array:
+    """
+    Revenue of the horizon, at least 0, over the anchor, with each date's total brought to the anchor's. Shape
+    (n,).
+
+    A date on which nobody spent anything has ratios of 0.
+    """
+    total = data.total_ratio(data.anchor)
+    return np.maximum(data.revenue, 0.0) / (data.anchor * np.where(total > 0, total, 1.0))
+
+
+def capped_ratio(data: TrainingData, ratios: Array, parameters: Parameters) -> Array:
+    """
+    Ratios of at most ``ratio_cap``, or of that many mean anchors for customers below the mean.
+
+    Without the second, one ordinary order of a customer with a small anchor would be cut, and those
+    customers' mean with it.
+    """
+    _, date = np.unique(data.as_of, return_inverse=True)
+    mean = (np.bincount(date, data.anchor) / np.bincount(date))[date]
+    return np.minimum(ratios, parameters.ratio_cap * np.maximum(1.0, mean / data.anchor))
+
+
+def by_anchor(data: TrainingData) -> Array:
+    """A row weighs as much as its anchor, 1 in the mean. Shape (n,)."""
+    return data.anchor / data.anchor.mean()
+
+
+def _alike(data: TrainingData) -> Array:
+    return np.ones(len(data))
+
+
+def _bought(data: TrainingData, _: Array, __: Parameters) -> Array:
+    return (data.purchases > 0).astype(float)
+
+
+def _log_amount(data: TrainingData, ratios: Array, _: Parameters) -> Array:
+    """
+    Of who spent, the logarithm of that over what is usual of a buyer with such an anchor; NaN of the others.
+
+    Usual is the anchor over the chance of buying that goes with it. Logarithms, because one windfall must not
+    teach.
+    """
+    usual = usual_chance(data)
+    spent = ratios > 0
+    logs = np.log(np.where(spent, ratios, 1.0) / link(line_score(usual, data.values), usual.link))
+    return np.where(spent, logs, np.nan)
+
+
+BOOSTERS = {
+    spec.name: spec
+    for spec in (
+        BoosterSpec("spend", "tweedie", "exp", capped_ratio, by_anchor),
+        BoosterSpec("chance", "binary", "sigmoid", _bought, _alike),
+        BoosterSpec("amount", "regression", "exp", _log_amount, _alike),
+    )
+}
+
+
+def grow(spec: BoosterSpec, data: TrainingData, parameters: Parameters, rounds: int) -> lgb.Booster:
+    """The booster of so many trees. Where there is nothing to learn it says the same of everybody."""
+    learned = dataset(spec, data, parameters)
+    if learned is None:
+        # the anchor then carries the mean
+        learned = lgb.Dataset(data.values, np.ones(len(data)), feature_name=list(data.names))
+    return lgb.train(
+        lightgbm_parameters(spec.objective, parameters, row_count(learned)), learned, num_boost_round=rounds
+    )
+
+
+def dataset(
+    spec: BoosterSpec, data: TrainingData, parameters: Parameters, reference: lgb.Dataset | None = None
+) -> lgb.Dataset | None:
+    """What the booster learns from; None where there is nothing, or too little."""
+    if not len(data):
+        return None
+    target = spec.target(data, ratio(data), parameters)
+    known = np.isfinite(target)
+    if known.sum() < FEWEST_ROWS or (spec.objective == "tweedie" and not target.any()):
+        return None
+    return lgb.Dataset(
+        data.values[known],
+        target[known],
+        weight=spec.weight(data)[known],
+        reference=reference,
+        feature_name=list(data.names),
+        params={"verbosity": -1},
+    )
+
+
+def row_count(learned: lgb.Dataset) -> int:
+    """How many rows are learned from."""
+    return np.asarray(learned.get_label(), dtype=float).size
+
+
+def lightgbm_parameters(objective: str, parameters: Parameters, rows: int) -> dict[str, Any]:
+    """LightGBM's own parameters. One thread and fixed seeds, so that a fit can be repeated bit for bit."""
+    fewest = min(FEWEST_IN_LEAF, max(FEWEST_IN_SMALL_LEAF, rows / SMALL_LEAVES))
+    return {
+        "objective": objective,
+        "tweedie_variance_power": parameters.tweedie_power,
+        "num_leaves": parameters.leaves,
+        "learning_rate": parameters.learning_rate,
+        "feature_fraction": parameters.feature_share,
+        "bagging_fraction": parameters.row_share,
+        "bagging_freq": 1,
+        "lambda_l2": parameters.l2,
+        "min_data_in_leaf": int(np.clip(rows / LEAVES, fewest, MOST_IN_LEAF)),
+        "seed": parameters.seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": 1,
+        "verbosity": -1,
+    }

@@ -1,0 +1,112 @@
+"""
+What later dates teach of a fit that ended before them: how many trees to grow, which candidate to publish,
+and how sure its chance of churn and its median are.
+
+Training asks it of the calibration dates, the backtest of the newest date whose answers were known; so the
+backtest measures what would have been published.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clv_ml.errors import TrainingError
+from clv_ml.learn.boosters import Parameters
+from clv_ml.learn.candidates import Choice, candidate_mean, choose_candidate
+from clv_ml.learn.churn import ChurnCalibration, chance_of_churn, fit_churn
+from clv_ml.learn.median_value import fit_spread
+from clv_ml.learn.model_types import ModelType, fit_recipe
+from clv_ml.learn.out_of_sample import HeldOut, OutOfSample, out_of_fold, out_of_time
+from clv_ml.learn.rounds import choose_rounds
+from clv_ml.learn.store_history import StoreHistory
+from clv_ml.learn.training_data import Customers, TrainingData
+from clv_ml.model.recipe import Recipe
+
+Array = NDArray[np.float64]
+MIN_TRAINING_ROWS = 20
+"""Customer-dates: three folds of fewer leave the boosters nothing to split."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """
+    Trees per booster, the candidate to publish, the churn's calibration, and the spread of spending;
+    ``held_out`` is what that candidate predicted of the rows that all this was learned from.
+    """
+
+    rounds: dict[str, int]
+    choice: Choice
+    churn: ChurnCalibration
+    spread: float
+    held_out: HeldOut
+
+
+def calibrate(
+    train: TrainingData,
+    later: TrainingData,
+    known: TrainingData,
+    seen: TrainingData,
+    history: StoreHistory,
+    is_small_shop: bool,
+    model_type: ModelType = "lightgbm",
+    parameters: Parameters | None = None,
+) -> Calibration:
+    """
+    What dates teach that a fit on earlier ones predicts.
+
+    Intervals, churn and spread always come from that fit, also where trees are published because younger fits
+    did better (``choose_candidate``): it is the only one that knew nothing of the rows' window, so what it
+    teaches errs to the cautious side.
+
+    Args:
+        train: Trainable rows of the dates before.
+
+        later: All rows of the later dates; without rows, each third of the customers of ``train`` is
+            predicted by a fit on the other two.
+
+        known: Trainable rows of all dates whose answers may be learned from.
+
+        seen: Rows of all dates up to the last that is predicted; of those after the later ones no answer is
+            read.
+
+    Raises:
+        TrainingError: If there are too few rows to learn from.
+    """
+    parameters = parameters or Parameters()
+    _require_rows(train, later)
+    is_one_date = not len(later)
+    later = train if is_one_date else later
+    rounds = choose_rounds(train, later.only(later.trainable), parameters)
+
+    def fit(rows: TrainingData, today: Customers) -> Recipe:
+        return fit_recipe(rows, today, model_type, rounds, parameters)
+
+    def again() -> Array:
+        return _means("model", out_of_fold(later, fit, known))
+
+    early = out_of_fold(train, fit) if is_one_date else out_of_time(fit(train, later.customers), later)
+    choice = choose_candidate(
+        later,
+        _means("model", early),
+        seen.only(seen.as_of >= later.as_of.min()),
+        is_small_shop,
+        None if is_one_date else again,
+    )
+    held_out = HeldOut(later, _means(choice.candidate, early))
+    churn = fit_churn(early, history.pace)
+    left = early.predict(lambda recipe, rows: chance_of_churn(recipe, rows, history.pace, churn))
+    return Calibration(rounds, choice, churn, fit_spread(later, held_out.predicted, 1 - left), held_out)
+
+
+def _means(candidate: str, held_out: OutOfSample) -> Array:
+    return held_out.predict(lambda recipe, rows: candidate_mean(candidate, recipe, rows))
+
+
+def _require_rows(train: TrainingData, later: TrainingData) -> None:
+    if min(len(train), len(later) or len(train)) < MIN_TRAINING_ROWS:
+        raise TrainingError(
+            f"Only {len(train)} training rows ({len(later)} to calibrate on); at least {MIN_TRAINING_ROWS} "
+            "are needed. Load more customers or more history, or lower min_purchases_for_training or "
+            "min_history_days."
+        )
