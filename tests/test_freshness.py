@@ -3,7 +3,7 @@ A stored date is reused only while everything it was made from is the same; then
 """
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -52,11 +52,11 @@ def _events() -> list[Event]:
 
 @pytest.fixture(scope="module")
 def built(empty_shop: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The shop, built once by plain ``dbt run``."""
+    """The shop, built once."""
     settings = copied(empty_shop, tmp_path_factory.mktemp("fresh"))
     add_events(settings, _events())
     add_rate(settings, "EUR", date(2023, 1, 1), "0.85")
-    build(settings)
+    build(settings, *EVERY_DATED_TABLE)
     return settings
 
 
@@ -140,14 +140,14 @@ def test_a_changed_ingredient_rebuilds_what_it_touches(
     built: Settings, project: Path, tmp_path: Path, bench: Path, ingredient: str
 ):
     """
-    After a change, plain ``dbt run`` leaves in every dated table exactly what a full refresh leaves.
+    After a change, ``dbt run`` without a flag leaves in every dated table exactly what a full refresh leaves.
     """
     change, touched = CHANGES[ingredient]
     settings = with_project(copied(built, bench), copy_project(project, tmp_path / "project"))
     before = all_contents(settings)
 
     settings = change(settings)
-    build(settings)
+    build(settings, *EVERY_DATED_TABLE)
     after = all_contents(settings)
 
     build(settings, *EVERY_DATED_TABLE, "--full-refresh", "--exclude", "int_scoring_dates")
@@ -178,28 +178,41 @@ def test_nothing_changed_means_identical_tables(trained_copy: Settings):
         assert after[table] == rows, f"{table} changed"
 
 
-def test_daily_history_equals_a_full_refresh(open_shop: Callable[..., Settings]):
-    """
-    What two days' runs left, each seeing what had arrived by then, equals what a warehouse with everything
-    says of both.
-    """
-    known = {True: [], False: []}
-    for event in regular_shop(customers=8, days=172) + _late_records():
-        known[(event.recorded_at or event.occurred_at) < FIRST_DATE].append(event)
-    daily = open_shop(known[True], "daily")
-    at_once = open_shop(known[True] + known[False], "at once")
+@pytest.fixture(scope="module")
+def daily(empty_shop: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """What two days' runs left, each seeing what had arrived by then."""
+    settings = copied(empty_shop, tmp_path_factory.mktemp("daily"))
+    for moment, events in zip((FIRST_DATE, SECOND_DATE), _arrivals(), strict=True):
+        add_events(settings, events)
+        build(_as_of(settings, moment), *EVERY_DATED_TABLE)
+    return settings
 
-    for moment, arrived in ((FIRST_DATE, []), (SECOND_DATE, known[False])):
-        if arrived:
-            add_events(daily, arrived)
-        build(with_vars(daily, as_of_date=f"{moment:%Y-%m-%d}"), *EVERY_DATED_TABLE)
-    build(with_vars(at_once, as_of_date=f"{FIRST_DATE:%Y-%m-%d}"), *EVERY_DATED_TABLE)
+
+def _as_of(settings: Settings, moment: datetime) -> Settings:
+    return with_vars(settings, as_of_date=f"{moment:%Y-%m-%d}", prune_scoring_days=10)
+
+
+def _arrivals() -> tuple[list[Event], list[Event]]:
+    """What was known by the first date, and what came to be known between the two."""
+    events = regular_shop(customers=8, days=172) + _late_records()
+    known = [(event.recorded_at or event.occurred_at) < FIRST_DATE for event in events]
+    first, second = (
+        [event for event, early in zip(events, known, strict=True) if early == by_then]
+        for by_then in (True, False)
+    )
+    return first, second
+
+
+def test_daily_history_equals_a_full_refresh(daily: Settings, open_shop: Callable[..., Settings]):
+    """
+    What two days' runs left equals what a warehouse with everything says of both.
+    """
+    first, second = _arrivals()
+    at_once = open_shop(first + second)
+
+    build(_as_of(at_once, FIRST_DATE), *EVERY_DATED_TABLE)
     build(
-        with_vars(at_once, as_of_date=f"{SECOND_DATE:%Y-%m-%d}"),
-        *EVERY_DATED_TABLE,
-        "--full-refresh",
-        "--exclude",
-        "int_scoring_dates",
+        _as_of(at_once, SECOND_DATE), *EVERY_DATED_TABLE, "--full-refresh", "--exclude", "int_scoring_dates"
     )
 
     expected, found = all_contents(at_once), all_contents(daily)
@@ -218,23 +231,20 @@ def _late_records() -> list[Event]:
     ]
 
 
-def test_dates_off_the_grid_are_pruned(open_shop: Callable[..., Settings]):
+def test_dates_off_the_grid_are_pruned(daily: Settings, bench: Path):
     """
-    A scoring date stays for ``prune_scoring_days`` and then goes from every dated table; the monthly grid
-    stays.
+    A scoring date stays for ``prune_scoring_days``, ten, and then goes from every dated table; the monthly
+    grid stays.
     """
-    settings = open_shop(regular_shop(customers=4, days=200), prune_scoring_days=10)
-    third, eighteenth = day(160), day(175)
+    settings = copied(daily, bench)
     dates = "select distinct as_of_date from customer_rfm where as_of_date > date '2024-06-01' order by 1"
-
-    build(with_vars(settings, as_of_date=f"{third:%Y-%m-%d}"), *EVERY_DATED_TABLE)
-    build(with_vars(settings, as_of_date=f"{third + timedelta(days=9):%Y-%m-%d}"), *EVERY_DATED_TABLE)
     kept = query(settings, dates)
-    build(with_vars(settings, as_of_date=f"{eighteenth:%Y-%m-%d}"), *EVERY_DATED_TABLE)
+    third = SECOND_DATE + timedelta(days=9)
 
-    later = query(settings, dates)
-    assert kept == [(third.date(),), (third.date() + timedelta(days=9),)]
-    assert later == [(third.date() + timedelta(days=9),), (eighteenth.date(),)]
+    build(_as_of(settings, third), *EVERY_DATED_TABLE)
+
+    assert kept == [(FIRST_DATE.date(),), (SECOND_DATE.date(),)]
+    assert query(settings, dates) == [(SECOND_DATE.date(),), (third.date(),)]
     assert one(settings, "select count(distinct as_of_date) from customer_rfm where day(as_of_date) = 1") == 5
     for table in all_contents(settings):
         stray = f"select count(*) from {table} where as_of_date not in (select as_of_date from as_of_dates)"
@@ -243,14 +253,14 @@ def test_dates_off_the_grid_are_pruned(open_shop: Callable[..., Settings]):
 
 def test_everything_builds_on_an_empty_warehouse(tmp_path: Path, empty_shop: Settings, own_project: Path):
     """
-    ``dbt build``, tests included, passes where there is no file yet; and a dated table without rows takes a
-    new column.
+    ``dbt build``, tests of the data included, passes where there is no file yet; and a dated table without
+    rows takes a new column.
     """
     settings = empty_shop.model_copy(
         update={"warehouse": tmp_path / "new" / "clv.duckdb", "models": tmp_path / "models"}
     )
 
-    run_dbt(settings, ["build"])
+    run_dbt(settings, ["build", "--exclude", "test_type:unit"])
 
     assert one(settings, "select count(*) from customer_clv") == 0
     assert one(settings, "select count(*) from raw.quarantine") == 0

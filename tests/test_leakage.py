@@ -33,6 +33,8 @@ UP_TO_AS_OF = f"as_of_date <= date '{AS_OF:%Y-%m-%d}'"
 # Few values of each kind, so that orders, products and instants collide: cancellations meet their sales.
 CUSTOMERS = ("ann", "bob", "cem", "dör", "eve")
 SECONDS = (0, 1, 43_200, 86_399)
+History = tuple[list[Event], list[Event]]
+"""What was known before AS_OF, and what came to be known from then on."""
 
 
 @st.composite
@@ -93,7 +95,7 @@ def _cancellations(draw: st.DrawFn, past: list[Event]) -> Event:
 
 
 @st.composite
-def _histories(draw: st.DrawFn) -> tuple[list[Event], list[Event]]:
+def _histories(draw: st.DrawFn) -> History:
     """What was known before AS_OF, and what came to be known from then on."""
     anchor = purchase("ann", 0, order="ann-0", product_id="p1", quantity=Decimal(1))
     past = [anchor, *draw(st.lists(_events(0, 136), min_size=40, max_size=90))]
@@ -111,26 +113,61 @@ def workbench(empty_shop: Settings, tmp_path_factory: pytest.TempPathFactory) ->
     return with_vars(settings, prune_scoring_days=400), empty_shop.warehouse
 
 
-@hypothesis_settings(
-    max_examples=5,
+RANDOMLY = hypothesis_settings(
     deadline=None,
     database=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-@given(histories=_histories())
-def test_later_knowledge_changes_no_earlier_feature_row(
-    workbench: tuple[Settings, Path], histories: tuple[list[Event], list[Event]]
-):
+
+
+def _random_shops(count: int) -> list[History]:
+    """So many random histories, the same ones each time."""
+    drawn: list[History] = []
+
+    @hypothesis_settings(RANDOMLY, max_examples=count)
+    @given(history=_histories())
+    def draw(history: History) -> None:
+        drawn.append(history)
+
+    draw()
+    return drawn
+
+
+def _side_by_side(shops: list[History]) -> History:
+    """All of them in one warehouse: customers, orders and sessions are named after their shop."""
+    past, later = ([_of_shop(n, e) for n, shop in enumerate(shops) for e in shop[part]] for part in (0, 1))
+    return past, later
+
+
+def _of_shop(number: int, event: Event) -> Event:
+    names = {name: getattr(event, name) for name in ("customer_id", "order_id", "session_id")}
+    return replace(event, **{name: text and f"{number}: {text}" for name, text in names.items()})
+
+
+def test_later_knowledge_changes_no_earlier_feature_row(workbench: tuple[Settings, Path]):
     """
-    Random shops get later sales, refunds, cancellations, visits and late records of old times; computed anew
-    with them, every row of every feature table up to the date is the same byte for byte, and no row came or
-    went.
+    Twenty random shops side by side get later sales, refunds, cancellations, visits and late records of old
+    times; computed anew with them, every row of every feature table up to the date is the same byte for byte,
+    and no row came or went.
     """
-    past, later = histories
+    past, later = _side_by_side(_random_shops(20))
 
     before, after = _seen_twice(workbench, past, later)
+
+    assert len({event.customer_id for event in past}) > 60
+    _assert_same(before, after)
+
+
+@pytest.mark.long
+@hypothesis_settings(RANDOMLY, max_examples=5)
+@given(history=_histories())
+def test_later_knowledge_of_a_shop_alone_changes_nothing(workbench: tuple[Settings, Path], history: History):
+    """
+    The same for random shops one by one, where few customers make the shop's level and first days.
+    """
+    before, after = _seen_twice(workbench, *history)
 
     _assert_same(before, after)
 
