@@ -27,7 +27,7 @@ from clv_ml.show import terminal as printing
 from clv_ml.show.customer_plot import plot_customer
 from clv_ml.show.report import write_report
 from clv_ml.show.terminal import err, out, print_result
-from clv_ml.warehouse.locking import held
+from clv_ml.warehouse.locking import locked
 
 app = typer.Typer(
     help="Customer lifetime value in the warehouse: what dbt has no verb for.",
@@ -84,7 +84,7 @@ def demo(
     """Simulate a shop, build features, train, score, and show the most valuable customers."""
     with _reported():
         settings = _demo_settings()
-        with held(settings):
+        with locked(settings):
             with _steps() as on_step:
                 result = pipeline.demo(settings, customers, seed, on_step)
             print_result(result, as_json, lambda: printing.show_run(settings, result))
@@ -102,7 +102,7 @@ def ingest(
     _require_one_input(path, data_dir)
     with _reported():
         settings = _settings(vars_=vars_)
-        with held(settings), _steps() as on_step:
+        with locked(settings), _steps() as on_step:
             on_step("ingest")
             summaries = pipeline.ingest_files(settings, preset, path, data_dir)
         print_result(summaries, as_json, lambda: printing.show_ingested(summaries))
@@ -123,7 +123,7 @@ def train(
     with _reported():
         settings = _settings(as_of, horizon_days, vars_, target)
         verbs, ingested = pipeline.verbs(settings), ()
-        with held(settings), _steps() as on_step:
+        with locked(settings), _steps() as on_step:
             if data_dir is not None:
                 on_step("ingest")
                 ingested = verbs.ingest_files(settings, preset, data_dir=data_dir)
@@ -146,7 +146,7 @@ def score(
     with _reported():
         settings = _settings(as_of, horizon_days, vars_, target)
         verbs = pipeline.verbs(settings)
-        with held(settings):
+        with locked(settings):
             with _steps() as on_step:
                 on_step("build features")
                 verbs.build_features(settings)
@@ -174,7 +174,7 @@ def run(
     _require_one_input(path, data_dir)
     with _reported():
         settings = _settings(as_of, horizon_days, vars_, target)
-        with held(settings):
+        with locked(settings):
             with _steps() as on_step:
                 result = pipeline.run(settings, preset, path, data_dir, model_type, on_step)
             print_result(result, as_json, lambda: printing.show_run(settings, result))
@@ -189,7 +189,7 @@ def publish(target: Target = "duckdb", as_json: AsJson = False) -> None:
     with _reported():
         settings = _settings(target=target)
         verbs = pipeline.verbs(settings)
-        with held(settings), _steps() as on_step:
+        with locked(settings), _steps() as on_step:
             on_step("check")
             verbs.check_marts(settings)
             on_step("publish")
@@ -216,7 +216,7 @@ def backtest(
     """Predict from past dates, strictly out of time, and compare the model with every baseline."""
     with _reported():
         settings = _settings(as_of, horizon_days, vars_)
-        with held(settings), _steps() as on_step:
+        with locked(settings), _steps() as on_step:
             on_step("build features")
             pipeline.build_features(settings)
             on_step("backtest")
@@ -247,7 +247,7 @@ def tune(
     with _reported():
         require_optuna()
         settings = _settings(as_of, horizon_days, vars_)
-        with held(settings), _steps() as on_step:
+        with locked(settings), _steps() as on_step:
             on_step("build features")
             pipeline.build_features(settings)
             on_step("tune")
@@ -317,7 +317,7 @@ def forget(
         question = f"Erase this customer from {settings.warehouse} and what was published of it, for good?"
         if not yes and not typer.confirm(question, err=True):
             raise typer.Exit(1)
-        with held(settings), _steps() as on_step:
+        with locked(settings), _steps() as on_step:
             on_step("erase")
             result = pipeline.erase(settings, customer)
         print_result(result, as_json, lambda: printing.show_erasure(result))
@@ -414,7 +414,7 @@ def promote(
     """Make a version the champion."""
     with _reported():
         settings = _settings()
-        with held(settings):
+        with locked(settings):
             pointer = pipeline.switch_model(settings, version, reason)
         print_result(pointer.model_dump(), as_json, lambda: out.print(f"Champion is now {pointer.version}."))
 
@@ -426,7 +426,7 @@ def rollback(
     """Return to the champion before this one."""
     with _reported():
         settings = _settings()
-        with held(settings):
+        with locked(settings):
             pointer = pipeline.switch_model(settings, None, reason)
         print_result(pointer.model_dump(), as_json, lambda: out.print(f"Champion is now {pointer.version}."))
 

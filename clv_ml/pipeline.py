@@ -47,7 +47,7 @@ from clv_ml.settings import Settings
 from clv_ml.simulate.simulator import Shop, write_simulation
 from clv_ml.warehouse.connection import connect, harden
 from clv_ml.warehouse.dbt_runner import run_dbt
-from clv_ml.warehouse.locking import held
+from clv_ml.warehouse.locking import locked
 
 SCORING = ("calibration+", "feature_bins+", "customer_predictions+", "customer_drivers+")
 """What asks for the model, as dbt selects it."""
@@ -214,7 +214,7 @@ def run(
 
         InputError: If nobody had bought anything by the date. What was published before stays.
     """
-    with held(settings):
+    with locked(settings):
         return _run(settings, preset, path, data_dir, model_type, _Clock(on_step))
 
 
@@ -361,7 +361,7 @@ def compare_models(
     """
     for version in (before, after):
         registry.load(settings.models, version)
-    with held(settings):
+    with locked(settings):
         for version in unscored_versions(settings, (before, after)):
             on_step(f"score with {version}")
             challenger = {"model_version": version, "is_challenger": True, "fallback_to_simple": False}

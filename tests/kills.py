@@ -29,7 +29,7 @@ from clv_ml.operate import publication
 from clv_ml.operate.publication import publish
 from clv_ml.settings import Settings
 from clv_ml.simulate.simulator import Shop, write_simulation
-from clv_ml.warehouse.locking import held
+from clv_ml.warehouse.locking import locked
 from clv_ml.warehouse.safe_files import sha256
 
 # each process starts from one that has imported the package and done nothing; that one looks for no module of
@@ -209,7 +209,7 @@ def after_kill(bench: Bench, phase: Phase) -> list[str]:
     phase left it.
     """
     try:
-        with held(bench.at_work):
+        with locked(bench.at_work):
             found = look(bench.at_work, features=False)
     except Exception:
         return [f"{phase.name}: {traceback.format_exc()}"]

@@ -5,7 +5,6 @@ run succeeds.
 The long version, with hundreds of kills, is `make soak`.
 """
 
-import fcntl
 import os
 import random
 import resource
@@ -21,6 +20,7 @@ import duckdb
 import kills
 import pytest
 from bad_feeds import closed_to_us
+from filelock import FileLock
 from ingestion_helpers import empty_warehouse, everything, feed, write_events
 from readers import fill, made_by_hand
 from shops import execute, settings_for
@@ -36,7 +36,7 @@ from clv_ml.operate import publication
 from clv_ml.operate.publication import publish
 from clv_ml.serve import dbt_plugin
 from clv_ml.settings import Settings
-from clv_ml.warehouse.locking import held
+from clv_ml.warehouse.locking import locked
 
 WRITERS = (
     ("demo",),
@@ -209,7 +209,7 @@ def test_a_folder_that_may_not_be_written_is_named():
             with closed_to_us(folder):
                 with (
                     pytest.raises(WarehouseError, match="cannot be written: Permission denied"),
-                    held(settings),
+                    locked(settings),
                 ):
                     pass
                 with pytest.raises(PublishError, match="write permission"):
@@ -218,7 +218,7 @@ def test_a_folder_that_may_not_be_written_is_named():
             for path in (folder, published):
                 path.chmod(0o755)
         assert _generation(published) == 1
-        with held(settings):
+        with locked(settings):
             publish(settings)
         assert _generation(published) == 2
 
@@ -279,10 +279,8 @@ def test_every_command_that_writes_waits_for_nobody(
     if command == ("demo",):
         lock = lock.parent / "demo" / lock.name
         lock.parent.mkdir()
-    with open(lock, "w") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
-        other.write("4711")
-        other.flush()
+    with FileLock(lock):
+        lock.with_name("clv.duckdb.pid").write_text("4711")
         before = sorted(tmp_path.rglob("*"))
 
         result = CliRunner().invoke(app, list(command))

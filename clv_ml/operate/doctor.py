@@ -80,7 +80,7 @@ def _versions(settings: Settings) -> Finding:
 
 
 def _lock(settings: Settings) -> Finding:
-    process = locking.holder(settings)
+    process = locking.locking_process(settings)
     text = f"a run holds the warehouse: process {process}" if process else "no run is under way"
     return Finding("lock", "ok", text, {"process": process})
 
