@@ -26,8 +26,7 @@ from clv_ml.measure.comparison import compare, holm, with_holm
 from clv_ml.measure.evaluation import Origin, metric_rows, pooled, segments, spend_band
 from clv_ml.measure.metrics import METRICS
 from clv_ml.settings import Settings
-from clv_ml.show import terminal as printing
-from clv_ml.show.backtest_sheets import HEADS, markdown, sheets
+from clv_ml.show.backtest_sheets import HEADS, markdown, sheets, show_backtest
 
 ORIGINS = 2
 HORIZON = np.timedelta64(60, "D")
@@ -357,12 +356,12 @@ def test_json_table_and_print_agree(
     settings, result = tested
     monkeypatch.chdir(project)
     monkeypatch.setenv("CLV_WAREHOUSE", str(settings.warehouse))
-    monkeypatch.setattr(pipeline, "build_features", lambda settings: None)
+    monkeypatch.setattr(pipeline.DuckDB, "build_features", lambda engine: None)
 
     said = CliRunner().invoke(
         cli.app, ["backtest", "--origins", str(ORIGINS), "--horizon-days", "60", "--json"]
     )
-    printing.show_backtest(result)
+    show_backtest(result)
     printed = capsys.readouterr().out
 
     assert said.exit_code == 0, said.output

@@ -10,7 +10,6 @@ from scipy.special import expit, logit
 from clv_ml.learn import fitting
 from clv_ml.learn.fitting import (
     CHANCE_STRETCH,
-    MODEL_TYPES,
     PARTS,
     Parameters,
     choose_rounds,
@@ -22,6 +21,7 @@ from clv_ml.learn.fitting import (
     ratio,
     with_calibrated_churn,
 )
+from clv_ml.learn.model_types import MODEL_TYPES
 from clv_ml.learn.training_data import Customers, TrainingData
 from clv_ml.model.prediction import line_score, link, predict
 from clv_ml.model.recipe import Output, Recipe

@@ -14,14 +14,9 @@ import pyarrow as pa
 from clv_ml.errors import HistoryError
 from clv_ml.learn.calibration_window import chance_of_churn, learn
 from clv_ml.learn.candidates import mean_in_form
-from clv_ml.learn.fitting import (
-    MODEL_TYPES,
-    Parameters,
-    fit_hurdle,
-    fit_plain,
-    fit_recipes,
-)
+from clv_ml.learn.fitting import Parameters, fit_hurdle, fit_plain, fit_recipes
 from clv_ml.learn.intervals import calibrate, intervals, recency_of
+from clv_ml.learn.model_types import MODEL_TYPES
 from clv_ml.learn.shop_history import Shop, read_shop
 from clv_ml.learn.threads import one_blas_thread
 from clv_ml.learn.training_data import TrainingData, label_ends, read_training_rows

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from clv_ml.errors import TrainingError
 from clv_ml.learn.candidates import Choice, choose_form, mean_in_form
 from clv_ml.learn.fitting import (
-    ModelType,
     Parameters,
     choose_rounds,
     fit_churn,
@@ -25,6 +24,7 @@ from clv_ml.learn.fitting import (
     with_calibrated_churn,
 )
 from clv_ml.learn.intervals import Held
+from clv_ml.learn.model_types import ModelType
 from clv_ml.learn.shop_history import Shop
 from clv_ml.learn.training_data import Customers, TrainingData
 from clv_ml.learn.typical_value import fit_spread

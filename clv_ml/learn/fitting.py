@@ -15,7 +15,7 @@ Source: Jorgensen (1987) for Tweedie models.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import lightgbm as lgb
 import numpy as np
@@ -25,14 +25,13 @@ from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GroupKFold
 
+from clv_ml.learn.model_types import ModelType
 from clv_ml.learn.training_data import ANCHOR, Customers, TrainingData
 from clv_ml.model.prediction import line_score, link, predict
 from clv_ml.model.recipe import Line, Link, Output, Recipe, Term, Trees
 
 Array = NDArray[np.float64]
 Factors = tuple[Trees | Line, ...]
-ModelType = Literal["lightgbm", "ridge", "ensemble"]
-MODEL_TYPES: tuple[ModelType, ...] = ("lightgbm", "ridge", "ensemble")
 RELATIVE_ANCHOR = "log_anchor_to_mean"
 EXPECTED_PURCHASES = "log_expected_purchases"
 EARLY_STOPPING_ROUNDS = 30

@@ -18,7 +18,7 @@ import numpy as np
 from clv_ml.errors import HistoryError
 from clv_ml.learn.calibration_window import Lessons, chance_of_churn, learn
 from clv_ml.learn.candidates import in_form, mean_in_form
-from clv_ml.learn.fitting import ModelType, Parameters, fit_recipe, with_calibrated_churn
+from clv_ml.learn.fitting import Parameters, fit_recipe, with_calibrated_churn
 from clv_ml.learn.intervals import (
     Calibration,
     Held,
@@ -26,6 +26,7 @@ from clv_ml.learn.intervals import (
     intervals,
     recency_of,
 )
+from clv_ml.learn.model_types import ModelType
 from clv_ml.learn.shop_history import Shop, read_shop, shop_faults
 from clv_ml.learn.threads import one_blas_thread
 from clv_ml.learn.training_data import (

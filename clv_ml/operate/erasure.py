@@ -28,6 +28,7 @@ from clv_ml.ingest.feeds import quoted
 from clv_ml.model import registry
 from clv_ml.settings import Settings, published_folder, report_path
 from clv_ml.warehouse.connection import connect
+from clv_ml.warehouse.dbt_runner import create_tables
 from clv_ml.warehouse.safe_files import remove_hidden, remove_unfinished, sync_folder
 
 ERASED_TABLE = "erased_customers"
@@ -78,6 +79,14 @@ class _Table:
     id_columns: tuple[str, ...]
     raw_columns: tuple[str, ...]
     text_columns: tuple[str, ...]
+
+
+def erase(settings: Settings, customer_id: str) -> Erasure:
+    """`forget`, where the list of the erased may have to be created first."""
+    if not settings.warehouse.exists():
+        raise WarehouseError(f"There is no warehouse at {settings.warehouse}. Check CLV_WAREHOUSE.")
+    create_tables(settings)
+    return forget(settings, customer_id)
 
 
 def forget(settings: Settings, customer_id: str) -> Erasure:

@@ -9,46 +9,23 @@ training data.
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import jinja2
-import numpy as np
 
-from clv_ml.errors import InputError, WarehouseError
-from clv_ml.learn.intervals import Calibration
-from clv_ml.learn.shop_history import shop_faults
-from clv_ml.pipeline import champion_manifest
+from clv_ml.errors import InputError
+from clv_ml.operate.report_facts import Facts, Rows
 from clv_ml.serve.narrative import amount_text
-from clv_ml.settings import Settings, report_path
 from clv_ml.show import charts
 from clv_ml.show.charts import Chart
-from clv_ml.warehouse.connection import connect
-from clv_ml.warehouse.queries import ask
 from clv_ml.warehouse.safe_files import replace_file
 
 FOLDER = Path(__file__).parent / "report_page"
-QUERIES = (
-    "shop",
-    "methods",
-    "recent_revenue",
-    "values",
-    "tenths",
-    "model",
-    "deciles",
-    "metrics",
-    "backtest",
-    "importance",
-    "beeswarm",
-    "segments",
-    "customers",
-    "rows",
-)
 SEGMENTS = (
     "RFM segment, by past purchases: champions bought lately, often and for much; loyal customers bought "
     "often and are not quiet; promising ones bought lately; at risk are those who bought often or for much "
@@ -64,7 +41,6 @@ LIMITS = (
     "What has never happened before (a new range, a price rise, a lost supplier) is not foreseen.",
 )
 
-Rows = list[dict[str, Any]]
 Write = Callable[[Any], str]
 
 
@@ -128,87 +104,18 @@ class Section:
     points: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Facts:
-    """
-    What the page is made of: rows by query, and what stands in no table. ``caution`` says why the shop is
-    hard to learn from; ``dates`` maps a part of the training (train, calibrate, test, refit) to its as-of
-    dates.
-    """
-
-    found: Mapping[str, Rows]
-    currency: str
-    horizon_days: int
-    coverage: float
-    dates: Mapping[str, Sequence[str]]
-    caution: str | None
-
-    def rows(self, name: str) -> Rows:
-        """What a query found; nothing where its tables are not there."""
-        return self.found[name]
-
-    @property
-    def shop(self) -> dict[str, Any]:
-        """The shop's only row; empty before there are events."""
-        return self.rows("shop")[0] if self.rows("shop") else {}
-
-    @property
-    def model(self) -> dict[str, Any]:
-        """The model's only row; empty without one."""
-        return self.rows("model")[0] if self.rows("model") else {}
-
-
-def write_report(settings: Settings, path: Path | None = None) -> ReportResult:
+def write_report(facts: Facts, path: Path) -> ReportResult:
     """
     Writes the page, whole or not at all.
 
     Raises:
-        WarehouseError: If there is no warehouse.
         InputError: If the folder to write into is absent.
     """
-    path = path or report_path(settings)
-    facts = read_facts(settings)
     if not path.parent.is_dir():
         raise InputError(f"There is no folder {path.parent}. Create it first.")
     content = render(facts).encode()
     replace_file(path, content)
     return ReportResult(path, len(content), notices(facts))
-
-
-def read_facts(settings: Settings) -> Facts:
-    """Asks every question of the page."""
-    with connect(settings) as connection:
-        found = {name: _asked(connection, name, settings) for name in QUERIES}
-    manifest = champion_manifest(settings)
-    model = found["model"][0] if found["model"] else {}
-    caution = manifest.parameters.get("caution") if manifest else _faults(found, settings)
-    return Facts(
-        found=found,
-        currency=model.get("reporting_currency") or settings.vars.reporting_currency,
-        horizon_days=model.get("horizon_days") or settings.vars.horizon_days,
-        coverage=Calibration.from_json(manifest.calibration).coverage
-        if manifest
-        else settings.vars.interval_coverage,
-        dates=manifest.training_dates if manifest else {},
-        caution=str(caution) if caution else None,
-    )
-
-
-def _asked(connection: duckdb.DuckDBPyConnection, name: str, settings: Settings) -> Rows:
-    try:
-        return ask(connection, f"report_{name}", raw_schema=settings.vars.raw_schema)
-    except WarehouseError:
-        return []  # not built yet: the section says so
-
-
-def _faults(found: Mapping[str, Rows], settings: Settings) -> str:
-    """What makes a shop without a model hard to learn from."""
-    if not found["shop"]:
-        return ""
-    revenue = np.array([float(row["revenue"]) for row in found["recent_revenue"]])
-    return "; ".join(
-        shop_faults(found["shop"][0]["shop_age_days"], revenue, settings.vars.small_shop_customers)
-    )
 
 
 def render(facts: Facts) -> str:

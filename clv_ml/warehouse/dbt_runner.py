@@ -84,6 +84,12 @@ def _invoke(command: Sequence[str], manifest: Manifest | None = None) -> dbtRunn
     return result
 
 
+def create_tables(settings: Settings) -> None:
+    """Creates the tables that are not dbt's own, where absent: the input contract's and those of models."""
+    for macro in ("create_input_tables", "create_model_tables"):
+        run_dbt(settings, ["run-operation", macro])
+
+
 def _failure(verb: str, result: dbtRunnerResult) -> str:
     nodes = getattr(result.result, "results", None) or []
     failed = [node for node in nodes if str(node.status) in ("error", "fail", "runtime error")]
