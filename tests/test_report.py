@@ -31,7 +31,7 @@ SCRIPT = (FOLDER / "page.js").read_text(encoding="utf-8")
 
 
 class Page(HTMLParser):
-    """What a browser makes of the page: tags, scripts, links within it, ids, and text by section."""
+    """What a browser makes of the page: tags, scripts, links within it, ids, and text without line breaks."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -39,6 +39,7 @@ class Page(HTMLParser):
         self.scripts: list[str] = []
         self.text = ""
         self.feed(html)
+        self.text = " ".join(self.text.split())
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
