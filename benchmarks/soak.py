@@ -35,7 +35,8 @@ from test_settings import rendered_setting
 
 from clv_ml import pipeline
 from clv_ml.model.registry import load
-from clv_ml.operate.erasure import count_bytes, forget
+from clv_ml.operate.erased_files import count_bytes
+from clv_ml.operate.erasure import forget
 from clv_ml.serve.dbt_plugin import register
 from clv_ml.settings import Settings
 from clv_ml.simulate.simulator import Shop, write_simulation

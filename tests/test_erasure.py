@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 
 from clv_ml.cli import app
 from clv_ml.errors import InputError, WarehouseError
-from clv_ml.operate import erasure
-from clv_ml.operate.erasure import count_bytes, forget
+from clv_ml.operate import erased_files
+from clv_ml.operate.erased_files import count_bytes
+from clv_ml.operate.erasure import forget
 from clv_ml.settings import Settings
 
 GONE, MERGED, STAYS = "person-to-forget", "person-before-that", "person-who-stays"
@@ -186,7 +187,7 @@ def test_a_failure_on_the_way_leaves_the_old_file(shop: Settings, monkeypatch: p
     about.
     """
     before = shop.warehouse.read_bytes()
-    monkeypatch.setattr(erasure, "_prove", lambda *_: 1 / 0)
+    monkeypatch.setattr(erased_files, "prove_gone", lambda *_: 1 / 0)
 
     with pytest.raises(ZeroDivisionError):
         forget(shop, GONE)
