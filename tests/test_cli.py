@@ -88,6 +88,7 @@ def nowhere(at, tmp_path: Path, empty_shop: Settings) -> Settings:
     [
         ("clv_ml.cli", HEAVY),
         ("clv_ml.operate.customers", ("dbt", "lightgbm", "matplotlib", "numpy", "onnxruntime", "scipy")),
+        ("clv_ml.model.registry", ("dbt", "duckdb", "lightgbm", "numpy", "onnx", "onnxruntime", "scipy")),
         ("clv_ml.show.customers", ("dbt", "duckdb", "lightgbm", "matplotlib", "numpy", "onnxruntime")),
         ("clv_ml.show.models", ("dbt", "duckdb", "lightgbm", "matplotlib", "numpy", "onnxruntime")),
     ],

@@ -26,7 +26,8 @@ from clv_ml.learn.training import TrainingResult, train
 from clv_ml.learn.training_data import TrainingData, read_training_rows
 from clv_ml.model import registry
 from clv_ml.model.manifest import Manifest
-from clv_ml.model.model_files import load_manifest, load_model
+from clv_ml.model.manifest_files import load_manifest
+from clv_ml.model.model_files import load_model
 from clv_ml.operate.promotion import switch_model
 from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings

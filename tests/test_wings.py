@@ -22,6 +22,7 @@ FLOORS = (
     "simulate",
     "settings",
     "errors",
+    "folders",
 )
 """Wings and rooms of the ground floor, top first."""
 
