@@ -269,7 +269,7 @@ def test_every_command_that_writes_waits_for_nobody(
     command: tuple[str, ...], tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """
-    While another one holds the warehouse: exit code 3, its process number, and no file is made.
+    While another one has locked the warehouse: exit code 3, its process number, and no file is made.
     """
     monkeypatch.chdir(project)
     settings = settings_for(tmp_path, project)

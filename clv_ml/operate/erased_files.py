@@ -82,7 +82,7 @@ def _copied(connection: duckdb.DuckDBPyConnection, catalog: str, path: Path) -> 
     A fresh file with everything of a catalog, attached under the name that is given; detached at the end.
     """
     name = path.stem
-    # the same format, which older readers may need; it is told as "v1.5.0+"
+    # the same format, which older readers may need; DuckDB names it "v1.5.0+"
     ((version,),) = connection.execute(
         "select regexp_extract(tags['storage_version'], 'v[0-9.]+') from duckdb_databases() "
         "where database_name = ?",
@@ -153,8 +153,8 @@ def _refuse_leftovers(path: Path, ids: Sequence[str], after: int) -> None:
 
 def _put_in_place(new: Path, path: Path) -> None:
     """
-    Swap the file for the new one with the old one's rights; a reader who holds the old one keeps it until he
-    closes it.
+    Swap the file for the new one with the old one's rights; a reader who has the old one open keeps it
+    until closing it.
     """
     new.chmod(path.stat().st_mode & 0o777)
     handle = os.open(new, os.O_RDONLY)

@@ -43,7 +43,7 @@ Rows = list[dict[str, Any]]
 class Facts:
     """
     What the page is made of: rows by query, and what stands in no table. ``caution`` says why the shop is
-    hard to learn from; ``dates`` maps a part of the training (train, calibrate, test, refit) to its as-of
+    hard to learn from; ``dates`` maps a split (train, calibrate, test, refit) to its as-of
     dates.
     """
 

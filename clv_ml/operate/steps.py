@@ -1,14 +1,14 @@
-"""The steps of a command: who is told of them, and how long each took."""
+"""The steps of a command: who hears of them, and how long each took."""
 
 import time
 from collections.abc import Callable
 
 Step = Callable[[str], None]
-"""Told the name of each step as it begins."""
+"""Hears the name of each step as it begins."""
 
 
 def no_steps(step: str) -> None:
-    """Tells nobody."""
+    """Nobody hears of them."""
 
 
 class Clock:

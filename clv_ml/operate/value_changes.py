@@ -1,7 +1,7 @@
 """
 Why customers' values differ between two scoring dates, or between two models on one date.
 
-The answers are SQL, in ``dbt_project/diff/``, over two sides: what was said before and after, and why.
+The answers are SQL, in ``dbt_project/diff/``, over two sides: what was predicted before and after, and why.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from clv_ml.warehouse.locking import locked
 
 Row = dict[str, Any]
 IN_USE, CHALLENGER = "customer", "challenger"
-"""Before `_predictions` and `_drivers`: what the model in use said, and what another said beside it."""
+"""Before `_predictions` and `_drivers`: what the model in use predicts, and what a challenger predicts."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ class Side:
 
 
 def _scored_today(connection: duckdb.DuckDBPyConnection) -> tuple[date, dict[str, str]]:
-    """The scoring date, and by version the prefix of the tables that hold what it says of that date."""
+    """The scoring date, and by version the prefix of the tables that have its predictions of that date."""
     try:
         today = "select as_of_date, build_hash from scoring_rows group by all"
         ((day, build_hash),) = connection.execute(today).fetchall()

@@ -51,7 +51,7 @@ def tenths_chart(rows: Rows) -> Chart:
 
 
 def deciles_chart(rows: Rows, currency: str) -> Chart:
-    """Mean predicted beside mean actual of each tenth, lowest first."""
+    """Mean predicted next to mean actual of each tenth, lowest first."""
     chart = Chart(
         "deciles",
         "Predicted against actual",
@@ -104,7 +104,7 @@ def coverage_chart(rows: Rows, nominal: float) -> Chart:
     """Share of actual values inside the interval, a point per tenth, and the share that was promised."""
     chart = Chart(
         "coverage",
-        "How often the interval held",
+        "How often the interval covered the actual value",
         "Points: for each tenth of customers, the share whose actual value lay in "
         f"the interval; the line is {nominal:.0%}.",
     )

@@ -1,4 +1,4 @@
-"""What is said of customers: one customer's value and drivers, and whose value changed."""
+"""What commands print of customers: one customer's value and drivers, and whose value changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of models: a training with its figures, the registry's list, one version, a search."""
+"""What commands print of models: a training with its figures, the registry's list, one version, a search."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def _show_metrics(metrics: Mapping[str, Any]) -> None:
     if "intervals" in metrics and "churn" in metrics:
         intervals, churn = metrics["intervals"], metrics["churn"]
         out.print(
-            f"Intervals held {intervals['coverage']:.0%} ({intervals['coverage_top_fifth']:.0%} of the top "
-            f"fifth), confidence was off by {intervals['confidence_error']:.2f}, churn had a Brier score of "
+            f"Intervals covered {intervals['coverage']:.0%} ({intervals['coverage_top_fifth']:.0%} of the "
+            f"top fifth), confidence was off by {intervals['confidence_error']:.2f}, churn had a Brier score of "
             f"{churn['brier']:.3f} ({churn['brier_of_constant']:.3f} for a constant)."
         )
 
@@ -121,8 +121,8 @@ def show_model(model: ShownModel) -> None:
     if manifest.parameters.get("caution"):
         _fact("caution", manifest.parameters["caution"])
     _fact("predicts", f"{manifest.horizon_days} days, {manifest.reporting_currency}")
-    for part, dates in manifest.training_dates.items():
-        _fact(part, f"{len(dates)} dates, {dates[0]} to {dates[-1]}" if dates else "no dates")
+    for split, dates in manifest.training_dates.items():
+        _fact(split, f"{len(dates)} dates, {dates[0]} to {dates[-1]}" if dates else "no dates")
     calibration = Calibration.from_json(manifest.calibration)
     _fact(
         "calibration",

@@ -1,4 +1,4 @@
-"""What is said of runs: files ingested, scores, publication, erasure, findings, engines compared."""
+"""What commands print of runs: files ingested, scores, publication, erasure, findings, engines compared."""
 
 from __future__ import annotations
 

@@ -141,12 +141,12 @@ def _fit_missing_dates(spark: SparkSession, copy: Settings) -> None:
         )
         if not counts.num_rows:
             return
-        parts = (
+        queries = (
             f"select {FIT_COLUMNS} {where} and as_of_date = date '{date}' "
             f"and {tables.in_sample(limit / customers)}"
             for date, customers in zip(*(column.to_pylist() for column in counts.columns), strict=True)
         )
-        tables.copy(spark, connection, "customer_rfm", parts)
+        tables.copy(spark, connection, "customer_rfm", queries)
         if fit_missing_dates(connection):
             parameters = connection.sql("select * from fitted_parameters").to_arrow_table()
             tables.write(spark, schema, "fitted_parameters", parameters)
@@ -165,11 +165,11 @@ def _copy_training_rows(spark: SparkSession, copy: Settings) -> None:
         )
         dates, customers = (column.to_pylist() for column in counts.columns)
         sampled = tables.in_sample(SparkPlaces().training_rows / max(sum(customers), 1))
-        parts = [
+        queries = [
             f"select * from {schema}.training_rows where as_of_date = date '{date}' and {sampled}"
             for date in dates
         ] or [f"select * from {schema}.training_rows"]
-        tables.copy(spark, connection, "training_rows", iter(parts))
+        tables.copy(spark, connection, "training_rows", iter(queries))
         today = f"select * from {schema}.scoring_rows where {sampled}"
         tables.copy(spark, connection, "scoring_rows", iter([today]))
 

@@ -30,7 +30,7 @@ def run_dbt(settings: Settings, arguments: Sequence[str]) -> None:
     the project changes.
 
     Raises:
-        WarehouseBusyError: If another process holds the warehouse.
+        WarehouseBusyError: If another process has locked the warehouse.
 
         BuildError: If a node failed, with the first node's name and message.
     """

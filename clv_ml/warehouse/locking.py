@@ -36,7 +36,7 @@ def locked(settings: Settings) -> Iterator[None]:
         _pid_file(settings).write_text(str(os.getpid()))
     except Timeout as error:
         raise WarehouseBusyError(
-            f"Another run (process {_process(settings) or 'unknown'}) holds {settings.warehouse}. "
+            f"Another run (process {_process(settings) or 'unknown'}) has locked {settings.warehouse}. "
             "Start again when it is done."
         ) from error
     except OSError as error:
