@@ -24,7 +24,7 @@ from quality_truth import truth_sheet
 
 from clv_ml.learn.backtest import BacktestResult, backtest
 from clv_ml.measure.comparison import Comparison, with_holm
-from clv_ml.pipeline import build_features
+from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings, load_settings
 from clv_ml.show.backtest_sheets import HEADS, HELD_HEADS, Sheet, comparison_sheet, markdown, sheets
 
@@ -79,7 +79,7 @@ def _run(case: Case) -> tuple[View, View] | None:
         settings = _settings(case, Path(folder))
         _say(f"{case.title}: load and build")
         case.load(settings, Path(folder))
-        build_features(settings)
+        engine_of(settings).build_features()
         _say(f"{case.title}: backtest of the newest origins")
         newest = backtest(settings, case.origins, newest=True)
         view = View(case, newest, checks(settings, newest))

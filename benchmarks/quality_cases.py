@@ -13,7 +13,7 @@ import duckdb
 from made_shops import CURRENCY, MADE_SHOPS, write_orders
 from simulated_truth import true_expected_value
 
-from clv_ml.pipeline import ingest_files
+from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings
 from clv_ml.simulate.simulator import Shop, write_simulation
 
@@ -84,14 +84,14 @@ def _preset_case(preset: str, name: str, horizon_days: int, origins: int, curren
     source = DATA / f"{preset}.parquet"
 
     def load(settings: Settings, _: Path) -> None:
-        ingest_files(settings, preset, source)
+        engine_of(settings).ingest_files(preset, source)
 
     return Case(preset, name, horizon_days, origins, currency, load, source)
 
 
 def _load_simulation(settings: Settings, folder: Path) -> None:
     write_simulation(SIMULATED, folder / "shop")
-    ingest_files(settings, "simulator", data_dir=folder / "shop")
+    engine_of(settings).ingest_files("simulator", data_dir=folder / "shop")
 
 
 @cache
@@ -110,14 +110,14 @@ def _load_eleven_years(source: Path, settings: Settings, folder: Path) -> None:
     """
     target = folder / "orders.parquet"
     duckdb.execute(ELEVEN_YEARS.format(target=target), {"source": str(source)})
-    ingest_files(settings, "orders", target)
+    engine_of(settings).ingest_files("orders", target)
 
 
 def _made_case(kind: str, seed: int) -> Case:
     shop = MADE_SHOPS[kind](seed)
 
     def load(settings: Settings, folder: Path) -> None:
-        ingest_files(settings, "orders", write_orders(shop, folder / "orders.parquet"))
+        engine_of(settings).ingest_files("orders", write_orders(shop, folder / "orders.parquet"))
 
     def truth(as_of: date) -> dict[str, tuple[float, float | None]]:
         return {name: (value, None) for name, value in shop.true_values(as_of).items()}

@@ -10,7 +10,7 @@ from quality_cases import Truth
 
 from clv_ml.learn.training import train
 from clv_ml.measure.metrics import spearman
-from clv_ml.pipeline import score
+from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings
 from clv_ml.show.backtest_sheets import Sheet
 from clv_ml.warehouse.connection import connect
@@ -44,7 +44,7 @@ def truth_sheet(settings: Settings, truth: Truth) -> Sheet:
     for origin, estimator, names, values in _backtested(settings, known):
         found.setdefault(estimator, []).append(_nearness(names, values, known(origin)))
     train(settings)
-    score(settings)
+    engine_of(settings).score()
     as_of, names, values = _published(settings)
     found[f"customer_clv as of {as_of}"] = [_nearness(names, values, known(as_of))]
     rows = tuple(

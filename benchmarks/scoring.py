@@ -23,10 +23,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from clv_ml import pipeline
 from clv_ml.learn.training import train
 from clv_ml.model.model_files import LoadedModel
 from clv_ml.model.registry import load
+from clv_ml.pipeline import engine_of
 from clv_ml.serve.dbt_plugin import register
 from clv_ml.settings import Settings, load_settings
 from clv_ml.simulate.simulator import Shop, write_simulation
@@ -74,8 +74,8 @@ def trained_shop(folder: Path) -> Settings:
         update={"warehouse": folder / "clv.duckdb", "models": folder / "models"}
     )
     write_simulation(Shop(customers=1500, start=date(2024, 1, 1), end=date(2025, 1, 1)), folder / "data")
-    pipeline.ingest_files(settings, "simulator", data_dir=folder / "data")
-    pipeline.build_features(settings)
+    engine_of(settings).ingest_files("simulator", data_dir=folder / "data")
+    engine_of(settings).build_features()
     train(settings)
     return settings
 

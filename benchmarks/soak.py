@@ -29,16 +29,16 @@ from payloads import crafted_vars
 from rich.console import Console
 from rich.table import Table
 from scoring import call, fill, trained_shop
-from shops import ROOT, copy_project, query, settings_for
+from shops import ROOT, copy_project, query, report_of, settings_for
 from tampering import scored_with
 from test_settings import rendered_setting
 
 from clv_ml import pipeline
 from clv_ml.model.registry import load
-from clv_ml.operate.erasure import count_bytes, forget
+from clv_ml.operate.erased_files import count_bytes
+from clv_ml.operate.erasure import forget
 from clv_ml.serve.dbt_plugin import register
 from clv_ml.settings import Settings
-from clv_ml.show.report import write_report
 from clv_ml.simulate.simulator import Shop, write_simulation
 
 SMALL = Shop(customers=250, seed=3, start=date(2024, 1, 1), end=date(2024, 10, 16))
@@ -165,11 +165,11 @@ def erasure(folder: Path, share: float) -> Iterator[Figure]:
     ]
     pages = 0
     for name in people:
-        write_report(settings)
+        report_of(settings)
         pages += forget(settings, name).report is not None
     left = _found(settings, people)
     pipeline.run(settings, "simulator", data_dir=feed)
-    write_report(settings)
+    report_of(settings)
     back = _found(settings, people)
     yield Figure(
         "erased ids found", f"{len(left)} of {count} ({pages} report pages removed)", not left, tuple(left)

@@ -28,6 +28,7 @@ from spark_cluster import standalone_cluster  # noqa: E402
 from clv_ml import pipeline  # noqa: E402
 from clv_ml.settings import Settings, load_settings  # noqa: E402
 from clv_ml.warehouse.connection import connect  # noqa: E402
+from clv_ml.warehouse.dbt_runner import create_tables  # noqa: E402
 
 DAYS = 730
 FILES = 16
@@ -96,7 +97,7 @@ def on_spark(settings: Settings, folder: Path, memory: str) -> dict[str, Any]:
 
 def on_duckdb(settings: Settings, folder: Path) -> dict[str, Any]:
     """The files are loaded into the raw table first, unchecked as on Spark, and that is not timed."""
-    pipeline.prepare(settings)
+    create_tables(settings)
     with connect(settings, read_only=False) as connection:
         connection.execute(f"insert into raw.events from '{folder}/raw/events/*.parquet'")
     return run(settings, None)

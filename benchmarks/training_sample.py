@@ -15,8 +15,8 @@ import numpy as np
 from scipy.stats import spearmanr
 from simulated_truth import write_truth
 
-from clv_ml import pipeline
 from clv_ml.learn.training import train
+from clv_ml.pipeline import engine_of
 from clv_ml.serve.predictor import Predictor
 from clv_ml.settings import load_settings
 from clv_ml.simulate.simulator import Shop, write_simulation
@@ -36,8 +36,8 @@ def main() -> None:
         settings = load_settings()
         settings = settings.model_copy(update={"warehouse": folder / "clv.duckdb", "models": folder / "m"})
         write_simulation(shop, folder / "data")
-        pipeline.ingest_files(settings, "simulator", data_dir=folder / "data")
-        pipeline.build_features(settings)
+        engine_of(settings).ingest_files("simulator", data_dir=folder / "data")
+        engine_of(settings).build_features()
         with connect(settings) as connection:
             rows = connection.sql("select * from scoring_rows order by customer_id").to_arrow_table()
             as_of = connection.sql("select as_of_date from as_of_dates where is_scoring_date").fetchall()[0][

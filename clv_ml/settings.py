@@ -24,9 +24,9 @@ from pydantic import BaseModel, ConfigDict, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from clv_ml.errors import SettingsError
+from clv_ml.folders import DBT_FOLDER
 
 PROJECT_FILE = "dbt_project.yml"
-DBT_FOLDER = Path(__file__).resolve().parents[1] / "dbt_project"
 
 
 class Vars(BaseModel):

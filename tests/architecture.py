@@ -13,8 +13,10 @@ START = "\n## Every file\n"
 LISTED = ("clv_ml", "models_sql", "dbt_project", "tests", "benchmarks")
 FOLDERS = {
     "clv_ml": "The Python package: fits, exports, scores, explains, prints. It computes no feature.",
+    "clv_ml/cli": "",
     "clv_ml/show": "",
     "clv_ml/show/report_page": "The report's page without its content.",
+    "clv_ml/show/report_page/sections": "What the report says: a template for each section.",
     "clv_ml/spark": "",
     "clv_ml/operate": "",
     "clv_ml/serve": "",

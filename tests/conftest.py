@@ -16,10 +16,11 @@ from dbt_common.events.event_manager import EventManager
 from shops import ROOT as PROJECT_ROOT
 from shops import Event, add_events, copied, copy_project, edit, settings_for
 
-from clv_ml import pipeline
 from clv_ml.learn.training import train
+from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings
 from clv_ml.simulate.simulator import Shop, write_simulation
+from clv_ml.warehouse.dbt_runner import create_tables
 
 SIMULATED = Shop(customers=250, seed=3, start=date(2024, 1, 1), end=date(2024, 10, 16))
 
@@ -71,7 +72,7 @@ def own_project(project: Path, tmp_path: Path) -> Path:
 def empty_shop(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Settings:
     """A warehouse with the raw tables and nothing in them. Copy it, do not change it."""
     settings = settings_for(tmp_path_factory.mktemp("empty"), project)
-    pipeline.prepare(settings)
+    create_tables(settings)
     return settings
 
 
@@ -121,8 +122,8 @@ def simulated(
 ) -> Settings:
     """The simulated shop, ingested and with its features built; no model. Copy it, do not change it."""
     settings = copied(empty_shop, tmp_path_factory.mktemp("built"))
-    pipeline.ingest_files(settings, "simulator", data_dir=simulated_files)
-    pipeline.build_features(settings)
+    engine_of(settings).ingest_files("simulator", data_dir=simulated_files)
+    engine_of(settings).build_features()
     return settings
 
 
@@ -131,7 +132,7 @@ def trained(simulated: Settings, tmp_path_factory: pytest.TempPathFactory) -> Se
     """The simulated shop with a champion, scored. Copy it, do not change it."""
     settings = copied(simulated, tmp_path_factory.mktemp("trained"))
     train(settings)
-    pipeline.score(settings)
+    engine_of(settings).score()
     return settings
 
 

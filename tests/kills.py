@@ -27,15 +27,16 @@ from clv_ml.learn import training
 from clv_ml.model import registry
 from clv_ml.operate import publication
 from clv_ml.operate.publication import publish
+from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings
 from clv_ml.simulate.simulator import Shop, write_simulation
-from clv_ml.warehouse.locking import held
+from clv_ml.warehouse.locking import locked
 from clv_ml.warehouse.safe_files import sha256
 
 # each process starts from one that has imported the package and done nothing; that one looks for no module of
 # the tests
 processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["clv_ml.cli"])
+processes.set_forkserver_preload(["clv_ml.pipeline"])
 
 IN_A_ROW = 4
 """Kills on top of each other before the phase is run to its end."""
@@ -70,11 +71,11 @@ class Outcome:
 
 
 def _ingest(settings: Settings, feed: Path) -> None:
-    pipeline.ingest_files(settings, "simulator", data_dir=feed)
+    engine_of(settings).ingest_files("simulator", data_dir=feed)
 
 
 def _check_and_publish(settings: Settings, feed: Path) -> None:
-    pipeline.check_marts(settings)
+    engine_of(settings).check_marts()
     publish(settings)
 
 
@@ -84,10 +85,10 @@ def _run(settings: Settings, feed: Path) -> None:
 
 PHASES = (
     Phase("ingest", _ingest, 24),
-    Phase("build", lambda settings, feed: pipeline.build_features(settings), 20),
+    Phase("build", lambda settings, feed: engine_of(settings).build_features(), 20),
     Phase("train", lambda settings, feed: training.train(settings), 24),
     Phase("export", lambda settings, feed: training.train(settings), 28, SWAPPING_FILES),
-    Phase("score", lambda settings, feed: pipeline.score(settings), 20),
+    Phase("score", lambda settings, feed: engine_of(settings).score(), 20),
     Phase("check, publish", _check_and_publish, 12),
     Phase("publish", lambda settings, feed: publish(settings), 80, ("publication.py",)),
     Phase("run", _run, 12),
@@ -209,7 +210,7 @@ def after_kill(bench: Bench, phase: Phase) -> list[str]:
     phase left it.
     """
     try:
-        with held(bench.at_work):
+        with locked(bench.at_work):
             found = look(bench.at_work, features=False)
     except Exception:
         return [f"{phase.name}: {traceback.format_exc()}"]

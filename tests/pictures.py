@@ -9,10 +9,10 @@ from pathlib import Path
 from browser import CHROMIUM, browse
 from markdown_pages import DOCS
 from PIL import Image
-from shops import settings_for
+from shops import report_of, settings_for
 
 from clv_ml import pipeline
-from clv_ml.show.report import write_report
+from clv_ml.operate.steps import no_steps
 
 FOLDER = DOCS / "pictures"
 WIDE, PHONE = 1280, 390
@@ -29,8 +29,8 @@ QUALITY = 70
 def write_pictures(place: Path) -> None:
     """Makes the demo shop's report in a folder and pictures of it in docs/pictures."""
     settings = settings_for(place, horizon_days=365)
-    pipeline.demo(settings, 2000, 7, pipeline.no_steps)
-    report = write_report(settings).path
+    pipeline.demo(settings, 2000, 7, no_steps)
+    report = report_of(settings).path
     for name, (width, height, anchor) in VIEWS.items():
         # a window is never as narrow as a phone: a frame is
         frame = place / f"{name}.html"

@@ -28,7 +28,8 @@ from shops import copy_project, settings_for
 
 import clv_ml
 from clv_ml import errors
-from clv_ml.cli import EXIT_CODES, app
+from clv_ml.cli import app
+from clv_ml.cli.options import EXIT_CODES
 from clv_ml.settings import PROJECT_FILE, project_vars, setting_macros
 from clv_ml.warehouse.dbt_runner import run_dbt
 
@@ -247,7 +248,7 @@ def _settings_page() -> str:
 
 def _commands_page() -> str:
     parts = [
-        "# Commands\n\n`clv COMMAND --help` says the same." + WRITTEN.format(source="`clv_ml/cli.py`") + "\n"
+        "# Commands\n\n`clv COMMAND --help` says the same." + WRITTEN.format(source="`clv_ml/cli`") + "\n"
     ]
     listed = [(f"[clv {name}](#clv-{name.replace(' ', '-')})", it.help) for name, it in commands().items()]
     parts.append(table(("command", "what it does"), listed))

@@ -21,8 +21,9 @@ from shops import (
     with_project,
 )
 
-from clv_ml import pipeline
+from clv_ml.errors import BuildError
 from clv_ml.learn.training import train
+from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings
 from clv_ml.warehouse.safe_files import sha256
 
@@ -97,16 +98,16 @@ def _anew(trained: Settings, folder: Path, first: Made, threads: int, order: str
     shutil.rmtree(settings.models)
     build(settings, "--full-refresh", "--exclude", "customer_predictions+", "customer_drivers+")
     train(settings)
-    pipeline.score(settings)
+    engine_of(settings).score()
     return _parts(first, made(settings))
 
 
 def _again(trained: Settings, folder: Path, first: Made) -> list[str]:
     settings = _fresh(trained, folder)
     for _ in range(2):
-        pipeline.build_features(settings)
+        engine_of(settings).build_features()
         train(settings)
-        pipeline.score(settings)
+        engine_of(settings).score()
     return _parts(first, made(settings))
 
 
@@ -124,10 +125,10 @@ def _retried(trained: Settings, folder: Path, first: Made) -> list[str]:
             "customer_drivers+",
         )
         return ["it did not fail"]
-    except pipeline.BuildError:
-        pipeline.build_features(settings)
+    except BuildError:
+        engine_of(settings).build_features()
         train(settings)
-        pipeline.score(settings)
+        engine_of(settings).score()
         return _parts(first, made(settings))
 
 

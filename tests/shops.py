@@ -15,7 +15,9 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from clv_ml.settings import Settings, load_settings
+from clv_ml.operate.report_facts import read_facts
+from clv_ml.settings import Settings, load_settings, report_path
+from clv_ml.show.report import ReportResult, write_report
 from clv_ml.warehouse.dbt_runner import run_dbt
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -302,3 +304,8 @@ def build(settings: Settings, *arguments: str) -> None:
 def refused_by(error: BaseException) -> str:
     """The message in one line, for matching."""
     return " ".join(str(error).split())
+
+
+def report_of(settings: Settings, path: Path | None = None) -> ReportResult:
+    """Writes the page of a shop, beside its warehouse unless a path is given, as ``clv report`` does."""
+    return write_report(read_facts(settings), path or report_path(settings))

@@ -25,8 +25,7 @@ from clv_ml.learn.training_data import TrainingData, read_training_rows
 from clv_ml.measure.evaluation import Evaluation
 from clv_ml.measure.metrics import METRICS
 from clv_ml.settings import Settings
-from clv_ml.show import terminal as printing
-from clv_ml.show.backtest_sheets import HEADS, markdown, sheets
+from clv_ml.show.backtest_sheets import HEADS, markdown, sheets, show_backtest
 
 DATES = 2
 HORIZON = np.timedelta64(60, "D")
@@ -362,10 +361,10 @@ def test_json_table_and_print_agree(
     settings, result = tested
     monkeypatch.chdir(project)
     monkeypatch.setenv("CLV_WAREHOUSE", str(settings.warehouse))
-    monkeypatch.setattr(pipeline, "build_features", lambda settings: None)
+    monkeypatch.setattr(pipeline.DuckDB, "build_features", lambda engine: None)
 
     ran = CliRunner().invoke(cli.app, ["backtest", "--origins", str(DATES), "--horizon-days", "60", "--json"])
-    printing.show_backtest(result)
+    show_backtest(result)
     printed = capsys.readouterr().out
 
     assert ran.exit_code == 0, ran.output

@@ -4,6 +4,8 @@ The command line: parse, call, print; exit codes 0 done, 1 failed, 2 usage; ``--
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,11 @@ from click.testing import Result
 from shops import BY_MODEL, add_events, copied, execute, purchase, regular_shop
 from typer.testing import CliRunner
 
-from clv_ml import pipeline
 from clv_ml.cli import app
 from clv_ml.model import registry
+from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings
-from clv_ml.show import terminal as printing
+from clv_ml.show.models import better_than_model
 
 COMMANDS = (
     (),
@@ -45,6 +47,10 @@ COMMANDS = (
     ("models", "rollback"),
 )
 HORIZON = ("--horizon-days", "60")
+
+
+HEAVY = ("dbt", "duckdb", "lightgbm", "matplotlib", "numpy", "onnxruntime", "pandas", "pydantic", "scipy")
+"""Libraries that take longer to import than a small command to run."""
 
 
 def _clv(*arguments: object) -> Result:
@@ -75,6 +81,26 @@ def nowhere(at, tmp_path: Path, empty_shop: Settings) -> Settings:
     """A place without a warehouse."""
     places = {"warehouse": tmp_path / "none" / "clv.duckdb", "models": tmp_path / "none" / "models"}
     return at(empty_shop.model_copy(update=places))
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("clv_ml.cli", HEAVY),
+        ("clv_ml.operate.customers", ("dbt", "lightgbm", "matplotlib", "numpy", "onnxruntime", "scipy")),
+        ("clv_ml.model.registry", ("dbt", "duckdb", "lightgbm", "numpy", "onnx", "onnxruntime", "scipy")),
+        ("clv_ml.show.customers", ("dbt", "duckdb", "lightgbm", "matplotlib", "numpy", "onnxruntime")),
+        ("clv_ml.show.models", ("dbt", "duckdb", "lightgbm", "matplotlib", "numpy", "onnxruntime")),
+    ],
+)
+def test_a_command_imports_what_it_needs(module: str, heavy: tuple[str, ...]):
+    """
+    `clv --help` and a look at a customer start at once: what only other commands need is not imported.
+    """
+    code = f"import sys, {module}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    assert set(heavy).isdisjoint(loaded.split())
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -151,8 +177,8 @@ def test_what_beat_the_model_is_said():
         "churn": {"brier": 0.1},
     }
 
-    assert printing.better_than_model(figures) == "bgnbd in r2 (0.600)"
-    assert printing.better_than_model({"model": {"r2": 0.4, "mae": 60.0}}) == ""
+    assert better_than_model(figures) == "bgnbd in r2 (0.600)"
+    assert better_than_model({"model": {"r2": 0.4, "mae": 60.0}}) == ""
 
 
 def test_an_unknown_setting_is_named(nowhere: Settings):
@@ -423,6 +449,6 @@ def test_late_data_do_not_unseat_the_champion(at, trained_copy: Settings):
 
     assert result["training"] is None
     assert result["scoring"]["methods"]["model, with caution"] > 100
-    assert pipeline.training_is_due(settings) is False
+    assert engine_of(settings).training_is_due() is False
     shutil.rmtree(settings.models)
-    assert pipeline.training_is_due(settings) is True
+    assert engine_of(settings).training_is_due() is True

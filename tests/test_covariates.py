@@ -26,6 +26,7 @@ from shops import (
 from clv_ml import pipeline
 from clv_ml.errors import BuildError, InputError, SettingsError
 from clv_ml.model import registry
+from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings, load_settings
 
 DECLARED = {"tier": ["low", "top"], "household_size": "number"}
@@ -48,7 +49,7 @@ def _feed_attributes(settings: Settings, folder: Path) -> None:
         HEADER,
         [(customer, "2023-12-01", tier, "2", "x") for customer, tier in rows],
     )
-    pipeline.ingest_files(settings, "attributes", path)
+    engine_of(settings).ingest_files("attributes", path)
 
 
 def test_a_declared_attribute_reaches_model_scores_and_drivers(simulated_copy: Settings, tmp_path: Path):

@@ -19,7 +19,7 @@ from clv_ml.operate import doctor
 from clv_ml.operate.doctor import Finding, examine
 from clv_ml.operate.publication import publish
 from clv_ml.settings import Settings
-from clv_ml.warehouse.locking import held
+from clv_ml.warehouse.locking import locked
 
 NAMES = [
     "versions",
@@ -193,7 +193,7 @@ def test_the_holder_of_the_lock_is_named(shop: Settings):
     """
     While a run holds it; a lock file that outlived its run says nothing.
     """
-    with held(shop):
+    with locked(shop):
         during = findings(shop)["lock"]
     after = findings(shop)["lock"]
 

@@ -28,6 +28,7 @@ from clv_ml import pipeline
 from clv_ml.errors import BuildError, HistoryError
 from clv_ml.learn.btyd import bgnbd_alive, bgnbd_expected_purchases
 from clv_ml.learn.training import train
+from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings
 
 OpenShop = Callable[..., Settings]
@@ -325,7 +326,7 @@ def test_history_shorter_than_the_horizon_is_explained(open_shop: OpenShop):
     not.
     """
     settings = open_shop(regular_shop(customers=40, days=200, every=12), horizon_days=365)
-    pipeline.build_features(settings)
+    engine_of(settings).build_features()
     there = one(settings, "select shop_age_days from as_of_dates where is_scoring_date")
 
     with pytest.raises(HistoryError) as caught:
@@ -342,7 +343,7 @@ def test_history_shorter_than_the_horizon_is_explained(open_shop: OpenShop):
     build(a_day_more, "--select", "+as_of_dates")
     assert one(settings, "select count(*) from as_of_dates where split = 'test'") == 0
     just_so = with_vars(settings, horizon_days=longest)
-    pipeline.build_features(just_so)
+    engine_of(just_so).build_features()
     assert train(just_so).is_champion
 
 
@@ -365,7 +366,7 @@ def test_an_empty_warehouse_cannot_be_trained_on(open_shop: OpenShop):
     The error says that there are no events and what to do.
     """
     settings = open_shop()
-    pipeline.build_features(settings)
+    engine_of(settings).build_features()
 
     with pytest.raises(HistoryError, match=r"holds no events\. Load some first"):
         train(settings)

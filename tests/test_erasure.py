@@ -9,15 +9,15 @@ from pathlib import Path
 import duckdb
 import pytest
 from ingestion_helpers import empty_warehouse, feed, write_csv, write_events
-from shops import ROOT, query, settings_for, with_vars
+from shops import ROOT, query, report_of, settings_for, with_vars
 from typer.testing import CliRunner
 
 from clv_ml.cli import app
 from clv_ml.errors import InputError, WarehouseError
-from clv_ml.operate import erasure
-from clv_ml.operate.erasure import count_bytes, forget
+from clv_ml.operate import erased_files
+from clv_ml.operate.erased_files import count_bytes
+from clv_ml.operate.erasure import forget
 from clv_ml.settings import Settings
-from clv_ml.show.report import write_report
 
 GONE, MERGED, STAYS = "person-to-forget", "person-before-that", "person-who-stays"
 
@@ -187,7 +187,7 @@ def test_a_failure_on_the_way_leaves_the_old_file(shop: Settings, monkeypatch: p
     about.
     """
     before = shop.warehouse.read_bytes()
-    monkeypatch.setattr(erasure, "_prove", lambda *_: 1 / 0)
+    monkeypatch.setattr(erased_files, "prove_gone", lambda *_: 1 / 0)
 
     with pytest.raises(ZeroDivisionError):
         forget(shop, GONE)
@@ -232,7 +232,7 @@ def test_the_command_asks_first_and_prints_no_number(shop: Settings, monkeypatch
     monkeypatch.chdir(shop.project)
     monkeypatch.setenv("CLV_WAREHOUSE", str(shop.warehouse))
     monkeypatch.setenv("CLV_MODELS", str(shop.models))
-    monkeypatch.setattr("clv_ml.pipeline.prepare", lambda _: None)
+    monkeypatch.setattr("clv_ml.operate.erasure.create_tables", lambda _: None)
 
     asked = CliRunner().invoke(app, ["forget", GONE], input="n\n")
     assert asked.exit_code == 1 and query(shop, "select count(*) from raw.events") == [(3,)]
@@ -256,7 +256,7 @@ def test_a_whole_shop_forgets_a_customer(trained_copy: Settings):
         "customer_id limit 1",
     )
     version = next(path.name for path in trained_copy.models.iterdir() if path.is_dir())
-    page = write_report(trained_copy).path
+    page = report_of(trained_copy).path
 
     done = forget(trained_copy, customer)
 

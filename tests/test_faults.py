@@ -5,7 +5,6 @@ run succeeds.
 The long version, with hundreds of kills, is `make soak`.
 """
 
-import fcntl
 import os
 import random
 import resource
@@ -21,22 +20,23 @@ import duckdb
 import kills
 import pytest
 from bad_feeds import closed_to_us
+from filelock import FileLock
 from ingestion_helpers import empty_warehouse, everything, feed, write_events
 from readers import fill, made_by_hand
 from shops import execute, settings_for
 from small_models import published as write_small_model
 from typer.testing import CliRunner
 
-from clv_ml import pipeline
 from clv_ml.cli import app
 from clv_ml.errors import PublishError, WarehouseError
 from clv_ml.ingest import ingestion
 from clv_ml.model import model_files, registry
 from clv_ml.operate import publication
 from clv_ml.operate.publication import publish
+from clv_ml.pipeline import engine_of
 from clv_ml.serve import dbt_plugin
 from clv_ml.settings import Settings
-from clv_ml.warehouse.locking import held
+from clv_ml.warehouse.locking import locked
 
 WRITERS = (
     ("demo",),
@@ -70,19 +70,19 @@ def _quietly(function: Callable[..., object], *arguments: Any) -> None:
 
 def _score_with_a_broken_function(settings: Settings) -> None:
     dbt_plugin.score = lambda *_: 1 / 0
-    pipeline.score(settings)
+    engine_of(settings).score()
 
 
 def _score_killed_in_the_function(settings: Settings) -> None:
     dbt_plugin.score = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-    pipeline.score(settings)
+    engine_of(settings).score()
 
 
 def _score_on_a_full_disk(settings: Settings) -> None:
     """No file may grow beyond 100 kB: the database, its log and dbt's own files all fail."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-    pipeline.score(settings)
+    engine_of(settings).score()
 
 
 def _score_with_little_memory(settings: Settings) -> None:
@@ -91,7 +91,7 @@ def _score_with_little_memory(settings: Settings) -> None:
         connection.execute("set memory_limit = '4MB'"),
         real(connection, known),
     )
-    pipeline.score(settings)
+    engine_of(settings).score()
 
 
 def test_scoring_that_breaks_changes_nothing_that_anybody_reads(trained_copy: Settings):
@@ -113,7 +113,7 @@ def test_scoring_that_breaks_changes_nothing_that_anybody_reads(trained_copy: Se
         assert _in_a_process_of_its_own(fault, trained_copy) != 0, fault.__name__
         assert kills.look(trained_copy) == before, fault.__name__
 
-    pipeline.score(trained_copy)
+    engine_of(trained_copy).score()
     publish(trained_copy)
     assert kills.look(trained_copy) == before
 
@@ -209,7 +209,7 @@ def test_a_folder_that_may_not_be_written_is_named():
             with closed_to_us(folder):
                 with (
                     pytest.raises(WarehouseError, match="cannot be written: Permission denied"),
-                    held(settings),
+                    locked(settings),
                 ):
                     pass
                 with pytest.raises(PublishError, match="write permission"):
@@ -218,7 +218,7 @@ def test_a_folder_that_may_not_be_written_is_named():
             for path in (folder, published):
                 path.chmod(0o755)
         assert _generation(published) == 1
-        with held(settings):
+        with locked(settings):
             publish(settings)
         assert _generation(published) == 2
 
@@ -269,7 +269,7 @@ def test_every_command_that_writes_waits_for_nobody(
     command: tuple[str, ...], tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """
-    While another one holds the warehouse: exit code 3, its process number, and no file is made.
+    While another one has locked the warehouse: exit code 3, its process number, and no file is made.
     """
     monkeypatch.chdir(project)
     settings = settings_for(tmp_path, project)
@@ -279,10 +279,8 @@ def test_every_command_that_writes_waits_for_nobody(
     if command == ("demo",):
         lock = lock.parent / "demo" / lock.name
         lock.parent.mkdir()
-    with open(lock, "w") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
-        other.write("4711")
-        other.flush()
+    with FileLock(lock):
+        lock.with_name("clv.duckdb.pid").write_text("4711")
         before = sorted(tmp_path.rglob("*"))
 
         result = CliRunner().invoke(app, list(command))

@@ -16,7 +16,8 @@ from clv_ml.errors import ExportError, ModelError, ModelTamperedError
 from clv_ml.model import model_files, registry
 from clv_ml.model.booster_text import booster_text
 from clv_ml.model.manifest import MANIFEST_FILE, manifest_bytes
-from clv_ml.model.model_files import load_model, recorded_sha256, write_model
+from clv_ml.model.manifest_files import recorded_sha256
+from clv_ml.model.model_files import load_model, write_model
 from clv_ml.model.prediction import predict
 
 

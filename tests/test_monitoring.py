@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 from shops import ROOT, build, copied, execute, frame, one, query
 
-from clv_ml import pipeline
 from clv_ml.errors import BuildError
 from clv_ml.measure import metrics
 from clv_ml.measure.coverage import came_true
 from clv_ml.model import registry
+from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings
 
 FLOOR = 0.0001
@@ -214,11 +214,11 @@ def test_drift_warns_and_a_double_count_stops_publication(trained_copy: Settings
     execute(
         trained_copy, "update feature_drift set drift = 'large'", "update data_quality set status = 'warn'"
     )
-    pipeline.check_marts(trained_copy)
+    engine_of(trained_copy).check_marts()
 
     execute(trained_copy, "update data_quality set status = 'fail' where subject like 'events with%'")
     with pytest.raises(BuildError, match="data_quality_nothing_fails"):
-        pipeline.check_marts(trained_copy)
+        engine_of(trained_copy).check_marts()
 
 
 def test_every_query_of_the_page_answers(with_past: Settings):

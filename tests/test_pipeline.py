@@ -18,6 +18,7 @@ from shops import HORIZON, build, frame, one, query, regular_shop, with_vars
 
 from clv_ml import pipeline
 from clv_ml.errors import BuildError, InputError
+from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings
 
 OpenShop = Callable[..., Settings]
@@ -241,12 +242,12 @@ def test_a_model_for_another_question_is_due_for_replacement(trained: Settings):
     ``run`` trains where the champion was made for another horizon or currency, or its bins measured for
     another coverage or floor, and not where one is pinned.
     """
-    assert not pipeline.training_is_due(trained)
-    assert pipeline.training_is_due(with_vars(trained, horizon_days=45))
-    assert pipeline.training_is_due(with_vars(trained, reporting_currency="USD"))
-    assert pipeline.training_is_due(with_vars(trained, interval_coverage=0.9))
-    assert pipeline.training_is_due(with_vars(trained, confidence_floor=5.0))
-    assert not pipeline.training_is_due(with_vars(trained, horizon_days=45, model_version="v1"))
+    assert not engine_of(trained).training_is_due()
+    assert engine_of(with_vars(trained, horizon_days=45)).training_is_due()
+    assert engine_of(with_vars(trained, reporting_currency="USD")).training_is_due()
+    assert engine_of(with_vars(trained, interval_coverage=0.9)).training_is_due()
+    assert engine_of(with_vars(trained, confidence_floor=5.0)).training_is_due()
+    assert not engine_of(with_vars(trained, horizon_days=45, model_version="v1")).training_is_due()
 
 
 def test_a_date_before_the_first_purchase_is_refused_and_the_publication_stays(open_shop: OpenShop):
@@ -300,7 +301,7 @@ def test_ingest_needs_exactly_one_input(simulated_copy: Settings, tmp_path: Path
     """
     for arguments in ({}, {"path": tmp_path / "a.csv", "data_dir": tmp_path}):
         with pytest.raises(InputError, match="Name one input"):
-            pipeline.ingest_files(simulated_copy, "events", **arguments)
+            engine_of(simulated_copy).ingest_files("events", **arguments)
 
 
 def test_a_failed_build_names_the_model(own_project: Path, simulated_copy: Settings):

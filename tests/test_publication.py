@@ -18,7 +18,7 @@ from clv_ml.operate import publication
 from clv_ml.operate.publication import publish
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect
-from clv_ml.warehouse.locking import held
+from clv_ml.warehouse.locking import locked
 
 
 @pytest.fixture
@@ -178,17 +178,17 @@ def test_second_run_is_told_who_holds_the_warehouse(shop: Settings):
     """
     code = (
         "import sys, time; sys.path.insert(0, sys.argv[2]); from pathlib import Path\n"
-        "from shops import settings_for; from clv_ml.warehouse.locking import held\n"
-        "with held(settings_for(Path(sys.argv[1]))):\n    print('held', flush=True); time.sleep(60)"
+        "from shops import settings_for; from clv_ml.warehouse.locking import locked\n"
+        "with locked(settings_for(Path(sys.argv[1]))):\n    print('held', flush=True); time.sleep(60)"
     )
     arguments = [sys.executable, "-c", code, str(shop.warehouse.parent), str(Path(__file__).parent)]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None and other.stdout.readline() == "held\n"
-        with pytest.raises(WarehouseBusyError, match=str(other.pid)), held(shop):
+        with pytest.raises(WarehouseBusyError, match=str(other.pid)), locked(shop):
             pass
         other.kill()
 
-    with held(shop):
+    with locked(shop):
         pass
 
 
@@ -199,13 +199,13 @@ def test_a_holder_may_use_what_holds_and_another_thread_may_not(shop: Settings):
 
     def try_it() -> str:
         try:
-            with held(shop):
+            with locked(shop):
                 return "got it"
         except WarehouseBusyError:
             return "busy"
 
-    with ThreadPoolExecutor(1) as other, held(shop):
-        with held(shop):
+    with ThreadPoolExecutor(1) as other, locked(shop):
+        with locked(shop):
             pass
         assert other.submit(try_it).result() == "busy"
 

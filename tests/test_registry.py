@@ -10,14 +10,13 @@ import pytest
 from shops import all_contents, execute, query, with_vars
 from small_models import booster, description, rows, target, trees_only
 
-from clv_ml import pipeline
 from clv_ml.errors import ModelError, ModelTamperedError
 from clv_ml.learn.boosters import Parameters
 from clv_ml.learn.training import train
 from clv_ml.model import registry
 from clv_ml.model.model_files import write_model
 from clv_ml.operate.retention import feature_dates, remove_old
-from clv_ml.operate.value_changes import unscored_versions
+from clv_ml.operate.value_changes import compare_models, unscored_versions
 from clv_ml.serve.scoring import score
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect
@@ -281,7 +280,7 @@ def test_two_versions_are_compared_on_one_date_and_readers_see_nothing_of_it(tra
     registry.rollback(trained_copy.models)
     before = all_contents(trained_copy, tables=("customer_predictions", "customer_drivers", "calibration"))
 
-    changes = pipeline.compare_models(trained_copy, champion, challenger, customers=3)
+    changes = compare_models(trained_copy, champion, challenger, customers=3)
 
     assert (changes.model_before, changes.model_after) == (champion, challenger) and champion != challenger
     assert changes.customers_before == changes.customers_after == changes.customers_on_both > 100

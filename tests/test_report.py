@@ -14,15 +14,16 @@ import duckdb
 import numpy as np
 import pytest
 from browser import CHROMIUM, browse
-from shops import copied, one, query
+from shops import copied, one, query, report_of
 from typer.testing import CliRunner
 
 from clv_ml.cli import app
 from clv_ml.errors import InputError, WarehouseError
 from clv_ml.learn.store_history import reasons_for_caution
-from clv_ml.pipeline import changed, score
+from clv_ml.operate.report_facts import Facts, read_facts
+from clv_ml.pipeline import changed, engine_of
 from clv_ml.settings import Settings, report_path
-from clv_ml.show.report import FOLDER, Facts, read_facts, render, write_report
+from clv_ml.show.report import FOLDER, render
 
 HOSTILE = "</td><script>alert('id')</script><img src=x onerror=alert(1)>{{ 7*7 }}"
 MOST_BYTES = 2_000_000
@@ -30,7 +31,7 @@ SCRIPT = (FOLDER / "page.js").read_text(encoding="utf-8")
 
 
 class Page(HTMLParser):
-    """What a browser makes of the page: tags, scripts, links within it, ids, and text by section."""
+    """What a browser makes of the page: tags, scripts, links within it, ids, and text without line breaks."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -38,6 +39,7 @@ class Page(HTMLParser):
         self.scripts: list[str] = []
         self.text = ""
         self.feed(html)
+        self.text = " ".join(self.text.split())
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
@@ -239,7 +241,7 @@ def test_nothing_of_the_warehouse_becomes_markup(trained: Settings, tmp_path: Pa
         connection.execute("update segment_value set segment = ? where segment = 'new'", [HOSTILE])
         connection.execute("update raw.quarantine set reason = ?", [HOSTILE])
 
-    result = write_report(settings)
+    result = report_of(settings)
     page = Page(result.path.read_text(encoding="utf-8"))
 
     assert page.text.count(HOSTILE) >= 3
@@ -253,7 +255,7 @@ def test_an_empty_warehouse_has_a_report(empty_shop: Settings, tmp_path: Path):
     """
     Raw tables alone: the page stands, and says what to do.
     """
-    result = write_report(copied(empty_shop, tmp_path / "shop"))
+    result = report_of(copied(empty_shop, tmp_path / "shop"))
     page = Page(result.path.read_text(encoding="utf-8"))
 
     assert result.notices == (
@@ -267,7 +269,7 @@ def test_without_a_model_it_says_that_nothing_was_measured(simulated: Settings, 
     """
     Features, no scores: sections that need a model or a mart say that they have none.
     """
-    result = write_report(copied(simulated, tmp_path / "shop"))
+    result = report_of(copied(simulated, tmp_path / "shop"))
     page = Page(result.path.read_text(encoding="utf-8"))
 
     assert "No model is in use." in page.text
@@ -281,8 +283,8 @@ def test_scored_without_a_model_it_has_values_and_no_interval(simulated: Setting
     measured.
     """
     settings = changed(copied(simulated, tmp_path / "shop"), use_ml_clv=False)
-    score(settings)
-    page = Page(write_report(settings).path.read_text(encoding="utf-8"))
+    engine_of(settings).score()
+    page = Page(report_of(settings).path.read_text(encoding="utf-8"))
 
     assert "likely between" not in page.text
     assert "simple" in page.text
@@ -297,13 +299,11 @@ def test_is_written_beside_the_warehouse_or_not_at_all(trained: Settings, tmp_pa
     """
     settings = copied(trained, tmp_path / "shop")
 
-    assert (
-        write_report(settings).path == report_path(settings) == settings.warehouse.parent / "clv-report.html"
-    )
+    assert report_of(settings).path == report_path(settings) == settings.warehouse.parent / "clv-report.html"
     with pytest.raises(InputError, match="There is no folder"):
-        write_report(settings, tmp_path / "nowhere" / "page.html")
+        report_of(settings, tmp_path / "nowhere" / "page.html")
     with pytest.raises(WarehouseError, match="There is no warehouse"):
-        write_report(settings.model_copy(update={"warehouse": tmp_path / "none.duckdb"}))
+        report_of(settings.model_copy(update={"warehouse": tmp_path / "none.duckdb"}))
     assert not [path for path in (tmp_path / "shop").iterdir() if path.name.startswith(".")]
 
 

@@ -24,7 +24,7 @@ from shops import (
     with_vars,
 )
 
-from clv_ml import Predictor, pipeline
+from clv_ml import Predictor
 from clv_ml.errors import BuildError, SettingsError
 from clv_ml.learn import calibration
 from clv_ml.learn.candidates import Choice
@@ -32,6 +32,8 @@ from clv_ml.learn.training import train
 from clv_ml.model import registry
 from clv_ml.model.model_files import load_model
 from clv_ml.model.prediction import predict
+from clv_ml.operate.promotion import switch_model
+from clv_ml.pipeline import engine_of
 from clv_ml.serve import strongest_drivers
 from clv_ml.serve.columns import feature_matrix
 from clv_ml.serve.narrative import OTHERS
@@ -359,7 +361,7 @@ def test_a_damaged_model_is_refused_or_replaced_by_the_simple_formula(trained_co
     with pytest.raises(BuildError, match=file):
         _rescore(trained_copy)
     untouched = _clv(trained_copy)
-    result = pipeline.score(with_vars(trained_copy, fallback_to_simple=True))
+    result = engine_of(with_vars(trained_copy, fallback_to_simple=True)).score()
 
     assert untouched == before
     assert set(_methods(trained_copy)) == {"simple: model refused", "no_purchase"}
@@ -374,7 +376,7 @@ def test_a_damaged_model_does_not_stop_the_features(trained_copy: Settings):
     """
     _flip_a_byte(trained_copy.models / _version(trained_copy) / "model.onnx")
 
-    pipeline.build_features(trained_copy)
+    engine_of(trained_copy).build_features()
 
     assert one(trained_copy, "select count(*) > 0 from customer_features")
 
@@ -412,9 +414,9 @@ def with_new_feature(
     extended = copy_project(project, folder / "project")
     add_feature(extended, "spread.category_diversity_count * 2", "int")
     settings = with_project(copied(simulated, folder / "shop"), extended)
-    pipeline.build_features(settings)
+    engine_of(settings).build_features()
     train(settings)
-    pipeline.score(settings)
+    engine_of(settings).score()
     return settings, extended
 
 
@@ -528,7 +530,7 @@ def test_rollback_returns_to_the_former_numbers(
     """
     settings, first = copied(two_models[0], bench), two_models[1]
 
-    pipeline.switch_model(settings, None, "worse than before")
+    switch_model(settings, None, "worse than before")
     _rescore(settings)
 
     numbers = "select customer_id, clv_predicted, clv_model_version from customer_clv order by 1"

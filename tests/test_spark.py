@@ -39,17 +39,18 @@ from shops import (
     with_vars,
 )
 
-import clv_ml.pipeline
+from clv_ml import pipeline
 from clv_ml.errors import InputError, PublishError, SettingsError
 from clv_ml.operate import publication
+from clv_ml.operate.scores import read_scoring
+from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings
-from clv_ml.warehouse.connection import connect
 
 pytest.importorskip("pyspark", reason="the extra [spark] is not installed")
 if not shutil.which("java"):
     pytest.skip("Java 17 is absent", allow_module_level=True)
 
-from clv_ml.spark import compare, pipeline, publish, session, tables
+from clv_ml.spark import compare, publish, session, tables
 from clv_ml.spark.functions import register
 from clv_ml.warehouse.dbt_runner import run_dbt
 
@@ -111,7 +112,7 @@ def test_a_run_on_spark_publishes_the_cells_that_duckdb_has(
     on_spark = trained.model_copy(update={"target": "spark"})
     compare.export_raw(trained, tmp_path)
 
-    result = clv_ml.pipeline.run(on_spark, data_dir=tmp_path)
+    result = pipeline.run(on_spark, data_dir=tmp_path)
 
     keys = compare.keys_of(trained.project)
     compared = {
@@ -123,9 +124,7 @@ def test_a_run_on_spark_publishes_the_cells_that_duckdb_has(
     assert compared["customer_features"].rows > 1000
     assert compared["customer_predictions"].rows > 100
     assert compared["customer_drivers"].rows > 1000
-    with connect(trained) as connection:
-        expected = clv_ml.pipeline.with_caution(trained, clv_ml.pipeline.read_scoring(connection))
-    assert result.scoring == expected
+    assert result.scoring == read_scoring(trained)
     assert result.training is None  # the model fits: the definitions have one hash on both engines
     assert set(result.seconds) == {"ingest", "build features", "score", "check", "publish", "remove old"}
     assert result.publication.path == f"{schema}_published"
@@ -135,8 +134,8 @@ def test_a_run_on_spark_publishes_the_cells_that_duckdb_has(
     assert published(on_spark, schema, publication.RECORD) == [f"('{result.publication.version}',)"]
 
     before = rows_of(on_spark, schema, "customer_predictions"), published(on_spark, schema, "customer_clv")
-    pipeline.score(on_spark)
-    pipeline.publish(on_spark)
+    engine_of(on_spark).score()
+    engine_of(on_spark).publish()
     after = rows_of(on_spark, schema, "customer_predictions"), published(on_spark, schema, "customer_clv")
     assert after == before
     run_dbt(on_spark, ["test", "--select", "customer_rfm,test_type:unit"])  # all others: make test-spark-full
@@ -220,7 +219,7 @@ def test_wrong_places_are_refused_by_name(
     with pytest.raises(InputError, match=r"has no events\.parquet"):
         tables.name_raw_tables(session.open_session(on_spark), on_spark, tmp_path)
     with pytest.raises(InputError, match="clv ingest"):
-        clv_ml.pipeline.run(on_spark, "orders", tmp_path / "orders.csv")
+        pipeline.run(on_spark, "orders", tmp_path / "orders.csv")
     monkeypatch.setenv("SPARK_REMOTE", "sc://nowhere:1")
     monkeypatch.setenv("CLV_SPARK_MASTER", "local[1]")
     with pytest.raises(SettingsError, match="Unset one"):
@@ -240,10 +239,10 @@ def test_a_shop_trains_on_spark_and_passes_every_test(
     (tmp_path / "raw").mkdir()
     compare.export_raw(simulated, tmp_path / "raw")
 
-    result = clv_ml.pipeline.run(on_spark, data_dir=tmp_path / "raw")
+    result = pipeline.run(on_spark, data_dir=tmp_path / "raw")
 
     assert result.training is not None
-    assert result.training.version == clv_ml.pipeline.train(on_duckdb).version
+    assert result.training.version == engine_of(on_duckdb).train().version
     assert result.scoring.model_version == result.training.version
     registry = rows_of(on_spark, schema, "model_registry", "is_champion")
     assert len(registry) == 1 and result.training.version in registry[0]
@@ -266,7 +265,7 @@ def test_a_shop_with_hardly_anything_is_scored(
     settings = with_vars(copied(empty_shop, tmp_path / "shop"), raw_schema=f"raw_{name}")
     write_events(tmp_path, events)
 
-    result = clv_ml.pipeline.run(settings.model_copy(update={"target": "spark"}), data_dir=tmp_path)
+    result = pipeline.run(settings.model_copy(update={"target": "spark"}), data_dir=tmp_path)
 
     assert result.scoring.customers == customers
     assert result.scoring.model_version is None
@@ -281,7 +280,7 @@ def test_a_shop_without_events_is_refused(empty_shop: Settings, tmp_path: Path, 
     write_events(tmp_path, [])
 
     with pytest.raises(InputError, match="nobody was scored"):
-        clv_ml.pipeline.run(settings.model_copy(update={"target": "spark"}), data_dir=tmp_path)
+        pipeline.run(settings.model_copy(update={"target": "spark"}), data_dir=tmp_path)
 
 
 @pytest.mark.spark_full
@@ -329,8 +328,8 @@ def test_the_shop_of_oddities_is_the_same_on_spark(empty_shop: Settings, tmp_pat
     odd = copied(empty_shop, tmp_path / "odd")
     add_events(odd, ODDITIES)
     add_merges(odd, *ODD_MERGES)
-    clv_ml.pipeline.build_features(odd)
-    clv_ml.pipeline.score(odd)
+    engine_of(odd).build_features()
+    engine_of(odd).score()
 
     compared = {one.table: one for one in compare.compare_engines(odd)}
 

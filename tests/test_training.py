@@ -16,19 +16,22 @@ import pytest
 from shops import HORIZON, copied, execute, frame, one, query, with_vars
 from sklearn import metrics as reference
 
-from clv_ml import evaluate, pipeline, temporal_split
+from clv_ml import evaluate, temporal_split
 from clv_ml.errors import ClvError, TrainingError
 from clv_ml.learn import boosters, calibration, rounds, training
 from clv_ml.learn.boosters import Parameters
 from clv_ml.learn.folds import FOLDS
-from clv_ml.learn.model_types import MODEL_TYPES
 from clv_ml.learn.store_history import PastWindow, StoreHistory
 from clv_ml.learn.training import TrainingResult, train
 from clv_ml.learn.training_data import TrainingData, read_training_rows
 from clv_ml.measure import evaluation
 from clv_ml.model import registry
 from clv_ml.model.manifest import Manifest
-from clv_ml.model.model_files import load_manifest, load_model
+from clv_ml.model.manifest_files import load_manifest
+from clv_ml.model.model_files import load_model
+from clv_ml.model.model_types import MODEL_TYPES
+from clv_ml.operate.promotion import switch_model
+from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect
 
@@ -108,7 +111,7 @@ def test_a_history_of_one_date_is_calibrated_on_customers_who_were_not_learned_f
     predicted by a fit that saw none of those predicted with it; the refit for the test date saw all.
     """
     settings = with_vars(simulated_copy, horizon_days=110)
-    pipeline.build_features(settings)
+    engine_of(settings).build_features()
     fits, finals = spy(calibration, "fit_recipe"), spy(training, "fit_recipe")
     measured = spy(training, "measure_intervals")
 
@@ -267,7 +270,7 @@ def test_the_registry_tables_are_rebuilt_from_the_folders(
     )
     execute(settings, "delete from model_registry", "delete from training_runs")
 
-    pipeline.switch_model(settings, results["ridge"].version, "a test")
+    switch_model(settings, results["ridge"].version, "a test")
 
     after = query(
         settings, "select * exclude (promotion_reason, is_champion) from model_registry order by version"
@@ -367,7 +370,7 @@ def test_only_trainable_rows_are_fitted(simulated_copy: Settings, spy: Callable[
     narrow = simulated_copy.model_copy(
         update={"overrides": {**simulated_copy.overrides, "min_purchases_for_training": 2}}
     )
-    pipeline.build_features(narrow)
+    engine_of(narrow).build_features()
     fits, finals = spy(calibration, "fit_recipe"), spy(training, "fit_recipe")
     measured = spy(evaluation, "evaluate_predictions")
 
@@ -388,7 +391,7 @@ def test_the_manifest_names_the_dates_that_were_fitted(simulated_copy: Settings)
     """
     execute(simulated_copy, "drop view training_rows")
     narrow = with_vars(simulated_copy, min_history_days=40)
-    pipeline.build_features(narrow)
+    engine_of(narrow).build_features()
 
     result = train(narrow)
 

@@ -23,7 +23,7 @@ from clv_ml.learn.training import train
 from clv_ml.learn.training_data import TrainingData, label_ends, read_training_rows
 from clv_ml.learn.tuned import TUNING_FILE, TunedParameters, Tuning, read_tuning, write_tuning
 from clv_ml.measure.metrics import deviance
-from clv_ml.model.model_files import load_manifest
+from clv_ml.model.manifest_files import load_manifest
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect
 

@@ -1,6 +1,7 @@
 """The package has wings, and imports between them point one way: down this list."""
 
 import ast
+import re
 from pathlib import Path
 
 import clv_ml
@@ -21,6 +22,7 @@ FLOORS = (
     "simulate",
     "settings",
     "errors",
+    "folders",
 )
 """Wings and rooms of the ground floor, top first."""
 
@@ -66,6 +68,22 @@ def test_imports_point_down():
     ]
 
     assert not against
+
+
+def test_what_prints_opens_no_warehouse():
+    """What is shown is read by the wings below, so that a page or a table can be drawn from values alone."""
+    forbidden = re.compile(
+        r"duckdb|clv_ml\.warehouse\.(connection|queries|dbt_runner)|clv_ml\.warehouse import"
+    )
+    opened = [
+        f"{name}: {line}"
+        for name, path in modules().items()
+        if Path(name).parts[0] == "show"
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if re.match(r"\s*(from|import) ", line) and forbidden.search(line)
+    ]
+
+    assert not opened
 
 
 def test_the_top_of_the_package_is_small():

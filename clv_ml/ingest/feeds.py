@@ -23,7 +23,7 @@ from typing import BinaryIO
 import duckdb
 
 from clv_ml.errors import InputError
-from clv_ml.settings import DBT_FOLDER
+from clv_ml.folders import DBT_FOLDER
 
 DELIMITERS = (",", ";", "\t", "|")
 SUFFIXES = (".csv", ".csv.gz", ".parquet")

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clv_ml.errors import InputError
-from clv_ml.settings import DBT_FOLDER
+from clv_ml.folders import DBT_FOLDER
 
 PRESETS_FOLDER = DBT_FOLDER / "presets"
 

@@ -15,13 +15,14 @@ from clv_ml.errors import HistoryError
 from clv_ml.learn.baselines import baseline_predictions
 from clv_ml.learn.calibration import calibrate
 from clv_ml.learn.evaluation import evaluate_fit
-from clv_ml.learn.model_types import MODEL_TYPES, fit_recipes
+from clv_ml.learn.model_types import fit_recipes
 from clv_ml.learn.store_history import StoreHistory, read_store_history
 from clv_ml.learn.threads import one_blas_thread
 from clv_ml.learn.training_data import TrainingData, label_ends, read_training_rows
 from clv_ml.measure.backtest_tables import metric_table, prediction_table
 from clv_ml.measure.comparison import Comparison, compare
 from clv_ml.measure.evaluation import Evaluation
+from clv_ml.model.model_types import MODEL_TYPES
 from clv_ml.model.prediction import predict
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect

@@ -16,11 +16,12 @@ from clv_ml.learn.boosters import Parameters
 from clv_ml.learn.candidates import Choice, candidate_mean, choose_candidate
 from clv_ml.learn.churn import ChurnCalibration, chance_of_churn, fit_churn
 from clv_ml.learn.median_value import fit_spread
-from clv_ml.learn.model_types import ModelType, fit_recipe
+from clv_ml.learn.model_types import fit_recipe
 from clv_ml.learn.out_of_sample import HeldOut, OutOfSample, out_of_fold, out_of_time
 from clv_ml.learn.rounds import choose_rounds
 from clv_ml.learn.store_history import StoreHistory
 from clv_ml.learn.training_data import Customers, TrainingData
+from clv_ml.model.model_types import ModelType
 from clv_ml.model.recipe import Recipe
 
 Array = NDArray[np.float64]

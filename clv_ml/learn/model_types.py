@@ -10,18 +10,16 @@ lost. ``ridge`` is the line alone, ``ensemble`` both.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Literal
 
 from clv_ml.learn.boosters import BOOSTERS, Parameters, grow
 from clv_ml.learn.churn import CHANCE_STRETCH, churn_output
 from clv_ml.learn.ridge import fit_ridge
 from clv_ml.learn.training_data import ANCHOR, Customers, TrainingData
 from clv_ml.learn.usual_chance import mean_margin, usual_chance
+from clv_ml.model.model_types import ModelType
 from clv_ml.model.prediction import predict
 from clv_ml.model.recipe import Line, Output, Recipe, Term, Trees
 
-ModelType = Literal["lightgbm", "ridge", "ensemble"]
-MODEL_TYPES: tuple[ModelType, ...] = ("lightgbm", "ridge", "ensemble")
 TWEEDIE_SHARE = 0.2
 """Of the mean of trees; the hurdle has the rest. DECISIONS.md says what other shares cost."""
 AMOUNT_POWER = 0.5

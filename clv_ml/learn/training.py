@@ -30,7 +30,7 @@ from clv_ml.learn.model_description import (
     named_by_content,
     without_nan,
 )
-from clv_ml.learn.model_types import ModelType, fit_recipe
+from clv_ml.learn.model_types import fit_recipe
 from clv_ml.learn.out_of_sample import HeldOut
 from clv_ml.learn.store_history import StoreHistory, read_store_history, reasons_for_caution
 from clv_ml.learn.threads import one_blas_thread
@@ -48,6 +48,7 @@ from clv_ml.model import registry
 from clv_ml.model.interval_bins import IntervalBins
 from clv_ml.model.manifest import ModelDescription
 from clv_ml.model.model_files import write_model
+from clv_ml.model.model_types import ModelType
 from clv_ml.model.recipe import Recipe
 from clv_ml.model.registry_tables import write_registry_tables
 from clv_ml.settings import Settings

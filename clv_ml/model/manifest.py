@@ -9,13 +9,15 @@ it as LightGBM text.
 import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import lightgbm as lgb
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from clv_ml.errors import ModelError
 from clv_ml.model.recipe import STRICT, Output, Recipe, booster_names
+
+if TYPE_CHECKING:
+    import lightgbm as lgb
 
 VERSION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 ONNX_FILE, MANIFEST_FILE = "model.onnx", "manifest.json"
@@ -195,7 +197,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def recipe_from(manifest: Manifest, boosters: Mapping[str, lgb.Booster]) -> Recipe:
+def recipe_from(manifest: Manifest, boosters: Mapping[str, "lgb.Booster"]) -> Recipe:
     """The recipe that the manifest describes, with its boosters by name."""
     return Recipe(manifest.feature_names, manifest.anchor, manifest.outputs, boosters)
 

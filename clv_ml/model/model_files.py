@@ -40,9 +40,9 @@ from clv_ml.model.manifest import (
     booster_file,
     check_version,
     manifest_bytes,
-    parse_manifest,
     recipe_from,
 )
+from clv_ml.model.manifest_files import load_manifest, record_file
 from clv_ml.model.onnx_export import OPERATORS, export_onnx, features_without_missing
 from clv_ml.model.onnx_session import open_session
 from clv_ml.model.parity import check_parity
@@ -56,7 +56,6 @@ from clv_ml.warehouse.safe_files import (
     sync_folder,
 )
 
-MANIFEST_MAX_BYTES = 16 * 2**20
 MODEL_MAX_BYTES = 512 * 2**20
 _LIBRARIES = ("lightgbm", "numpy", "onnx", "onnxruntime", "pyarrow")
 
@@ -129,34 +128,6 @@ def load_model(folder: Path, expected_manifest_sha256: str | None = None) -> Loa
     """
     manifest, manifest_sha256 = load_manifest(Path(folder), expected_manifest_sha256)
     return _assemble(Path(folder), manifest, manifest_sha256)
-
-
-def load_manifest(folder: Path, expected_sha256: str | None = None) -> tuple[Manifest, str]:
-    """The folder's manifest and its hash, without the other files; raises as `load_model` does."""
-    content = read_file(folder / MANIFEST_FILE, MANIFEST_MAX_BYTES)
-    found = sha256(content)
-    if expected_sha256 not in (None, found):
-        raise ModelTamperedError(f"{folder / MANIFEST_FILE} is not the one that was published. {REMEDY}")
-    manifest = parse_manifest(content, str(folder / MANIFEST_FILE))
-    if manifest.version != folder.name:
-        raise ModelTamperedError(
-            f"{folder} holds version {manifest.version!r}. Folders keep their names. {REMEDY}"
-        )
-    return manifest, found
-
-
-def recorded_sha256(folder: Path) -> str:
-    """
-    The manifest's hash as recorded beside the folder when it was published.
-
-    Raises:
-        ModelError: If there is no record, or it is not one.
-    """
-    record = record_file(folder)
-    words = read_file(record, 4096).decode("ascii", "replace").split()
-    if len(words) != 2 or words[1] != f"{folder.name}/{MANIFEST_FILE}":
-        raise ModelError(f"{record} is not a line of sha256sum for {folder.name}/{MANIFEST_FILE}. {REMEDY}")
-    return words[0]
 
 
 def _assemble(folder: Path, manifest: Manifest, manifest_sha256: str) -> LoadedModel:
@@ -249,11 +220,6 @@ def _publish(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Lo
         raise
     sync_folder(folder.parent)
     return replace(loaded, folder=folder)
-
-
-def record_file(folder: Path) -> Path:
-    """The file beside a version's folder that holds its manifest's hash."""
-    return folder.with_name(f"{folder.name}.sha256")
 
 
 def _refuse_existing(folder: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from clv_ml.errors import ClvError, ModelError
 from clv_ml.model import registry
 from clv_ml.model.manifest import Manifest, check_version
-from clv_ml.model.model_files import load_manifest
+from clv_ml.model.manifest_files import load_manifest
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect
 

@@ -13,10 +13,12 @@ Boosters are kept apart, by name, since each is a file of its own.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import lightgbm as lgb
 from pydantic import AliasChoices, ConfigDict, Field, with_config
+
+if TYPE_CHECKING:
+    import lightgbm as lgb
 
 Link = Literal["exp", "sigmoid", "one_over_sigmoid", "excess", "relu", "identity"]
 """
@@ -100,7 +102,7 @@ class Recipe:
     features: tuple[str, ...]
     anchor: str | None
     outputs: tuple[Output, ...]
-    boosters: Mapping[str, lgb.Booster] = field(default_factory=dict)
+    boosters: Mapping[str, "lgb.Booster"] = field(default_factory=dict)
 
 
 def all_factors(outputs: tuple[Output, ...]) -> Iterator[Trees | Line]:

@@ -13,13 +13,17 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from clv_ml.errors import ModelError
 from clv_ml.model.manifest import MANIFEST_FILE, Manifest, Sha256, check_version
-from clv_ml.model.model_files import LoadedModel, load_manifest, load_model, record_file, recorded_sha256
+from clv_ml.model.manifest_files import load_manifest, record_file, recorded_sha256
 from clv_ml.warehouse.safe_files import replace_file
+
+if TYPE_CHECKING:
+    from clv_ml.model.model_files import LoadedModel
 
 CHAMPION_FILE, DIARY_FILE = "champion.json", "promotions.jsonl"
 KEPT_POINTERS = 50
@@ -124,7 +128,7 @@ def champion(models_dir: Path) -> Champion | None:
         ) from error
 
 
-def load(models_dir: Path, version: str | None = None) -> LoadedModel | None:
+def load(models_dir: Path, version: str | None = None) -> "LoadedModel | None":
     """
     The champion, or the pinned version, checked against the hash that is held outside its folder.
 
@@ -134,16 +138,18 @@ def load(models_dir: Path, version: str | None = None) -> LoadedModel | None:
     Raises:
         ModelError: If the version is absent or damaged.
     """
-    pointer = champion(models_dir)
     if version is None:
-        return (
-            load_model(Path(models_dir) / check_version(pointer.version), pointer.manifest_sha256)
-            if pointer
-            else None
-        )
+        pointer = champion(models_dir)
+        return _loaded(models_dir, pointer.version, pointer.manifest_sha256) if pointer else None
     _require(models_dir, version)
-    folder = Path(models_dir) / version
-    return load_model(folder, recorded_sha256(folder))
+    return _loaded(models_dir, version, recorded_sha256(Path(models_dir) / version))
+
+
+def _loaded(models_dir: Path, version: str, manifest_sha256: str) -> "LoadedModel":
+    # what reads the registry need not have the libraries that read a model
+    from clv_ml.model.model_files import load_model
+
+    return load_model(Path(models_dir) / check_version(version), manifest_sha256)
 
 
 def promote(models_dir: Path, version: str, reason: str) -> Champion:
@@ -183,7 +189,7 @@ def rollback(models_dir: Path, reason: str = "rollback") -> Champion:
             f"{models_dir} has no earlier champion to return to. Promote a version (clv models promote)."
         )
     target = old.previous[0]
-    load_model(Path(models_dir) / check_version(target.version), target.manifest_sha256)
+    _loaded(models_dir, target.version, target.manifest_sha256)
     return _swap(
         Path(models_dir), "rollback", Champion(**target.model_dump(), previous=old.previous[1:]), reason
     )

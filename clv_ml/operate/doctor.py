@@ -2,8 +2,8 @@
 `clv doctor`: how the installation, the warehouse, the model and what is monitored are, in one list of
 findings.
 
-Nothing is changed, and nothing that is absent is an error: the finding says what to run. While a run holds
-the warehouse, what is monitored is read from the published copy.
+Nothing is changed, and nothing that is absent is an error: the finding says what to run. While a run has
+locked the warehouse, what is monitored is read from the published copy.
 """
 
 import math
@@ -80,8 +80,8 @@ def _versions(settings: Settings) -> Finding:
 
 
 def _lock(settings: Settings) -> Finding:
-    process = locking.holder(settings)
-    text = f"a run holds the warehouse: process {process}" if process else "no run is under way"
+    process = locking.locking_process(settings)
+    text = f"a run has locked the warehouse: process {process}" if process else "no run is under way"
     return Finding("lock", "ok", text, {"process": process})
 
 
@@ -127,7 +127,7 @@ def _model(settings: Settings) -> Finding:
 
 
 def _or_ask_for(manifest: Manifest, settings: Settings) -> str:
-    """Runs may name a horizon of their own, which the doctor then has to be told."""
+    """Runs may name a horizon of their own, which the doctor must then be given."""
     made_for = manifest.horizon_days
     return "" if made_for == settings.vars.horizon_days else f"; or clv doctor --horizon-days {made_for}"
 
@@ -225,7 +225,7 @@ def _accuracy(settings: Settings, connection: duckdb.DuckDBPyConnection) -> Find
     if best is not None:
         texts.append(f"error {best:.2f} of the best baseline's")
     if coverage is not None:
-        texts.append(f"intervals held {coverage:.0%}")
+        texts.append(f"intervals covered {coverage:.0%}")
     is_off = (
         abs(bias or 0) > settings.vars.accuracy_bias
         or (

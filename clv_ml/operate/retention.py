@@ -1,4 +1,4 @@
-"""What `clv run` removes after it published: old model versions, and what was said on old scoring dates."""
+"""What `clv run` removes after it published: old model versions, and predictions of old scoring dates."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,7 @@
 """
 Why customers' values differ between two scoring dates, or between two models on one date.
 
-The answers are SQL, in ``dbt_project/diff/``, over two sides: what was said before and after, and why.
+The answers are SQL, in ``dbt_project/diff/``, over two sides: what was predicted before and after, and why.
 """
 
 from collections.abc import Sequence
@@ -13,13 +13,17 @@ from typing import Any
 import duckdb
 
 from clv_ml.errors import InputError, WarehouseError
+from clv_ml.model import registry
 from clv_ml.model.manifest import check_version
+from clv_ml.operate.steps import Step, no_steps
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect
+from clv_ml.warehouse.dbt_runner import run_dbt
+from clv_ml.warehouse.locking import locked
 
 Row = dict[str, Any]
 IN_USE, CHALLENGER = "customer", "challenger"
-"""Before `_predictions` and `_drivers`: what the model in use said, and what another said beside it."""
+"""Before `_predictions` and `_drivers`: what the model in use predicts, and what a challenger predicts."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,37 @@ def value_changes(
     with connect(settings) as connection:
         _check_dates(connection, from_date, to_date)
         return _changes(settings, connection, (Side(from_date), Side(to_date)), customer_id, customers)
+
+
+def compare_models(
+    settings: Settings,
+    before: str,
+    after: str,
+    customer_id: str | None = None,
+    customers: int = 10,
+    on_step: Step = no_steps,
+) -> ValueChanges:
+    """
+    Whose value two versions see differently on today's scoring date, and why. What is missing is scored
+    first, into ``challenger_predictions`` and ``challenger_drivers``: nothing that others read changes.
+
+    Raises:
+        ModelError: If a version is absent or damaged.
+        BuildError: If a version does not fit today's tables, with its name.
+        WarehouseBusyError: If a run has locked the warehouse.
+    """
+    for version in (before, after):
+        registry.load(settings.models, version)
+    with locked(settings):
+        for version in unscored_versions(settings, (before, after)):
+            on_step(f"score with {version}")
+            challenger = {"model_version": version, "is_challenger": True, "fallback_to_simple": False}
+            run_dbt(
+                settings.model_copy(update={"overrides": {**settings.overrides, **challenger}}),
+                ["run", "--select", "calibration", "customer_predictions", "customer_drivers"],
+            )
+        on_step("compare")
+        return model_changes(settings, before, after, customer_id, customers)
 
 
 def model_changes(
@@ -129,7 +164,7 @@ class Side:
 
 
 def _scored_today(connection: duckdb.DuckDBPyConnection) -> tuple[date, dict[str, str]]:
-    """The scoring date, and by version the prefix of the tables that hold what it says of that date."""
+    """The scoring date, and by version the prefix of the tables that have its predictions of that date."""
     try:
         today = "select as_of_date, build_hash from scoring_rows group by all"
         ((day, build_hash),) = connection.execute(today).fetchall()

@@ -50,9 +50,9 @@ class Language:
         if value is None or math.isnan(value):
             return phrase.get("missing", phrase["other"])
         template = phrase.get({0.0: "zero", 1.0: "one"}.get(value, "other"), phrase["other"])
-        return self.said(template, value)
+        return self.filled(template, value)
 
-    def said(self, template: str, value: float) -> str:
+    def filled(self, template: str, value: float) -> str:
         """A template with the value written into its placeholders."""
         return PLACEHOLDER.sub(lambda found: self._written(found.group(1), value), template)
 
@@ -72,7 +72,7 @@ class Language:
         """
         up, down = (self._listed(drivers, sign) for sign in (1, -1))
         first, then, second = (up, "held_back", down) if prediction >= base else (down, "raised", up)
-        text = self.words["unranked"] + self.said(self.words["amount"], prediction)
+        text = self.words["unranked"] + self.filled(self.words["amount"], prediction)
         text += f"{self.words['because']}{first}." if first else "."
         return text + (f"{self.words[then]}{second}." if second else "")
 

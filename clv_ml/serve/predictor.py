@@ -16,7 +16,8 @@ import pyarrow as pa
 from clv_ml.errors import ModelError
 from clv_ml.model import registry
 from clv_ml.model.interval_bins import RECENCY, IntervalBins
-from clv_ml.model.model_files import LoadedModel, load_model, recorded_sha256
+from clv_ml.model.manifest_files import recorded_sha256
+from clv_ml.model.model_files import LoadedModel, load_model
 from clv_ml.serve.columns import feature_matrix
 from clv_ml.serve.explanation import explain
 from clv_ml.serve.narrative import read_language

@@ -1,11 +1,20 @@
 """A backtest as tables to read: for the terminal (`clv backtest`) and as Markdown (`make bench-quality`)."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from clv_ml.learn.backtest import BacktestResult
-from clv_ml.measure.comparison import Comparison
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from clv_ml.show.terminal import print_wide
+
+if TYPE_CHECKING:
+    from clv_ml.learn.backtest import BacktestResult
+    from clv_ml.measure.comparison import Comparison
 
 HEADS = {
     "mae": "MAE",
@@ -39,6 +48,16 @@ class Sheet:
     title: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+
+
+def show_backtest(result: BacktestResult) -> None:
+    for sheet in sheets(result):
+        table = Table(title=sheet.title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for number, head in enumerate(sheet.head):
+            table.add_column(head, justify="right" if number else "left", no_wrap=True)
+        for row in sheet.rows:
+            table.add_row(*row)
+        print_wide(table)
 
 
 def sheets(result: BacktestResult) -> list[Sheet]:

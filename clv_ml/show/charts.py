@@ -1,92 +1,13 @@
-"""
-Charts of the report as inline SVG: text stays text, colours are Okabe and Ito's, which colour-blind people
-tell apart, and shapes say the same as colours. Each takes rows as a query returns them. And the waterfall of
-one customer, as a file.
-"""
+"""Charts of the report. Each takes rows as a query returns them; shapes say the same as colours."""
 
-import re
-import textwrap
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from io import BytesIO, StringIO
-from typing import Any
+from collections.abc import Sequence
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from clv_ml.serve.narrative import amount_text, signed_amount
-
-BLUE, ORANGE, VERMILLION, GREY = "#0072B2", "#E69F00", "#D55E00", "#808080"
-SCALE = "cividis"
-WIDTH = 5.2
-STYLE = {
-    # text as text: small, selectable, and readable to a screen reader
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.size": 11,
-    "axes.edgecolor": GREY,
-    "xtick.color": GREY,
-    "ytick.color": GREY,
-    # black is the default of SVG and not written, so the page's own text colour applies, light or dark
-    "xtick.labelcolor": "black",
-    "ytick.labelcolor": "black",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": GREY,
-    "grid.alpha": 0.25,
-    "axes.axisbelow": True,
-    "text.parse_math": False,
-    "legend.frameon": False,
-}
-NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-
-Rows = Sequence[Mapping[str, Any]]
-
-
-@dataclass
-class Chart:
-    """A picture: its name in the page, a title, what it shows in words, and the SVG once it is drawn."""
-
-    name: str
-    title: str
-    description: str
-    svg: str = field(default="", repr=False)
-
-
-@contextmanager
-def _drawn(chart: Chart, height: float) -> Iterator[tuple[Figure, Axes]]:
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": chart.name}):
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        axes = figure.subplots()
-        yield figure, axes
-        written = StringIO()
-        figure.savefig(written, format="svg", transparent=True, dpi=144, metadata=NO_METADATA)
-    chart.svg = _inline(written.getvalue(), chart)
-
-
-def _inline(svg: str, chart: Chart) -> str:
-    """
-    The element alone, with a title and a description for screen readers, and ids that no other chart has.
-    """
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'\bid="', f'id="{chart.name}-', svg)
-    svg = re.sub(r"url\(#", f"url(#{chart.name}-", svg)
-    svg = re.sub(r'href="#', f'href="#{chart.name}-', svg)
-    svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)
-    size = re.search(r'viewBox="[^"]*"', svg)
-    assert size is not None
-    opening = (
-        f'<svg {size.group(0)} role="img" aria-labelledby="{chart.name}-title {chart.name}-description">'
-        f'<title id="{chart.name}-title">{chart.title}</title>'
-        f'<desc id="{chart.name}-description">{chart.description}</desc>'
-    )
-    return re.sub(r"<svg[^>]*>", lambda _: opening, svg, count=1)
+from clv_ml.serve.narrative import amount_text
+from clv_ml.show.drawing import BLUE, GREY, ORANGE, SCALE, VERMILLION, Chart, Rows, drawn, short, words
 
 
 def values_chart(rows: Rows, currency: str) -> Chart:
@@ -96,10 +17,10 @@ def values_chart(rows: Rows, currency: str) -> Chart:
         "Customers by value",
         f"Bars: number of buyers by estimate in {currency}, on a scale of powers of ten.",
     )
-    with _drawn(chart, 3.0) as (_, axes):
+    with drawn(chart, 3.0) as (_, axes):
         axes.bar(range(len(rows)), [row["customers"] for row in rows], color=BLUE, width=0.92)
         labels = [
-            "<1" if row["value_from"] is None else _short(float(f"{row['value_from']:.2g}")) for row in rows
+            "<1" if row["value_from"] is None else short(float(f"{row['value_from']:.2g}")) for row in rows
         ]
         shown = range(0, len(rows), max(1, len(rows) // 7 + (len(rows) % 7 > 0)))
         axes.set_xticks(list(shown), [labels[place] for place in shown])
@@ -117,7 +38,7 @@ def tenths_chart(rows: Rows) -> Chart:
         "Bars: share of all value that each tenth of the buyers is expected "
         "to bring, the most valuable tenth first.",
     )
-    with _drawn(chart, 3.0) as (_, axes):
+    with drawn(chart, 3.0) as (_, axes):
         places = np.arange(1, len(rows) + 1)
         bars = axes.bar(places, [row["estimate_share"] for row in rows], color=BLUE, width=0.92)
         axes.bar_label(bars, [f"{row['estimate_share']:.0%}" for row in rows], padding=2)
@@ -130,14 +51,14 @@ def tenths_chart(rows: Rows) -> Chart:
 
 
 def deciles_chart(rows: Rows, currency: str) -> Chart:
-    """Mean predicted beside mean actual of each tenth, lowest first."""
+    """Mean predicted next to mean actual of each tenth, lowest first."""
     chart = Chart(
         "deciles",
         "Predicted against actual",
         "Pairs of bars: mean predicted and mean actual value of each tenth of "
         "customers by prediction, on held-out time.",
     )
-    with _drawn(chart, 3.4) as (_, axes):
+    with drawn(chart, 3.4) as (_, axes):
         places = np.arange(1, len(rows) + 1)
         axes.bar(places - 0.2, [row["predicted_mean"] for row in rows], 0.4, color=BLUE, label="predicted")
         axes.bar(
@@ -153,7 +74,7 @@ def deciles_chart(rows: Rows, currency: str) -> Chart:
         axes.set_xticks(places)
         axes.set_xlabel("tenth of customers by prediction, 10 the highest")
         axes.set_ylabel(f"mean, {currency}")
-        axes.yaxis.set_major_formatter(lambda value, _: _short(value))
+        axes.yaxis.set_major_formatter(lambda value, _: short(value))
         axes.legend(loc="upper left")
         axes.grid(axis="x", visible=False)
     return chart
@@ -167,7 +88,7 @@ def confidence_chart(rows: Rows) -> Chart:
         "Points: for each tenth of customers, the confidence stated and the "
         "share that came true. On the line both agree.",
     )
-    with _drawn(chart, 3.4) as (_, axes):
+    with drawn(chart, 3.4) as (_, axes):
         axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
         axes.plot(
             [row["confidence"] for row in rows], [row["came_true"] for row in rows], "o", color=BLUE, ms=7
@@ -183,11 +104,11 @@ def coverage_chart(rows: Rows, nominal: float) -> Chart:
     """Share of actual values inside the interval, a point per tenth, and the share that was promised."""
     chart = Chart(
         "coverage",
-        "How often the interval held",
+        "How often the interval covered the actual value",
         "Points: for each tenth of customers, the share whose actual value lay in "
         f"the interval; the line is {nominal:.0%}.",
     )
-    with _drawn(chart, 3.4) as (_, axes):
+    with drawn(chart, 3.4) as (_, axes):
         axes.axhline(nominal, color=VERMILLION, linestyle="--", linewidth=1.5)
         axes.annotate(
             f"promised {nominal:.0%}",
@@ -215,10 +136,10 @@ def importance_chart(rows: Rows, currency: str) -> Chart:
         "What moves predictions most",
         f"Bars: how far each driver moves a prediction on average, up or down, in {currency}.",
     )
-    with _drawn(chart, 0.9 + 0.42 * len(rows)) as (_, axes):
+    with drawn(chart, 0.9 + 0.42 * len(rows)) as (_, axes):
         lowest_first = rows[::-1]
         bars = axes.barh(
-            [_words(row["driver_name"]) for row in lowest_first],
+            [words(row["driver_name"]) for row in lowest_first],
             [row["mean_effect"] for row in lowest_first],
             color=BLUE,
         )
@@ -241,7 +162,7 @@ def beeswarm_chart(rows: Rows, currency: str) -> Chart:
         f"{currency}. Light points have a high value of the driver, dark points a low one, grey points none.",
     )
     names = list(dict.fromkeys(row["driver_name"] for row in rows))
-    with _drawn(chart, 1.3 + 0.55 * len(names)) as (figure, axes):
+    with drawn(chart, 1.3 + 0.55 * len(names)) as (figure, axes):
         spread = max(1.0, float(np.quantile([abs(row["contribution"]) for row in rows], 0.8)))
         lines = {name: len(names) - 1 - number for number, name in enumerate(names)}
         x = np.array([row["contribution"] for row in rows])
@@ -265,7 +186,7 @@ def beeswarm_chart(rows: Rows, currency: str) -> Chart:
             plotnonfinite=True,
         )
         axes.axvline(0, color=GREY, linewidth=1)
-        axes.set_yticks(range(len(names)), [_words(name) for name in reversed(names)])
+        axes.set_yticks(range(len(names)), [words(name) for name in reversed(names)])
         axes.set_xscale(
             "function", functions=(lambda v: np.arcsinh(v / spread), lambda v: np.sinh(v) * spread)
         )
@@ -279,13 +200,13 @@ def beeswarm_chart(rows: Rows, currency: str) -> Chart:
 
 def segments_chart(rows: Rows, segmentation: str, currency: str) -> Chart:
     """Total of each group with its interval, where a model gives one."""
-    title = f"Value by {_words(segmentation)}"
+    title = f"Value by {words(segmentation)}"
     chart = Chart(
         f"segments-{segmentation}",
         title,
         f"Bars: estimated total of each group in {currency}; lines: the interval of the total.",
     )
-    with _drawn(chart, 0.9 + 0.45 * len(rows)) as (_, axes):
+    with drawn(chart, 0.9 + 0.45 * len(rows)) as (_, axes):
         lowest_first = rows[::-1]
         places = np.arange(len(rows))
         axes.barh(places, [float(row["estimate_total"]) for row in lowest_first], color=BLUE, height=0.7)
@@ -293,42 +214,12 @@ def segments_chart(rows: Rows, segmentation: str, currency: str) -> Chart:
             if row["predicted_total_low"] is not None:
                 low, high = row["predicted_total_low"], row["predicted_total_high"]
                 axes.plot([low, high], [place, place], color=ORANGE, linewidth=3, marker="|", ms=9, mew=2)
-        axes.set_yticks(places, [_words(row["segment"]) for row in lowest_first])
+        axes.set_yticks(places, [words(row["segment"]) for row in lowest_first])
         axes.locator_params(axis="x", nbins=5)
-        axes.xaxis.set_major_formatter(lambda value, _: _short(value))
+        axes.xaxis.set_major_formatter(lambda value, _: short(value))
         axes.set_xlabel(f"total, {currency}")
         axes.grid(axis="y", visible=False)
     return chart
-
-
-def waterfall(title: str, base: float, steps: Sequence[tuple[str, float]], kind: str) -> bytes:
-    """
-    From the base at the bottom to the prediction on top, by steps of words and money, the first the
-    uppermost. Returns a picture of the kind matplotlib knows by that name.
-    """
-    upwards = list(reversed(steps))
-    ends = base + np.cumsum([amount for _, amount in upwards])
-    bars = [("starts from", 0.0, base, GREY, amount_text(base))]
-    for (words, amount), end in zip(upwards, ends, strict=True):
-        bars.append((words, end - amount, end, BLUE if amount >= 0 else VERMILLION, signed_amount(amount)))
-    bars.append(("prediction", 0.0, ends[-1], GREY, amount_text(ends[-1])))
-    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
-        # a script that the font lacks is drawn as boxes, which the picture shows by itself
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        figure = Figure(figsize=(9, 1.2 + 0.42 * len(bars)), layout="constrained")
-        axes = figure.subplots()
-        for place, (_, start, end, colour, label) in enumerate(bars):
-            axes.barh(place, end - start, left=start, color=colour)
-            # a line to where the next step begins
-            axes.vlines(end, place, min(place + 1, len(bars) - 1), color=GREY, linewidth=0.8)
-            axes.annotate(label, (max(start, end), place), (5, 0), textcoords="offset points", va="center")
-        axes.set_yticks(range(len(bars)), [textwrap.fill(words, 48) for words, *_ in bars])
-        axes.margins(x=0.12)
-        axes.grid(axis="y", visible=False)
-        figure.suptitle(textwrap.fill(title, 90))
-        written = BytesIO()
-        figure.savefig(written, format=kind, dpi=120)
-    return written.getvalue()
 
 
 def _swarm(x: np.ndarray) -> np.ndarray:
@@ -356,17 +247,5 @@ def _few_ticks(axes: Axes, values: Sequence[float], spread: float) -> None:
     ticks = (
         [-end for end in ends if -end >= min(values)] + [0.0] + [end for end in ends if end <= max(values)]
     )
-    axes.set_xticks(ticks, [_short(tick) for tick in ticks])
+    axes.set_xticks(ticks, [short(tick) for tick in ticks])
     axes.minorticks_off()
-
-
-def _short(value: float) -> str:
-    """1,200,000 as 1.2M."""
-    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            return f"{value / size:.3g}{letter}"
-    return f"{value:.3g}"
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")

@@ -13,9 +13,10 @@ import yaml
 from pyspark.sql import SparkSession
 
 from clv_ml.errors import SettingsError
-from clv_ml.pipeline import Step, no_steps
+from clv_ml.operate.steps import Step, no_steps
 from clv_ml.settings import Settings
-from clv_ml.spark import pipeline, tables
+from clv_ml.spark import tables
+from clv_ml.spark.engine import Spark
 from clv_ml.spark.session import SparkPlaces, open_session
 from clv_ml.warehouse.connection import connect
 
@@ -89,9 +90,9 @@ def compare_engines(settings: Settings, on_step: Step = no_steps) -> list[TableC
         on_spark = settings.model_copy(update={"target": "spark"})
         tables.name_raw_tables(spark, on_spark, Path(folder))
         on_step("build on Spark")
-        pipeline.build_features(on_spark)
+        Spark(on_spark).build_features()
         on_step("score on Spark")
-        pipeline.score(on_spark)
+        Spark(on_spark).score()
         on_step("compare")
         return compare_tables(settings, spark, schema, keys)
 

@@ -113,11 +113,11 @@ def _model_archive(model: LoadedModel) -> Path:
 
 def _archive(name: str, files: Iterable[tuple[Path, Path]]) -> Path:
     """A zip named after its content, since Spark refuses another content under a name that it has seen."""
-    held = [(inside, file.read_bytes()) for file, inside in files]
-    digest = hashlib.sha256(b"".join(str(inside).encode() + b"\0" + content for inside, content in held))
+    contents = [(inside, file.read_bytes()) for file, inside in files]
+    digest = hashlib.sha256(b"".join(str(inside).encode() + b"\0" + content for inside, content in contents))
     path = _scratch() / f"{name}_{digest.hexdigest()[:16]}.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for inside, content in held:
+        for inside, content in contents:
             archive.writestr(zipfile.ZipInfo(str(inside)), content)
     return path
 

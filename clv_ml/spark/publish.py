@@ -57,12 +57,12 @@ def _copy(spark: SparkSession, mart: str, copy: str) -> int:
         raise PublishError(
             f"{mart} cannot be read ({error}). Build the marts (clv run --target spark)."
         ) from error
-    held, wanted = spark.table(copy).count(), spark.table(mart).count()
-    if held != wanted:
+    copied, wanted = spark.table(copy).count(), spark.table(mart).count()
+    if copied != wanted:
         raise PublishError(
-            f"{copy} holds {held} rows, {mart} {wanted}. Readers still see the old version. Publish again."
+            f"{copy} has {copied} rows, {mart} {wanted}. Readers still see the old version. Publish again."
         )
-    return held
+    return copied
 
 
 def _stamped(published: str, name: str, stamp: str) -> str:

@@ -59,24 +59,26 @@ def read(spark: SparkSession, sql: str) -> pa.Table:
         raise WarehouseError(f"Spark cannot read what it should ({error}). Build it first.") from error
 
 
-def copy(spark: SparkSession, connection: duckdb.DuckDBPyConnection, table: str, parts: Iterator[str]) -> int:
+def copy(
+    spark: SparkSession, connection: duckdb.DuckDBPyConnection, table: str, queries: Iterator[str]
+) -> int:
     """
-    Writes the results of ``parts``, queries of one shape, into a new table of the connection, one after the
+    Writes the results of queries of one shape into a new table of the connection, one after the
     other: this process never holds more than one of them.
 
     Returns:
         Rows copied.
     """
-    rows = 0
+    copied = 0
     connection.execute(f"drop table if exists {table}")
-    for number, sql in enumerate(parts):
-        part = read(spark, sql)
-        connection.register("part", part)
+    for number, sql in enumerate(queries):
+        rows = read(spark, sql)
+        connection.register("rows_read", rows)
         start = f"create table {table} as" if number == 0 else f"insert into {table}"
-        connection.execute(f"{start} select * from part")
-        connection.unregister("part")
-        rows += part.num_rows
-    return rows
+        connection.execute(f"{start} select * from rows_read")
+        connection.unregister("rows_read")
+        copied += rows.num_rows
+    return copied
 
 
 def write(spark: SparkSession, schema: str, table: str, rows: pa.Table) -> None:

@@ -55,7 +55,7 @@ def harden(connection: duckdb.DuckDBPyConnection, folders: Sequence[Path] = ()) 
 
 
 def opening_error(settings: Settings, error: Exception) -> WarehouseError:
-    """What to tell of a database that does not open; DuckDB's own text names the process that holds it."""
+    """The error of a database that does not open; DuckDB's own text names the process that has it open."""
     if is_lock_conflict(str(error)):
         return WarehouseBusyError(
             f"{settings.warehouse} is in use by another process. Wait until it is "

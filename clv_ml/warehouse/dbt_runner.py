@@ -30,7 +30,7 @@ def run_dbt(settings: Settings, arguments: Sequence[str]) -> None:
     the project changes.
 
     Raises:
-        WarehouseBusyError: If another process holds the warehouse.
+        WarehouseBusyError: If another process has locked the warehouse.
 
         BuildError: If a node failed, with the first node's name and message.
     """
@@ -82,6 +82,12 @@ def _invoke(command: Sequence[str], manifest: Manifest | None = None) -> dbtRunn
     if not result.success:
         raise BuildError(_failure(verb, result))
     return result
+
+
+def create_tables(settings: Settings) -> None:
+    """Creates the tables that are not dbt's own, where absent: the input contract's and those of models."""
+    for macro in ("create_input_tables", "create_model_tables"):
+        run_dbt(settings, ["run-operation", macro])
 
 
 def _failure(verb: str, result: dbtRunnerResult) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 
 from clv_ml.errors import WarehouseError
-from clv_ml.settings import DBT_FOLDER
+from clv_ml.folders import DBT_FOLDER
 
 
 def ask(

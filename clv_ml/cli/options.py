@@ -1,0 +1,109 @@
+"""What commands have in common: their options, a run's settings, and how errors and steps are shown."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from clv_ml.errors import ClvError, SettingsError, WarehouseBusyError
+from clv_ml.ingest.presets import preset_names
+from clv_ml.model.model_types import ModelType
+from clv_ml.show.terminal import err
+
+if TYPE_CHECKING:
+    from clv_ml.settings import Settings
+
+EXIT_CODES: dict[type[ClvError], int] = {SettingsError: 2, WarehouseBusyError: 3}
+"""Errors that a scheduler tells apart; any other is 1, and 0 is done."""
+
+AsOf = Annotated[
+    str,
+    typer.Option(
+        "--as-of", help="Date to look back from, YYYY-MM-DD. Default: the day after the newest event."
+    ),
+]
+Horizon = Annotated[
+    int | None,
+    typer.Option(
+        "--horizon-days",
+        help="Days ahead that value is predicted for. Default: horizon_days of dbt_project.yml.",
+    ),
+]
+Vars = Annotated[
+    str,
+    typer.Option("--vars", help="Settings for this run as YAML, as for dbt: '{reporting_currency: USD}'."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Folder with events*, id_history*, fx_rates* and attributes* files."),
+]
+InputFile = Annotated[Path | None, typer.Argument(help="A .csv, .csv.gz or .parquet file.")]
+PresetName = Annotated[
+    str, typer.Option("--preset", help=f"What the feed looks like: {', '.join(preset_names())}.")
+]
+Target = Annotated[
+    Literal["duckdb", "spark"],
+    typer.Option(
+        "--target", help="Engine that computes: duckdb, or spark (the extra spark, see docs/how-to/spark.md)."
+    ),
+]
+Kind = Annotated[ModelType, typer.Option("--model-type", help="What to fit.")]
+
+
+def settings_of(
+    as_of: str = "",
+    horizon_days: int | None = None,
+    vars_: str = "",
+    target: Literal["duckdb", "spark"] = "duckdb",
+) -> "Settings":
+    from clv_ml.settings import load_settings, parse_vars
+
+    flags = {"as_of_date": as_of or None, "horizon_days": horizon_days}
+    settings = load_settings({**parse_vars(vars_), **{k: v for k, v in flags.items() if v is not None}})
+    return settings.model_copy(update={"target": target})
+
+
+def require_one_input(path: Path | None, data_dir: Path | None) -> None:
+    if path is not None and data_dir is not None:
+        raise typer.BadParameter("Name a file or --data-dir, not both.")
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turns our errors into one line on stderr and an exit code."""
+    try:
+        yield
+    except ClvError as error:
+        err.print(f"[red]Error:[/red] {type(error).__name__}: ", end="")
+        err.print(str(error), markup=False, highlight=False)
+        raise typer.Exit(EXIT_CODES.get(type(error), 1)) from error
+    except (OSError, MemoryError, _database_error()) as error:
+        # a full disk, a closed folder, too little memory
+        err.print(f"[red]Error:[/red] {type(error).__name__}: ", end="")
+        err.print(f"{error} What was published stands. Mend the cause, then run again.", markup=False)
+        raise typer.Exit(1) from error
+
+
+def _database_error() -> type[Exception]:
+    """The base of DuckDB's errors, imported once something has gone wrong."""
+    from duckdb import Error
+
+    return Error
+
+
+@contextmanager
+def steps() -> Iterator[Callable[[str], None]]:
+    """A line that names the step under way, on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda step: None
+        return
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task("start", total=None)
+        yield lambda step: progress.update(task, description=step)

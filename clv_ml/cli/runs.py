@@ -1,0 +1,176 @@
+"""Commands that fill the warehouse: from files to published scores, in one go or step by step."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clv_ml.cli.options import (
+    AsJson,
+    AsOf,
+    DataDir,
+    Horizon,
+    InputFile,
+    Kind,
+    PresetName,
+    Target,
+    Vars,
+    reported,
+    require_one_input,
+    settings_of,
+    steps,
+)
+from clv_ml.show.terminal import print_result, say
+
+if TYPE_CHECKING:
+    from clv_ml.settings import Settings
+
+
+def demo(
+    customers: Annotated[int, typer.Option(min=100, help="Customers of the simulated shop.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Another seed is another shop.")] = 7,
+    as_json: AsJson = False,
+) -> None:
+    """Simulate a shop, build features, train, score, and show the most valuable customers."""
+    from clv_ml import pipeline
+    from clv_ml.operate.scores import top_customers
+    from clv_ml.show.runs import show_run
+    from clv_ml.warehouse.locking import locked
+
+    with reported():
+        settings = _demo_settings()
+        with locked(settings):
+            with steps() as on_step:
+                result = pipeline.demo(settings, customers, seed, on_step)
+            print_result(result, as_json, lambda: show_run(settings, result, top_customers(settings)))
+
+
+def _demo_settings() -> "Settings":
+    """
+    The demo has a folder of its own beside the default warehouse, so that it never mixes with real data.
+    """
+    settings = settings_of()
+    folder = settings.warehouse.parent / "demo"
+    return settings.model_copy(update={"warehouse": folder / "clv.duckdb", "models": folder / "models"})
+
+
+def ingest(
+    path: InputFile = None,
+    preset: PresetName = "events",
+    data_dir: DataDir = None,
+    vars_: Vars = "",
+    as_json: AsJson = False,
+) -> None:
+    """Load a file, or a folder of files, into the raw tables. The same file twice changes nothing."""
+    from clv_ml.pipeline import DuckDB
+    from clv_ml.show.runs import show_ingested
+    from clv_ml.warehouse.locking import locked
+
+    require_one_input(path, data_dir)
+    with reported():
+        settings = settings_of(vars_=vars_)
+        with locked(settings), steps() as on_step:
+            on_step("ingest")
+            summaries = DuckDB(settings).ingest_files(preset, path, data_dir)
+        print_result(summaries, as_json, lambda: show_ingested(summaries))
+
+
+def train(
+    model_type: Kind = "lightgbm",
+    as_of: AsOf = "",
+    horizon_days: Horizon = None,
+    data_dir: DataDir = None,
+    preset: PresetName = "events",
+    target: Target = "duckdb",
+    vars_: Vars = "",
+    as_json: AsJson = False,
+) -> None:
+    """Build the training rows, fit a model, measure it on held-out time, publish it as champion."""
+    from clv_ml.pipeline import engine_of
+    from clv_ml.show.models import show_trained
+    from clv_ml.show.runs import show_ingested
+    from clv_ml.warehouse.locking import locked
+
+    def show() -> None:
+        show_ingested(ingested)
+        show_trained(result)
+
+    with reported():
+        settings = settings_of(as_of, horizon_days, vars_, target)
+        engine, ingested = engine_of(settings), ()
+        with locked(settings), steps() as on_step:
+            if data_dir is not None:
+                on_step("ingest")
+                ingested = engine.ingest_files(preset, data_dir=data_dir)
+            on_step("build features")
+            engine.build_features()
+            on_step("train")
+            result = engine.train(model_type)
+        print_result(result, as_json, show)
+
+
+def score(
+    as_of: AsOf = "",
+    horizon_days: Horizon = None,
+    target: Target = "duckdb",
+    vars_: Vars = "",
+    as_json: AsJson = False,
+) -> None:
+    """Refresh the features and score every customer with the model in use."""
+    from clv_ml.operate.scores import require_customers, top_customers
+    from clv_ml.pipeline import engine_of
+    from clv_ml.show.runs import show_scoring
+    from clv_ml.warehouse.locking import locked
+
+    with reported():
+        settings = settings_of(as_of, horizon_days, vars_, target)
+        engine = engine_of(settings)
+        with locked(settings):
+            with steps() as on_step:
+                on_step("build features")
+                engine.build_features()
+                on_step("score")
+                result = engine.score()
+            require_customers(settings, result)
+            print_result(result, as_json, lambda: show_scoring(settings, result, top_customers(settings)))
+
+
+def run(
+    path: InputFile = None,
+    preset: PresetName = "events",
+    data_dir: DataDir = None,
+    model_type: Kind = "lightgbm",
+    as_of: AsOf = "",
+    horizon_days: Horizon = None,
+    target: Target = "duckdb",
+    vars_: Vars = "",
+    as_json: AsJson = False,
+) -> None:
+    """From new files to scores in one process: ingest, build, train where due, score, check, publish."""
+    from clv_ml import pipeline
+    from clv_ml.operate.scores import top_customers
+    from clv_ml.show.runs import show_run
+    from clv_ml.warehouse.locking import locked
+
+    require_one_input(path, data_dir)
+    with reported():
+        settings = settings_of(as_of, horizon_days, vars_, target)
+        with locked(settings):
+            with steps() as on_step:
+                result = pipeline.run(settings, preset, path, data_dir, model_type, on_step)
+            print_result(result, as_json, lambda: show_run(settings, result, top_customers(settings)))
+
+
+def publish(target: Target = "duckdb", as_json: AsJson = False) -> None:
+    """Give readers a fresh copy of the marts: a DuckDB file and Parquet files in the folder published."""
+    from clv_ml.pipeline import engine_of
+    from clv_ml.warehouse.locking import locked
+
+    with reported():
+        settings = settings_of(target=target)
+        engine = engine_of(settings)
+        with locked(settings), steps() as on_step:
+            on_step("check")
+            engine.check_marts()
+            on_step("publish")
+            result = engine.publish()
+        print_result(result, as_json, lambda: say(f"Published: {result.path}"))

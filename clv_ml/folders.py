@@ -1,0 +1,6 @@
+"""Where the files are that come with the package."""
+
+from pathlib import Path
+
+DBT_FOLDER = Path(__file__).resolve().parents[1] / "dbt_project"
+"""SQL that is no dbt model: presets, ingestion, queries, macros."""

@@ -1,0 +1,168 @@
+"""
+Files rebuilt without a person. A file's new version replaces the old one in one step, once it is proved that
+nothing of the person is in it; the bytes of the id are counted in uncompressed copies of both.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from clv_ml.errors import WarehouseError
+from clv_ml.ingest.feeds import quoted
+from clv_ml.operate.erased_rows import ERASED_TABLE, delete_person, has_id, in_schema, prove_gone, remember
+from clv_ml.warehouse.safe_files import sync_folder
+
+TELLING_BYTES = 8
+"""
+Ids of at least so many bytes do not turn up in a file by chance; of shorter ones a byte scan says nothing.
+"""
+
+
+@dataclass(frozen=True)
+class FileErasure:
+    """
+    What was done to one file.
+
+    ``rows_removed`` counts by table (a Parquet file is one table); ``texts_emptied`` are quarantined rows.
+    ``bytes_before`` and ``bytes_after`` count the ids in uncompressed copies of the old and the new file: the
+    first shows that the scan finds what is there. ``mentions`` counts cells of other columns with the same
+    text, by column: where an id is short, these may well be products or orders.
+    """
+
+    path: Path
+    rows_removed: dict[str, int]
+    texts_emptied: int
+    bytes_before: int
+    bytes_after: int
+    mentions: dict[str, int]
+
+
+def erase_file(path: Path, ids: Sequence[str]) -> FileErasure:
+    if path.suffix == ".parquet":
+        return _erase_parquet(path, ids)
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{_literal(path)}' as {quoted(path.stem)} (read_only)")
+        return erase_database(connection, path.stem, path, ids)
+
+
+def erase_database(
+    connection: duckdb.DuckDBPyConnection,
+    live: str,
+    path: Path,
+    ids: Sequence[str],
+    raw_schema: str | None = None,
+) -> FileErasure:
+    """
+    Rebuild an attached database without the person; with a raw schema, remember the ids there as salted
+    hashes.
+    """
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        work, clean = Path(folder) / "work.duckdb", Path(folder) / "clean.duckdb"
+        before = _bytes_in(connection, live, Path(folder) / "before.duckdb", ids)
+        with _copied(connection, live, work) as catalog:
+            rows, texts = delete_person(connection, catalog, ids)
+            if raw_schema:
+                remember(connection, f"{quoted(catalog)}.{in_schema(raw_schema, ERASED_TABLE)}", ids)
+            with _copied(connection, catalog, clean) as rebuilt:
+                mentions = prove_gone(connection, rebuilt, path, ids)
+                after = _bytes_in(connection, rebuilt, Path(folder) / "after.duckdb", ids)
+        _refuse_leftovers(path, ids, after)
+        _put_in_place(clean, path)
+    return FileErasure(path, rows, texts, before, after, mentions)
+
+
+@contextmanager
+def _copied(connection: duckdb.DuckDBPyConnection, catalog: str, path: Path) -> Iterator[str]:
+    """
+    A fresh file with everything of a catalog, attached under the name that is given; detached at the end.
+    """
+    name = path.stem
+    # the same format, which older readers may need; DuckDB names it "v1.5.0+"
+    ((version,),) = connection.execute(
+        "select regexp_extract(tags['storage_version'], 'v[0-9.]+') from duckdb_databases() "
+        "where database_name = ?",
+        [catalog],
+    ).fetchall()
+    option = f" (storage_version '{version}')" if version else ""
+    connection.execute(f"attach '{_literal(path)}' as {quoted(name)}{option}")
+    try:
+        connection.execute(f"copy from database {quoted(catalog)} to {quoted(name)}")
+        yield name
+    finally:
+        connection.execute(f"detach {quoted(name)}")
+
+
+def _erase_parquet(path: Path, ids: Sequence[str]) -> FileErasure:
+    with (
+        duckdb.connect() as connection,
+        tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder,
+    ):
+        source = f"read_parquet('{_literal(path)}', hive_partitioning = false)"
+        names = [column[0] for column in connection.execute(f"select * from {source} limit 0").description]
+        columns = [quoted(name) for name in names if name == "customer_id" or name.endswith("_customer_id")]
+        if not columns:
+            return FileErasure(path, {}, 0, 0, 0, {})
+        kept = f"select * from {source} where not coalesce({has_id(columns)}, false)"
+        values = {"ids": list(ids)}
+        clean, plain = Path(folder) / "clean.parquet", Path(folder) / "plain.parquet"
+        copy = "copy ({}) to '{}' (format parquet, compression {})"
+        connection.execute(copy.format(f"select * from {source}", _literal(plain), "uncompressed"))
+        before = count_bytes(plain, ids)
+        rows = connection.execute(
+            f"select count(*) from {source} where {has_id(columns)}", values
+        ).fetchall()[0][0]
+        connection.execute(copy.format(kept, _literal(clean), "zstd"), values)
+        connection.execute(
+            copy.format(f"select * from read_parquet('{_literal(clean)}')", _literal(plain), "uncompressed")
+        )
+        after = count_bytes(plain, ids)
+        _refuse_leftovers(path, ids, after)
+        _put_in_place(clean, path)
+    return FileErasure(path, {path.stem: rows} if rows else {}, 0, before, after, {})
+
+
+def _bytes_in(connection: duckdb.DuckDBPyConnection, catalog: str, path: Path, ids: Sequence[str]) -> int:
+    """How often an id stands in an uncompressed copy."""
+    connection.execute("set force_compression = 'uncompressed'")
+    try:
+        with _copied(connection, catalog, path):
+            pass
+    finally:
+        connection.execute("reset force_compression")
+    return count_bytes(path, ids)
+
+
+def count_bytes(path: Path, ids: Sequence[str]) -> int:
+    """How often the ids stand in a file, byte by byte."""
+    content = path.read_bytes()
+    return sum(content.count(name.encode()) for name in ids)
+
+
+def _refuse_leftovers(path: Path, ids: Sequence[str], after: int) -> None:
+    if after and all(len(name.encode()) >= TELLING_BYTES for name in ids):
+        raise WarehouseError(
+            f"The bytes of the customer's id would still stand {after} times in {path}, in a column that is "
+            "no customer's. Remove them there (a note or another id that quotes it), then forget again."
+        )
+
+
+def _put_in_place(new: Path, path: Path) -> None:
+    """
+    Swap the file for the new one with the old one's rights; a reader who has the old one open keeps it
+    until closing it.
+    """
+    new.chmod(path.stat().st_mode & 0o777)
+    handle = os.open(new, os.O_RDONLY)
+    os.fsync(handle)
+    os.close(handle)
+    os.replace(new, path)
+    sync_folder(path.parent)
+
+
+def _literal(path: Path) -> str:
+    return str(path).replace("'", "''")

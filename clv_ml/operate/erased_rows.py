@@ -1,0 +1,160 @@
+"""
+Where a person stands in tables. Tables are found by their columns, so a new one is not forgotten: rows go
+where a column is ``customer_id`` or ends in ``_customer_id``, and a ``raw_text`` that names the person is
+emptied.
+
+A salted hash of each id stays behind, in ``erased_customers``, so that ingestion knows the person and stores
+nothing.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from clv_ml.errors import WarehouseError
+from clv_ml.ingest.feeds import quoted
+
+ERASED_TABLE = "erased_customers"
+
+
+@dataclass(frozen=True)
+class PersonTable:
+    """A table's name as SQL, with its columns of customer ids, of raw text, and of any other text."""
+
+    name: str
+    id_columns: tuple[str, ...]
+    raw_columns: tuple[str, ...]
+    text_columns: tuple[str, ...]
+
+
+def person_tables(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[PersonTable]:
+    columns = connection.execute(
+        "select schema_name, table_name, column_name, data_type from duckdb_columns() "
+        "inner join duckdb_tables() using (database_name, schema_name, table_name) where database_name = ? "
+        "order by all",
+        [catalog],
+    ).fetchall()
+    tables: dict[str, tuple[list[str], list[str], list[str]]] = {}
+    for schema, table, column, kind in columns:
+        name = ".".join(map(quoted, (catalog, schema, table)))
+        ids, raw, texts = tables.setdefault(name, ([], [], []))
+        if column == "customer_id" or column.endswith("_customer_id"):
+            ids.append(quoted(column))
+        elif column == "raw_text":
+            raw.append(quoted(column))
+        elif any(word in kind for word in ("VARCHAR", "JSON", "STRUCT", "MAP", "BLOB")):
+            texts.append(quoted(column))
+    return [PersonTable(name, *map(tuple, parts)) for name, parts in tables.items()]
+
+
+def is_known(connection: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> bool:
+    patterns = _patterns(connection, ids)
+    for table in person_tables(connection, catalog_of(connection)):
+        columns = [has_id([column]) for column in table.id_columns]
+        checks = [(where, {"ids": list(ids)}) for where in columns]
+        checks += [(_names_person(column), {"patterns": patterns}) for column in table.raw_columns]
+        for where, values in checks:
+            if connection.execute(f"select 1 from {table.name} where {where} limit 1", values).fetchall():
+                return True
+    return False
+
+
+def was_erased(connection: duckdb.DuckDBPyConnection, raw_schema: str, ids: Sequence[str]) -> bool:
+    table = in_schema(raw_schema, ERASED_TABLE)
+    query = f"select 1 from {table}, unnest(?) as given(id) where customer_hash = sha256(salt || id) limit 1"
+    return bool(connection.execute(query, [list(ids)]).fetchall())
+
+
+def delete_person(
+    connection: duckdb.DuckDBPyConnection, catalog: str, ids: Sequence[str]
+) -> tuple[dict[str, int], int]:
+    """Rows removed by table, and texts emptied."""
+    rows, texts = {}, 0
+    for table in person_tables(connection, catalog):
+        if table.id_columns:
+            where = has_id(table.id_columns)
+            removed = connection.execute(
+                f"delete from {table.name} where {where}", {"ids": list(ids)}
+            ).fetchall()[0][0]
+            if removed:
+                rows[table.name.split(".", 1)[1].replace('"', "")] = removed
+        for column in table.raw_columns:
+            # the row's own id is a hash of its text
+            texts += connection.execute(
+                f"update {table.name} set {column} = '', quarantine_id = md5(cast(uuid() as varchar)) "
+                f"where {_names_person(column)}",
+                {"patterns": _patterns(connection, ids)},
+            ).fetchall()[0][0]
+    return rows, texts
+
+
+def remember(connection: duckdb.DuckDBPyConnection, table: str, ids: Sequence[str]) -> None:
+    salts = connection.execute(f"select min(salt) from {table}").fetchall()
+    salt = salts[0][0] or secrets.token_hex(32)
+    connection.execute(
+        f"insert into {table} select sha256($salt || id), $salt, now()::timestamp "
+        "from unnest($ids) as given(id) where sha256($salt || id) not in (select customer_hash "
+        f"from {table})",
+        {"salt": salt, "ids": list(ids)},
+    )
+
+
+def prove_gone(
+    connection: duckdb.DuckDBPyConnection, catalog: str, path: Path, ids: Sequence[str]
+) -> dict[str, int]:
+    """
+    Every table queried: none holds the person; cells of other columns with the same text are counted by
+    column.
+    """
+    mentions = {}
+    for table in person_tables(connection, catalog):
+        checks = [(column, has_id([column]), {"ids": list(ids)}) for column in table.id_columns]
+        patterns = {"patterns": _patterns(connection, ids)}
+        checks += [
+            (column, _names_person(column), patterns) for column in table.raw_columns + table.text_columns
+        ]
+        for column, where, values in checks:
+            found = connection.execute(f"select count(*) from {table.name} where {where}", values).fetchall()[
+                0
+            ][0]
+            if found and column not in table.text_columns:
+                raise WarehouseError(
+                    f"{path} would still hold the customer in {table.name}.{column}. Please report it."
+                )
+            if found:
+                mentions[f"{table.name}.{column}".split(".", 1)[1].replace('"', "")] = found
+    return mentions
+
+
+def has_id(columns: Sequence[str]) -> str:
+    return " or ".join(f"list_contains($ids, cast({column} as varchar))" for column in columns)
+
+
+def _names_person(column: str) -> str:
+    """Whether a text holds one of the ids as a word; text may be in any Unicode form."""
+    return (
+        "exists (select 1 from unnest($patterns) as given(pattern) "
+        f"where regexp_matches(nfc_normalize(cast({column} as varchar)), pattern))"
+    )
+
+
+def _patterns(connection: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> list[str]:
+    """Each id as a word, also as JSON writes it."""
+    ((patterns,),) = connection.execute(
+        "select list(distinct '(^|[^A-Za-z0-9])' || regexp_escape(form) || '([^A-Za-z0-9]|$)') from ("
+        "select unnest([id, substr(json, 2, length(json) - 2)]) as form "
+        "from (select id, cast(to_json(id) as varchar) as json from unnest(?) as given(id)))",
+        [list(ids)],
+    ).fetchall()
+    return patterns
+
+
+def catalog_of(connection: duckdb.DuckDBPyConnection) -> str:
+    return connection.execute("select current_database()").fetchall()[0][0]
+
+
+def in_schema(schema: str, table: str) -> str:
+    return f"{quoted(schema)}.{quoted(table)}"

@@ -1,0 +1,105 @@
+"""
+What the report is made of, read from the warehouse and the model in use. ``clv_ml.show.report`` draws it.
+
+Every figure is a query of ``dbt_project/queries``. A query whose tables are not there yet gives no rows.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from clv_ml.errors import WarehouseError
+from clv_ml.learn.store_history import reasons_for_caution
+from clv_ml.model.interval_bins import IntervalBins
+from clv_ml.model.model_in_use import champion_manifest
+from clv_ml.settings import Settings
+from clv_ml.warehouse.connection import connect
+from clv_ml.warehouse.queries import ask
+
+QUERIES = (
+    "shop",
+    "methods",
+    "recent_revenue",
+    "values",
+    "tenths",
+    "model",
+    "deciles",
+    "metrics",
+    "backtest",
+    "importance",
+    "beeswarm",
+    "segments",
+    "customers",
+    "rows",
+)
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """
+    What the page is made of: rows by query, and what stands in no table. ``caution`` says why the shop is
+    hard to learn from; ``dates`` maps a split (train, calibrate, test, refit) to its as-of
+    dates.
+    """
+
+    found: Mapping[str, Rows]
+    currency: str
+    horizon_days: int
+    coverage: float
+    dates: Mapping[str, Sequence[str]]
+    caution: str | None
+
+    def rows(self, name: str) -> Rows:
+        """What a query found; nothing where its tables are not there."""
+        return self.found[name]
+
+    @property
+    def shop(self) -> dict[str, Any]:
+        """The shop's only row; empty before there are events."""
+        return self.rows("shop")[0] if self.rows("shop") else {}
+
+    @property
+    def model(self) -> dict[str, Any]:
+        """The model's only row; empty without one."""
+        return self.rows("model")[0] if self.rows("model") else {}
+
+
+def read_facts(settings: Settings) -> Facts:
+    """Asks every question of the page."""
+    with connect(settings) as connection:
+        found = {name: _asked(connection, name, settings) for name in QUERIES}
+    manifest = champion_manifest(settings)
+    model = found["model"][0] if found["model"] else {}
+    caution = manifest.parameters.get("caution") if manifest else _faults(found, settings)
+    return Facts(
+        found=found,
+        currency=model.get("reporting_currency") or settings.vars.reporting_currency,
+        horizon_days=model.get("horizon_days") or settings.vars.horizon_days,
+        coverage=IntervalBins.from_json(manifest.calibration).coverage
+        if manifest
+        else settings.vars.interval_coverage,
+        dates=manifest.training_dates if manifest else {},
+        caution=str(caution) if caution else None,
+    )
+
+
+def _asked(connection: duckdb.DuckDBPyConnection, name: str, settings: Settings) -> Rows:
+    try:
+        return ask(connection, f"report_{name}", raw_schema=settings.vars.raw_schema)
+    except WarehouseError:
+        return []  # not built yet: the section says so
+
+
+def _faults(found: Mapping[str, Rows], settings: Settings) -> str:
+    """What makes a shop without a model hard to learn from."""
+    if not found["shop"]:
+        return ""
+    revenue = np.array([float(row["revenue"]) for row in found["recent_revenue"]])
+    return "; ".join(
+        reasons_for_caution(found["shop"][0]["shop_age_days"], revenue, settings.vars.small_shop_customers)
+    )

@@ -1,0 +1,97 @@
+"""The scores as they stand in ``customer_clv``: how many, by which method, the total, and the best ones."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from clv_ml.errors import InputError
+from clv_ml.model.model_in_use import champion_manifest
+from clv_ml.settings import Settings
+from clv_ml.warehouse.connection import connect
+
+SUMMARY = (
+    "select clv_method, count(*), sum(clv_estimate), max(as_of_date), max(clv_model_version) "
+    "from {table} group by clv_method order by count(*) desc, clv_method"
+)
+"""Per method: customers, their estimates' sum, the date, the model version."""
+TOP = (
+    "select customer_id, clv_estimate, clv_low, clv_high, clv_prediction_confidence, clv_top_features "
+    "from customer_clv order by clv_estimate desc, customer_id limit 10"
+)
+
+
+@dataclass(frozen=True)
+class ScoringResult:
+    """
+    What stands in ``customer_clv`` now.
+
+    ``methods`` counts customers by ``clv_method``; ``estimate_total`` is the sum of ``clv_estimate`` in the
+    reporting currency; ``model_version`` is None where no model scored. ``caution`` says why the model in use
+    deserves little trust, None where nothing speaks against it.
+    """
+
+    as_of_date: date | None
+    customers: int
+    methods: dict[str, int]
+    estimate_total: float
+    model_version: str | None
+    caution: str | None = None
+
+
+@dataclass(frozen=True)
+class TopCustomer:
+    """One of the most valuable customers; interval, confidence and drivers are None where no model scored."""
+
+    customer_id: str
+    clv_estimate: Decimal
+    clv_low: float | None
+    clv_high: float | None
+    clv_prediction_confidence: float | None
+    clv_top_features: str | None
+
+
+def read_scoring(settings: Settings) -> ScoringResult:
+    """The summary of ``customer_clv`` as it stands in the warehouse."""
+    with connect(settings) as connection:
+        return scoring_result(settings, connection.sql(SUMMARY.format(table="customer_clv")).fetchall())
+
+
+def scoring_result(settings: Settings, rows: Sequence[tuple[Any, ...]]) -> ScoringResult:
+    """The summary from the rows of ``SUMMARY``, with what the model in use says against itself."""
+    result = ScoringResult(
+        as_of_date=max((row[3] for row in rows), default=None),
+        customers=sum(row[1] for row in rows),
+        methods={row[0]: row[1] for row in rows},
+        estimate_total=float(sum(row[2] for row in rows)),
+        model_version=max((row[4] for row in rows if row[4]), default=None),
+    )
+    manifest = champion_manifest(settings) if result.model_version else None
+    caution = manifest.parameters.get("caution") if manifest else None
+    return replace(result, caution=str(caution) if caution else None)
+
+
+def top_customers(settings: Settings) -> tuple[TopCustomer, ...]:
+    """The ten most valuable customers; none on Spark, where nobody waits for a query on the whole table."""
+    if settings.target != "duckdb":
+        return ()
+    with connect(settings) as connection:
+        return tuple(TopCustomer(*row) for row in connection.sql(TOP).fetchall())
+
+
+def require_customers(settings: Settings, scoring: ScoringResult, warnings: Sequence[str] = ()) -> None:
+    """
+    Refuses scores of an empty shop.
+
+    Raises:
+        InputError: If nobody was scored; says why, with the warnings of what was ingested, and what to do.
+    """
+    if scoring.customers:
+        return
+    day = settings.vars.as_of_date
+    what = f"Nobody had bought anything before {day}" if day else "No purchase is known"
+    remedy = "Choose a later --as-of, or load older orders." if day else "Load orders first."
+    raise InputError(
+        " ".join([f"{what}, so nobody was scored and nothing was published. {remedy}", *warnings])
+    )

@@ -1,0 +1,134 @@
+"""What commands print of runs: files ingested, scores, publication, erasure, findings, engines compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from clv_ml.settings import Settings
+from clv_ml.show.models import show_fit
+from clv_ml.show.terminal import err, out, print_wide, warn, warn_of_shop
+
+if TYPE_CHECKING:
+    from clv_ml.ingest.ingestion import IngestSummary
+    from clv_ml.operate.doctor import Finding
+    from clv_ml.operate.erasure import Erasure
+    from clv_ml.operate.scores import ScoringResult, TopCustomer
+    from clv_ml.pipeline import RunResult
+    from clv_ml.show.report import ReportResult
+    from clv_ml.spark.compare import TableComparison
+
+
+def show_run(settings: Settings, result: RunResult, best: Sequence[TopCustomer]) -> None:
+    show_ingested(result.ingested)
+    if result.training:
+        show_fit(result.training)
+    of_feeds = {warning for summary in result.ingested for warning in summary.warnings}
+    warn(warning for warning in result.warnings if warning not in of_feeds)
+    show_scoring(settings, result.scoring, best)
+    out.print(f"Published: {result.publication.path}", soft_wrap=True)
+    if result.removed.models:
+        out.print(f"Removed old models: {', '.join(result.removed.models)}")
+    for table, dates in result.removed.dates.items():
+        out.print(f"Removed from {table}: {len(dates)} dates up to {dates[-1]}")
+
+
+def show_ingested(summaries: Sequence[IngestSummary]) -> None:
+    if not summaries:
+        return
+    table = Table("file", "rows", "kept", "new", "quarantined", "why", title="Ingested")
+    for summary in summaries:
+        why = ", ".join(f"{reason} {count:,}" for reason, count in summary.reasons.items())
+        table.add_row(
+            summary.path.name,
+            f"{summary.rows_in:,}",
+            f"{summary.rows_kept:,}",
+            f"{summary.rows_new:,}",
+            f"{summary.rows_quarantined:,}",
+            why,
+        )
+    out.print(table)
+    warn(warning for summary in summaries for warning in summary.warnings)
+
+
+def show_scoring(settings: Settings, result: ScoringResult, best: Sequence[TopCustomer]) -> None:
+    methods = ", ".join(f"{method} {count:,}" for method, count in result.methods.items())
+    out.print(
+        f"{result.customers:,} customers as of {result.as_of_date}; {settings.vars.horizon_days} days ahead, "
+        f"{settings.vars.reporting_currency} {result.estimate_total:,.0f} in all ({methods})."
+    )
+    if best:
+        out.print(_table_of_best(best))
+    warn_of_shop(result.caution)
+    out.print(f"Model version: {result.model_version or 'none'}")
+    if settings.target == "duckdb":
+        out.print(f"Warehouse: {settings.warehouse}  (table customer_clv)", soft_wrap=True)
+
+
+def _table_of_best(best: Sequence[TopCustomer]) -> Table:
+    table = Table(
+        "customer", "estimate", "low", "high", "confidence", "drivers", title="Most valuable customers"
+    )
+    for one in best:
+        figures = (one.clv_estimate, one.clv_low, one.clv_high, one.clv_prediction_confidence)
+        numbers = (f"{figure:,.2f}" if figure is not None else "" for figure in figures)
+        table.add_row(one.customer_id, *numbers, (one.clv_top_features or "").replace("; ", "\n"))
+    return table
+
+
+def show_report(result: ReportResult) -> None:
+    for notice in result.notices:
+        err.print(f"[yellow]Caution:[/yellow] {notice}")
+    out.print(f"Report: {result.path} ({result.size / 1e6:.1f} MB)", soft_wrap=True, markup=False)
+
+
+def show_erasure(result: Erasure) -> None:
+    table = Table("file", "rows removed", "texts emptied", "bytes before", "bytes after", title="Erased")
+    for file in result.files:
+        counts = (sum(file.rows_removed.values()), file.texts_emptied, file.bytes_before, file.bytes_after)
+        table.add_row(str(file.path), *(f"{count:,}" for count in counts))
+        for column, count in file.mentions.items():
+            err.print(
+                f"[yellow]Look at[/yellow] {column}: the same text in {count:,} cells of another meaning?"
+            )
+    out.print(table)
+    out.print(
+        f"{result.ids} numbers of one person. Numbers over many customers are made anew by the next clv run."
+    )
+    if result.report:
+        out.print(
+            f"Removed: {result.report}. Write it anew with clv report; copies elsewhere are yours to remove."
+        )
+    if result.models:
+        out.print(
+            f"Trained on the person among others: {', '.join(result.models)}. "
+            "Train anew (clv train) to be rid of it."
+        )
+
+
+def show_findings(found: tuple[Finding, ...]) -> None:
+    colours = {"ok": "green", "absent": "blue", "warn": "yellow", "fail": "red"}
+    for finding in found:
+        out.print(f"[{colours[finding.status]}]{finding.status:<7}[/]{finding.name:<12}", end="")
+        out.print(finding.text, markup=False, highlight=False, soft_wrap=True)
+
+
+def show_comparison(compared: Sequence[TableComparison]) -> None:
+    table = Table(
+        "table", "rows", "cells", "only DuckDB", "only Spark", "differing", title="DuckDB and Spark"
+    )
+    for one in compared:
+        differing = ", ".join(f"{column} {count:,}" for column, count in one.differing.items()) or "0"
+        table.add_row(
+            one.table,
+            f"{one.rows:,}",
+            f"{one.cells:,}",
+            f"{one.only_duckdb:,}",
+            f"{one.only_spark:,}",
+            differing,
+        )
+    print_wide(table)
+    cells, unequal = sum(o.cells for o in compared), sum(sum(o.differing.values()) for o in compared)
+    out.print(f"{unequal:,} of {cells:,} cells differ.")
