@@ -310,9 +310,13 @@ def test_the_reference_leaves_nothing_out(built: Project) -> None:
         for column in built.types[name]
         if f"| `{column}` |" not in section(page["sources.md"], f"## {name}")
     ]
-    commands = {("clv", it.name or it.callback.__name__): it.callback for it in app.registered_commands}
+    commands = {
+        ("clv", it.name or get_command_name(it.callback.__name__)): it.callback
+        for it in app.registered_commands
+    }
     commands |= {
-        ("clv models", it.name or it.callback.__name__): it.callback for it in models_app.registered_commands
+        ("clv models", it.name or get_command_name(it.callback.__name__)): it.callback
+        for it in models_app.registered_commands
     }
 
     assert not columns_missing
