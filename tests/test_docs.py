@@ -11,6 +11,7 @@ from architecture import PAGE as ARCHITECTURE
 from markdown_pages import DOCS, WRITTEN
 from reference import Project, pages, read_project
 from shops import ROOT
+from typer.main import get_command_name
 
 from clv_ml.cli import app, models_app
 from clv_ml.settings import setting_rules
@@ -311,12 +312,9 @@ def test_the_reference_leaves_nothing_out(built: Project) -> None:
         if f"| `{column}` |" not in section(page["sources.md"], f"## {name}")
     ]
     commands = {
-        ("clv", it.name or get_command_name(it.callback.__name__)): it.callback
-        for it in app.registered_commands
-    }
-    commands |= {
-        ("clv models", it.name or get_command_name(it.callback.__name__)): it.callback
-        for it in models_app.registered_commands
+        (group, command.name or get_command_name(command.callback.__name__)): command.callback
+        for group, application in (("clv", app), ("clv models", models_app))
+        for command in application.registered_commands
     }
 
     assert not columns_missing
