@@ -68,9 +68,9 @@ def _list() -> str:
     folders: dict[str, list[str]] = {folder: [] for folder in FOLDERS}
     described = _models()
     for path in files():
-        folders[str(path.parent)].append(
-            f"- [{path.name}]({path}): {described.get(path.stem) or first_sentence(ROOT / path)}"
-        )
+        is_model = path.parts[0] == "models_sql" and path.suffix == ".sql"
+        sentence = described[path.stem] if is_model else first_sentence(ROOT / path)
+        folders[str(path.parent)].append(f"- [{path.name}]({path}): {sentence}")
     return "".join(
         f"\n### {folder}\n\n{FOLDERS[folder] or first_sentence(ROOT / folder / '__init__.py')}\n"
         + "".join(f"\n{line}" for line in lines)

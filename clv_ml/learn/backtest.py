@@ -1,6 +1,5 @@
 """
-Backtest: rolling dates, strictly out of time; every model and every baseline on the same customers, dates and
-answers.
+The backtest: on past dates, strictly out of time, every model and every baseline on the same customers.
 
 For a backtest date, a fit sees only rows whose label was final by then. ``clv_ml.measure.evaluation`` says
 what is measured, ``clv_ml.measure.comparison`` what is beyond chance.
@@ -14,7 +13,7 @@ import pyarrow as pa
 from clv_ml.errors import HistoryError
 from clv_ml.learn.baselines import baseline_predictions
 from clv_ml.learn.calibration import calibrate
-from clv_ml.learn.evaluation import evaluate_fit
+from clv_ml.learn.fit_evaluation import evaluate_fit
 from clv_ml.learn.model_types import fit_recipes
 from clv_ml.learn.store_history import StoreHistory, read_store_history
 from clv_ml.learn.threads import one_blas_thread

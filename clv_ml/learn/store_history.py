@@ -1,6 +1,6 @@
 """
-What is known of the shop beside its rows: how busy each past window was, how far forecasts of its total
-missed, and what makes it hard to learn from.
+What training knows besides the rows: how busy each past window was, and how far forecasts of its total
+missed.
 """
 
 from collections.abc import Mapping

@@ -17,7 +17,7 @@ from clv_ml.learn.boosters import Parameters
 from clv_ml.learn.calibration import Calibration, calibrate
 from clv_ml.learn.candidates import candidate_anchor, reduced_to
 from clv_ml.learn.churn import with_calibrated_churn
-from clv_ml.learn.evaluation import evaluate_fit
+from clv_ml.learn.fit_evaluation import evaluate_fit
 from clv_ml.learn.history_check import require_history
 from clv_ml.learn.intervals import measure_intervals
 from clv_ml.learn.median_value import with_median

@@ -1,6 +1,7 @@
 """
-What would have been published for rows that a fit knows nothing of, beside other estimators: the one way in
-which training measures its test dates and the backtest each of its dates.
+How a fit is evaluated: on rows that it knows nothing of, as it would have been published.
+
+Training measures its test dates so, and the backtest each of its dates.
 """
 
 from collections.abc import Mapping
