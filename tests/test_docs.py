@@ -11,6 +11,7 @@ from architecture import PAGE as ARCHITECTURE
 from markdown_pages import DOCS, WRITTEN
 from reference import Project, pages, read_project
 from shops import ROOT
+from typer.main import get_command_name
 
 from clv_ml.cli import app, models_app
 from clv_ml.settings import setting_rules
