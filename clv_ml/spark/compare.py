@@ -25,6 +25,7 @@ NOT_COMPARED = frozenset({"scored_at"})
 TREND = frozenset(
     {
         "previous_as_of_date",
+        "previous_predicted",
         "compared_count",
         "compared_total",
         "compared_total_before",
@@ -176,7 +177,7 @@ def _compare(
     scale = "1"
     if table == "customer_clv":
         scale = "coalesce(abs(d.clv_predicted), 0)"
-    elif table == "customer_drivers":
+    elif table in ("customer_drivers", "customer_top_drivers"):
         scale = (
             "(select coalesce(max(abs(p.clv_predicted)), 0) from "
             "customer_predictions as p where p.customer_id = d.customer_id and "
