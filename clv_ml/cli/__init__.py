@@ -30,7 +30,7 @@ for command in (
     checks.doctor,
     checks.compare_engines,
 ):
-    app.command()(command)
+    app.command(command.__name__.replace("_", "-"))(command)
 
 models_app = typer.Typer(help="Model versions: list, show, diff, promote, rollback.", no_args_is_help=True)
 models_app.command("list")(models.list_models)
