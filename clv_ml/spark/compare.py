@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 
 from clv_ml.errors import SettingsError
 from clv_ml.operate.steps import Step, no_steps
+from clv_ml.pipeline import Engine
 from clv_ml.settings import Settings
 from clv_ml.spark import tables
 from clv_ml.spark.engine import Spark
@@ -90,10 +91,11 @@ def compare_engines(settings: Settings, on_step: Step = no_steps) -> list[TableC
         spark.sql(f"drop database if exists {schema} cascade")
         on_spark = settings.model_copy(update={"target": "spark"})
         tables.name_raw_tables(spark, on_spark, Path(folder))
+        engine: Engine = Spark(on_spark)
         on_step("build on Spark")
-        Spark(on_spark).build_features()
+        engine.build_features()
         on_step("score on Spark")
-        Spark(on_spark).score()
+        engine.score()
         on_step("compare")
         return compare_tables(settings, spark, schema, keys)
 
