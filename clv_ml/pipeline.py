@@ -226,7 +226,7 @@ def _train_where_due(
     engine: Engine, model_type: ModelType, warnings: list[str], on_step: Step
 ) -> tuple[Engine, TrainingResult | None]:
     """Trains where no model fits; where nothing can be learnt yet, the engine falls back to the formula."""
-    if not (engine.settings.vars.use_ml_clv and engine.training_is_due()):
+    if not engine.training_is_due():
         return engine, None
     on_step("train")
     try:

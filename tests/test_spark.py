@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from shops import (
 
 from clv_ml import pipeline
 from clv_ml.errors import InputError, PublishError, SettingsError
+from clv_ml.model.model_in_use import read_today
 from clv_ml.operate import publication
 from clv_ml.operate.scores import read_scoring
 from clv_ml.pipeline import engine_of
@@ -146,22 +148,25 @@ def test_a_changed_model_is_named_and_a_missing_one_is_none(
     trained: Settings, tmp_path: Path, schema: str
 ) -> None:
     """
-    What `clv_model()` tells the SQL: the manifest, the fault of a model whose file was changed, or nothing.
+    What `clv_plan` tells the SQL: the manifest, the fault of a model whose file was changed, or that there is
+    none.
     """
     spark = session.open_session(trained)
 
     def described(settings: Settings) -> Any:
         register(spark, settings)
-        return json.loads(spark.sql("select clv_model()").collect()[0][0] or "null")
+        told = json.dumps(asdict(read_today(trained)), default=str)
+        return json.loads(spark.sql(f"select clv_plan('{told}')").collect()[0][0])
 
     changed = copied(trained, tmp_path / "changed")
     model = next(changed.models.rglob("*.onnx"))
     model.chmod(0o644)
     model.write_bytes(model.read_bytes()[:-1])
 
-    assert set(described(trained)) >= {"version", "features", "outputs"}
-    assert model.name in described(changed)["error"]
-    assert described(trained.model_copy(update={"models": tmp_path / "none"})) is None
+    assert set(described(trained)["model"]) >= {"version", "features", "outputs"}
+    assert model.name in described(changed)["refusal"] and described(changed)["model"] is None
+    none = described(trained.model_copy(update={"models": tmp_path / "none"}))
+    assert none == {"method": "simple: no model", "model": None, "refusal": None}
 
 
 @pytest.mark.spark

@@ -5,17 +5,20 @@ from typing import Annotated
 import typer
 
 from clv_ml.cli.options import AsJson, Horizon, Vars, reported, settings_of, steps
-from clv_ml.show.terminal import out, print_result
+from clv_ml.show.terminal import print_result
 
 
 def list_models(as_json: AsJson = False) -> None:
     """Every version, oldest first, with its figures on the test dates."""
     from clv_ml.model import registry
+    from clv_ml.model.model_in_use import version_in_use
     from clv_ml.show.models import model_entry, show_models
 
     with reported():
-        listed = registry.list_models(settings_of().models)
-        print_result([model_entry(model) for model in listed], as_json, lambda: show_models(listed))
+        settings = settings_of()
+        listed, in_use = registry.list_models(settings.models), version_in_use(settings)
+        entries = [model_entry(model, in_use) for model in listed]
+        print_result(entries, as_json, lambda: show_models(listed, in_use))
 
 
 def show_model(
@@ -23,18 +26,21 @@ def show_model(
 ) -> None:
     """What a version was trained on and reads, how it did, and whether its files are whole."""
     from clv_ml.model import registry
+    from clv_ml.model.model_in_use import version_in_use
     from clv_ml.show import models
 
     with reported():
-        model = registry.show(settings_of().models, version)
+        settings = settings_of()
+        model, in_use = registry.show(settings.models, version), version_in_use(settings)
         shown = {
             "version": model.version,
             "is_champion": model.is_champion,
+            "is_in_use": model.version == in_use,
             "reason": model.reason,
             "fault": model.fault,
         }
         manifest = model.manifest.model_dump(mode="json") if model.manifest else {}
-        print_result(manifest | shown, as_json, lambda: models.show_model(model))
+        print_result(manifest | shown, as_json, lambda: models.show_model(model, in_use))
 
 
 def diff_models(
@@ -76,11 +82,14 @@ def rollback(
 
 
 def _switch(version: str | None, reason: str, as_json: bool) -> None:
+    from clv_ml.model.model_in_use import version_in_use
     from clv_ml.operate.promotion import switch_model
+    from clv_ml.show.models import show_champion
     from clv_ml.warehouse.locking import locked
 
     with reported():
         settings = settings_of()
         with locked(settings):
             pointer = switch_model(settings, version, reason)
-        print_result(pointer.model_dump(), as_json, lambda: out.print(f"Champion is now {pointer.version}."))
+        in_use = version_in_use(settings)
+        print_result(pointer.model_dump(), as_json, lambda: show_champion(pointer.version, in_use))

@@ -85,6 +85,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Build the training rows, fit a model, measure it on held-out time, publish it as champion."""
+    from clv_ml.model.model_in_use import version_in_use
     from clv_ml.pipeline import engine_of
     from clv_ml.show.models import show_trained
     from clv_ml.show.runs import show_ingested
@@ -92,7 +93,7 @@ def train(
 
     def show() -> None:
         show_ingested(ingested)
-        show_trained(result)
+        show_trained(result, version_in_use(settings))
 
     with reported():
         settings = settings_of(as_of, horizon_days, vars_, target)

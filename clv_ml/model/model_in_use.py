@@ -1,60 +1,62 @@
 """
-Which model the SQL uses, the champion or the one that the var ``model_version`` names, and what the SQL is
-told of it.
+Which model is in use.
+
+By the settings it is the champion, the version that ``model_version`` pins, or none (``use_ml_clv`` false).
+What scored last stands in ``customer_clv``: whoever describes those scores asks for the manifest of that
+version.
 """
 
-import json
-from typing import Any
-
-from clv_ml.errors import ClvError, ModelError
+from clv_ml.errors import ModelError
 from clv_ml.model import registry
-from clv_ml.model.manifest import Manifest, check_version
-from clv_ml.model.manifest_files import load_manifest
+from clv_ml.model.manifest import Manifest
+from clv_ml.model.scoring_plan import Today, misfits
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect
 
 
 def pinned_version(settings: Settings) -> str | None:
-    """The version that the var ``model_version`` names, or None for the champion."""
+    """The version that the setting ``model_version`` names, or None for the champion."""
     return None if settings.vars.model_version == "champion" else settings.vars.model_version
 
 
-def read_manifest(settings: Settings) -> Manifest | None:
-    """What the model in use says of itself; None where there is none."""
-    version = pinned_version(settings)
-    if version is None:
-        pointer = registry.champion(settings.models)
-        if pointer is None:
-            return None
-        return load_manifest(settings.models / check_version(pointer.version), pointer.manifest_sha256)[0]
-    return load_manifest(settings.models / check_version(version))[0]
+def chosen_version(settings: Settings) -> str | None:
+    """
+    The pinned version, else the champion, switched off or not; None where none was promoted.
+
+    Raises:
+        ModelError: If the champion's pointer is damaged.
+    """
+    pointer = registry.champion(settings.models)
+    return pinned_version(settings) or (pointer.version if pointer else None)
 
 
-def describe(model: Any) -> str:
-    """
-    The parts of the manifest that the SQL renders its call from; a fault instead, where the model cannot be
-    used.
-    """
+def version_in_use(settings: Settings) -> str | None:
+    """The version that scores; None where the model is switched off or none was promoted. Raises as above."""
+    return chosen_version(settings) if settings.vars.use_ml_clv else None
+
+
+def manifest_of(settings: Settings, version: str | None) -> Manifest | None:
+    """What a version says of itself; None without one, or where it cannot be read."""
     try:
-        manifest: Manifest = model().manifest
-    except ClvError as error:
-        return json.dumps({"error": str(error)})
-    wanted = {
-        "version",
-        "horizon_days",
-        "reporting_currency",
-        "feature_hash",
-        "feature_definitions",
-        "anchor",
-        "calibration",
-    }
-    described = manifest.model_dump(mode="json", include=wanted)
-    described["features"] = [{"name": f.name, "type": f.type} for f in manifest.features]
-    described["explained_columns"] = manifest.explained_columns
-    described["caution"] = manifest.parameters.get("caution")
-    described["training_dates"] = manifest.training_dates.get("refit", ())
-    described["outputs"] = [output.name for output in manifest.outputs]
-    return json.dumps(described)
+        return registry.manifest(settings.models, version) if version else None
+    except ModelError:
+        return None
+
+
+def read_today(settings: Settings) -> Today:
+    """The settings, and columns and definitions as the warehouse has them; its features must be built."""
+    with connect(settings) as connection:
+        rows = connection.sql("select * from scoring_rows limit 0")
+        columns = dict(zip(rows.columns, map(str, rows.types), strict=True))
+        definitions = connection.sql("select definition, definition_hash from feature_definitions").fetchall()
+    return Today(settings.vars.model_dump(), columns, dict(definitions))
+
+
+def why_it_cannot_score(settings: Settings) -> str | None:
+    """What the model in use does not fit, in words; None where it fits or where there is none."""
+    manifest = manifest_of(settings, version_in_use(settings))
+    faults = misfits(manifest, read_today(settings)) if manifest else []
+    return "; ".join(f"it {fault}" for fault in faults) or None
 
 
 def training_is_due(settings: Settings) -> bool:
@@ -64,33 +66,15 @@ def training_is_due(settings: Settings) -> bool:
 
 def why_training_is_due(settings: Settings) -> str | None:
     """
-    In words, that no model is in use, or which setting or features have changed since the one that is was
-    made; None where it fits, or is pinned.
+    In words, that there is no champion, what it does not fit, or which features it does not know; None where
+    nothing is due, where another version is pinned, or where no model is wanted.
     """
-    if settings.vars.model_version != "champion":
+    if pinned_version(settings) or not settings.vars.use_ml_clv:
         return None
-    manifest = champion_manifest(settings)
+    manifest = manifest_of(settings, version_in_use(settings))
     if manifest is None:
         return "no model is in use"
-    with connect(settings) as connection:
-        hashes = connection.sql("select feature_hash from as_of_dates where is_scoring_date").fetchall()
-    made_for = {
-        "horizon_days": manifest.horizon_days,
-        "reporting_currency": manifest.reporting_currency,
-        "interval_coverage": manifest.calibration.get("coverage", 0.0),
-        "confidence_floor": manifest.calibration.get("confidence_floor", 0.0),
-    }
-    for name, value in made_for.items():
-        if value != (today := getattr(settings.vars, name)):
-            return f"made for a {name} of {value}, and the setting is {today}"
-    is_today = bool(hashes) and manifest.feature_hash == hashes[0][0]
-    return None if is_today else "made for other feature definitions than today's"
-
-
-def champion_manifest(settings: Settings) -> Manifest | None:
-    """What the champion says of itself; None where there is none, or its manifest cannot be read."""
-    try:
-        pointer = registry.champion(settings.models)
-        return load_manifest(settings.models / pointer.version)[0] if pointer else None
-    except ModelError:
-        return None
+    if misfit := why_it_cannot_score(settings):
+        return misfit
+    added = set(read_today(settings).definitions) - set(manifest.feature_definitions)
+    return f"it does not know features that were added: {', '.join(sorted(added))}" if added else None

@@ -128,6 +128,17 @@ def champion(models_dir: Path) -> Champion | None:
         ) from error
 
 
+def manifest(models_dir: Path, version: str) -> Manifest:
+    """
+    What a version says of itself, checked against the hash that is kept outside its folder.
+
+    Raises:
+        ModelError: If the version is absent, or its manifest damaged.
+    """
+    folder = Path(models_dir) / check_version(version)
+    return load_manifest(folder, recorded_sha256(folder))[0]
+
+
 def load(models_dir: Path, version: str | None = None) -> "LoadedModel | None":
     """
     The champion, or the pinned version, checked against the hash that is held outside its folder.

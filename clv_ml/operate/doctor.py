@@ -21,7 +21,7 @@ import duckdb
 from clv_ml.errors import ClvError, WarehouseBusyError, WarehouseError
 from clv_ml.model import model_in_use, registry
 from clv_ml.model.manifest import Manifest
-from clv_ml.model.model_in_use import pinned_version
+from clv_ml.model.model_in_use import chosen_version, pinned_version, version_in_use
 from clv_ml.operate.publication import CURRENT, DATABASE, RECORD
 from clv_ml.settings import Settings, published_folder
 from clv_ml.warehouse import locking
@@ -103,6 +103,9 @@ def _warehouse(settings: Settings) -> Finding:
 
 def _model(settings: Settings) -> Finding:
     pinned = pinned_version(settings)
+    if not settings.vars.use_ml_clv:
+        text = f"none scores: use_ml_clv is false; else {chosen_version(settings) or 'none'} would"
+        return Finding("model", "ok", text, {"version": None, "is_pinned": pinned is not None})
     model = registry.load(settings.models, pinned)
     if model is None:
         return Finding("model", "absent", f"none in {settings.models}; run clv train, or clv run", {})
@@ -119,8 +122,9 @@ def _model(settings: Settings) -> Finding:
         f"{manifest.version}{' (pinned)' if pinned else ''}, {age} days old, every file as it was published"
     )
     warnings = []
-    if due := _why_due(settings):
-        warnings.append(f"{due}: run clv run, or clv train{_or_ask_for(manifest, settings)}")
+    if fault := _unfit(settings):
+        remedy = "pin another with model_version" if pinned else "run clv run, or clv train"
+        warnings.append(f"{fault}: {remedy}{_or_ask_for(manifest, settings)}")
     if details["caution"]:
         warnings.append(f"caution: {details['caution']}")
     return Finding("model", "warn" if warnings else "ok", "; ".join([text, *warnings]), details)
@@ -132,9 +136,9 @@ def _or_ask_for(manifest: Manifest, settings: Settings) -> str:
     return "" if made_for == settings.vars.horizon_days else f"; or clv doctor --horizon-days {made_for}"
 
 
-def _why_due(settings: Settings) -> str | None:
+def _unfit(settings: Settings) -> str | None:
     try:
-        return model_in_use.why_training_is_due(settings)
+        return model_in_use.why_it_cannot_score(settings) or model_in_use.why_training_is_due(settings)
     except (ClvError, duckdb.Error):
         return None  # nothing to compare with; the finding on the warehouse says why
 
@@ -170,6 +174,9 @@ def _scores(settings: Settings, connection: duckdb.DuckDBPyConnection) -> Findin
         f"{row['customers']:,} customers as of {row['as_of_date']}, {row['customers_of_model']:,} of them by "
         f"{row['model_version'] or 'no model'}"
     )
+    in_use = version_in_use(settings)
+    if row["model_version"] != in_use:
+        return Finding("scores", "warn", f"{text}; {in_use or 'none'} is in use now: run clv score", row)
     return Finding("scores", "ok", text, row)
 
 

@@ -1,5 +1,6 @@
 """
-What the report is made of, read from the warehouse and the model in use. ``clv_ml.show.report`` draws it.
+What the report is made of, read from the warehouse and the model that scored; ``clv_ml.show.report`` draws
+it.
 
 Every figure is a query of ``dbt_project/queries``. A query whose tables are not there yet gives no rows.
 """
@@ -14,7 +15,7 @@ import numpy as np
 from clv_ml.errors import WarehouseError
 from clv_ml.learn.store_history import reasons_for_caution
 from clv_ml.model.interval_bins import IntervalBins
-from clv_ml.model.model_in_use import champion_manifest
+from clv_ml.model.model_in_use import manifest_of
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect
 from clv_ml.warehouse.queries import ask
@@ -25,9 +26,6 @@ QUERIES = (
     "recent_revenue",
     "values",
     "tenths",
-    "model",
-    "deciles",
-    "metrics",
     "backtest",
     "importance",
     "beeswarm",
@@ -35,6 +33,8 @@ QUERIES = (
     "customers",
     "rows",
 )
+QUERIES_OF_MODEL = ("model", "deciles", "metrics")
+"""Of the version that scored."""
 
 Rows = list[dict[str, Any]]
 
@@ -73,7 +73,10 @@ def read_facts(settings: Settings) -> Facts:
     """Asks every question of the page."""
     with connect(settings) as connection:
         found = {name: _asked(connection, name, settings) for name in QUERIES}
-    manifest = champion_manifest(settings)
+        version = found["shop"][0]["model_version"] if found["shop"] else None
+        of_version = {"version": version}
+        found |= {name: _asked(connection, name, settings, of_version) for name in QUERIES_OF_MODEL}
+    manifest = manifest_of(settings, version)
     model = found["model"][0] if found["model"] else {}
     caution = manifest.parameters.get("caution") if manifest else _faults(found, settings)
     return Facts(
@@ -88,9 +91,14 @@ def read_facts(settings: Settings) -> Facts:
     )
 
 
-def _asked(connection: duckdb.DuckDBPyConnection, name: str, settings: Settings) -> Rows:
+def _asked(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    settings: Settings,
+    parameters: Mapping[str, Any] | None = None,
+) -> Rows:
     try:
-        return ask(connection, f"report_{name}", raw_schema=settings.vars.raw_schema)
+        return ask(connection, f"report_{name}", parameters, settings.vars.raw_schema)
     except WarehouseError:
         return []  # not built yet: the section says so
 

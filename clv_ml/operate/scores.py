@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from clv_ml.errors import InputError
-from clv_ml.model.model_in_use import champion_manifest
+from clv_ml.model.model_in_use import manifest_of
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect
 
@@ -28,7 +28,7 @@ class ScoringResult:
     What stands in ``customer_clv`` now.
 
     ``methods`` counts customers by ``clv_method``; ``estimate_total`` is the sum of ``clv_estimate`` in the
-    reporting currency; ``model_version`` is None where no model scored. ``caution`` says why the model in use
+    reporting currency; ``model_version`` is None where no model scored. ``caution`` says why the model
     deserves little trust, None where nothing speaks against it.
     """
 
@@ -59,7 +59,7 @@ def read_scoring(settings: Settings) -> ScoringResult:
 
 
 def scoring_result(settings: Settings, rows: Sequence[tuple[Any, ...]]) -> ScoringResult:
-    """The summary from the rows of ``SUMMARY``, with what the model in use says against itself."""
+    """The summary from the rows of ``SUMMARY``, with what the model that scored says against itself."""
     result = ScoringResult(
         as_of_date=max((row[3] for row in rows), default=None),
         customers=sum(row[1] for row in rows),
@@ -67,7 +67,7 @@ def scoring_result(settings: Settings, rows: Sequence[tuple[Any, ...]]) -> Scori
         estimate_total=float(sum(row[2] for row in rows)),
         model_version=max((row[4] for row in rows if row[4]), default=None),
     )
-    manifest = champion_manifest(settings) if result.model_version else None
+    manifest = manifest_of(settings, result.model_version)
     caution = manifest.parameters.get("caution") if manifest else None
     return replace(result, caution=str(caution) if caution else None)
 

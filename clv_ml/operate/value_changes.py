@@ -101,10 +101,11 @@ def compare_models(
     with locked(settings):
         for version in unscored_versions(settings, (before, after)):
             on_step(f"score with {version}")
-            challenger = {"model_version": version, "is_challenger": True, "fallback_to_simple": False}
+            challenger = {"model_version": version, "is_challenger": True}
+            whatever_is_in_use = {"use_ml_clv": True, "fallback_to_simple": False}
+            overrides = {**settings.overrides, **challenger, **whatever_is_in_use}
             run_dbt(
-                settings.model_copy(update={"overrides": {**settings.overrides, **challenger}}),
-                ["run", "--select", "calibration", "customer_predictions", "customer_drivers"],
+                settings.model_copy(update={"overrides": overrides}), ["run", "--select", "tag:challenger"]
             )
         on_step("compare")
         return model_changes(settings, before, after, customer_id, customers)

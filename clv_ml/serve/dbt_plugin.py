@@ -1,14 +1,13 @@
 """
 The dbt-duckdb plugin: gives the connection the model in use as SQL functions.
 
-``clv_model()`` returns what the SQL needs to know of it as JSON (NULL without one), ``clv_score(struct)`` its
-outputs, ``clv_explain(list of structs, kept)`` the strongest drivers of every customer. The struct's fields
-are the model's own columns, by name; in ``clv_explain`` with ``customer_id`` before them and the anchor's
-parts after them.
+``clv_plan(today)`` says as JSON how to score, given what today's settings and tables are;
+``clv_score(struct)`` gives the model's outputs, ``clv_explain(list of structs, kept)`` the strongest drivers
+of every customer. The struct's fields are the model's own columns, by name; in ``clv_explain`` with
+``customer_id`` before them and the anchor's parts after them.
 """
 
-import json
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import duckdb
@@ -20,7 +19,8 @@ from clv_ml.learn.btyd_functions import register_functions
 from clv_ml.model import registry
 from clv_ml.model.manifest import Manifest
 from clv_ml.model.model_files import LoadedModel
-from clv_ml.model.model_in_use import describe, pinned_version, read_manifest
+from clv_ml.model.model_in_use import chosen_version, pinned_version
+from clv_ml.model.scoring_plan import scoring_plan
 from clv_ml.serve.scoring import score
 from clv_ml.serve.strongest_drivers import DRIVER_FIELDS, explain_batches
 from clv_ml.settings import Settings, load_settings
@@ -49,26 +49,31 @@ class Plugin(BasePlugin):
 def register(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """
     Registers the functions. The manifest is read now, since it gives the struct's fields; the model itself is
-    loaded, with all checks, when it is first asked for. A fault is reported by ``clv_model()``, so that
-    features still refresh.
+    loaded, with all checks, when it is first asked for. A fault is reported by ``clv_plan``, so that features
+    still refresh.
     """
 
     @cache
     def model() -> LoadedModel:
         loaded = registry.load(settings.models, pinned_version(settings))
-        assert loaded is not None  # the functions exist only where a manifest was found
+        assert loaded is not None  # asked for only where a version was found
         return loaded
 
     register_functions(connection)
     manifest = None
     try:
-        manifest = read_manifest(settings)
-        described = (lambda: describe(model)) if manifest else (lambda: None)
-    except ClvError as error:
-        fault = json.dumps({"error": str(error)})
-        described = lambda: fault  # noqa: E731
+        version = chosen_version(settings)
+        manifest = registry.manifest(settings.models, version) if version else None
+        load = (lambda: model().manifest) if version else None
+    except ClvError:
+        load = lambda: model().manifest  # noqa: E731  # says what is wrong when asked
     connection.create_function(  # pyrefly: ignore[no-matching-overload]
-        "clv_model", described, [], duckdb.sqltype("VARCHAR"), null_handling="special", side_effects=True
+        "clv_plan",
+        partial(scoring_plan, load),
+        [duckdb.sqltype("VARCHAR")],
+        duckdb.sqltype("VARCHAR"),
+        null_handling="special",
+        side_effects=True,
     )
     if manifest:
         _register_model(connection, manifest, model)

@@ -17,9 +17,23 @@ if TYPE_CHECKING:
     from clv_ml.model.registry import ListedModel, ShownModel
 
 
-def show_trained(result: TrainingResult) -> None:
+def show_trained(result: TrainingResult, in_use: str | None) -> None:
     show_fit(result)
     warn_of_shop(result.caution)
+    say_what_scores(result.version, in_use)
+
+
+def show_champion(version: str, in_use: str | None) -> None:
+    say(f"Champion is now {version}.")
+    say_what_scores(version, in_use)
+
+
+def say_what_scores(champion: str, in_use: str | None) -> None:
+    """Says so where a new champion will not score."""
+    if in_use is None:
+        say("No model scores, since use_ml_clv is false.")
+    elif in_use != champion:
+        say(f"model_version pins {in_use}, which stays in use.")
 
 
 def show_fit(result: TrainingResult) -> None:
@@ -77,25 +91,27 @@ def _figure(value: float | None) -> str:
     return "" if value is None or math.isnan(value) else f"{value:,.3f}"
 
 
-def model_entry(model: ListedModel) -> dict[str, Any]:
+def model_entry(model: ListedModel, in_use: str | None) -> dict[str, Any]:
     manifest = model.manifest.model_dump(mode="json") if model.manifest else {}
     kept = ("model_type", "created_at", "horizon_days", "reporting_currency", "feature_hash", "metrics")
     return {
         "version": model.version,
         "is_champion": model.is_champion,
+        "is_in_use": model.version == in_use,
         "fault": model.fault,
         **{key: manifest.get(key) for key in kept},
     }
 
 
-def show_models(listed: Sequence[ListedModel]) -> None:
-    table = Table("version", "champion", "created", "horizon", "R²", "MAE", "fault")
+def show_models(listed: Sequence[ListedModel], in_use: str | None) -> None:
+    table = Table("version", "champion", "in use", "created", "horizon", "R²", "MAE", "fault")
     for model in listed:
         metrics = model.manifest.metrics.get("model", {}) if model.manifest else {}
         figures = [metrics.get(name) if isinstance(metrics, dict) else None for name in ("r2", "mae")]
         table.add_row(
             model.version,
             "yes" if model.is_champion else "",
+            _how_in_use(model, in_use),
             model.manifest.created_at if model.manifest else "",
             f"{model.manifest.horizon_days} days" if model.manifest else "",
             *(f"{figure:,.3f}" if isinstance(figure, float) else "" for figure in figures),
@@ -104,10 +120,19 @@ def show_models(listed: Sequence[ListedModel]) -> None:
     print_wide(table)
 
 
-def show_model(model: ShownModel) -> None:
+def _how_in_use(model: ListedModel | ShownModel, in_use: str | None) -> str:
+    """Whether a version is the one that scores; what is not the champion scores because it is pinned."""
+    return "" if model.version != in_use else "yes" if model.is_champion else "pinned"
+
+
+def show_model(model: ShownModel, in_use: str | None) -> None:
     from clv_ml.model.interval_bins import IntervalBins
 
-    _fact("version", f"{model.version}{' (champion)' if model.is_champion else ''}")
+    marks = [
+        "champion" if model.is_champion else "",
+        {"": "", "yes": "in use", "pinned": "in use, pinned"}[_how_in_use(model, in_use)],
+    ]
+    _fact("version", f"{model.version} ({', '.join(filter(None, marks))})".replace(" ()", ""))
     _fact("files", model.fault or "every file is the one that was published")
     if model.reason:
         _fact("champion for", model.reason)

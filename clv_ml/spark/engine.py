@@ -78,9 +78,9 @@ class Spark:
         spark = open_session(self.settings)
         with _copy_folder(self.settings) as copy:
             with connect(copy, read_only=False) as connection:
-                tables.copy(
-                    spark, connection, "as_of_dates", iter([f"select * from {_schema()}.as_of_dates"])
-                )
+                for table, rows in (("feature_definitions", "true"), ("scoring_rows", "false")):
+                    query = f"select * from {_schema()}.{table} where {rows}"
+                    tables.copy(spark, connection, table, iter([query]))
             return model_in_use.training_is_due(copy)
 
     def train(self, model_type: ModelType = "lightgbm") -> TrainingResult:

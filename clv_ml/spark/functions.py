@@ -2,16 +2,16 @@
 Gives a Spark session the SQL functions that the models call, and ships to the executors what they are made
 of.
 
-``clv_model()``, ``clv_score(struct)``, ``clv_explain(list of structs)`` and the expectations of ``btyd`` are
-the ones that the DuckDB plugin registers; the bodies are the same. They are Arrow functions: Spark calls them
-with the batches of each partition, where the data is.
+``clv_plan(today)``, ``clv_score(struct)``, ``clv_explain(list of structs)`` and the expectations of ``btyd``
+are the ones that the DuckDB plugin registers; the bodies are the same. They are Arrow functions: Spark calls
+them with the batches of each partition, where the data is.
 """
 
 import hashlib
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -31,8 +31,10 @@ import clv_ml
 from clv_ml.errors import ClvError
 from clv_ml.learn.btyd_functions import FUNCTIONS, evaluate
 from clv_ml.model import registry
+from clv_ml.model.manifest import Manifest
 from clv_ml.model.model_files import LoadedModel
-from clv_ml.model.model_in_use import describe, pinned_version
+from clv_ml.model.model_in_use import pinned_version
+from clv_ml.model.scoring_plan import scoring_plan
 from clv_ml.serve.strongest_drivers import DRIVER_FIELDS
 from clv_ml.settings import Settings
 from clv_ml.spark import executors
@@ -43,7 +45,7 @@ TYPES: dict[str, DataType] = {"VARCHAR": StringType(), "INTEGER": IntegerType(),
 def register(spark: SparkSession, settings: Settings) -> None:
     """
     Registers the functions for the model in use. It is loaded here with all checks, shipped, and checked
-    again on each executor against the same hash. A fault is reported by ``clv_model()``, so that features
+    again on each executor against the same hash. A fault is reported by ``clv_plan``, so that features
     still refresh.
     """
     spark.addArtifacts(str(_kernel_archive()), pyfile=True)
@@ -51,18 +53,19 @@ def register(spark: SparkSession, settings: Settings) -> None:
         function = arrow_udf(_btyd(name), DoubleType())  # pyrefly: ignore
         spark.udf.register(name, function)
 
-    @cache
-    def model() -> LoadedModel | None:
-        return registry.load(settings.models, pinned_version(settings))
-
     try:
-        loaded = model()
-    except ClvError:
-        loaded = None
-        text = describe(model)
-    else:
-        text = describe(model) if loaded else None
-    spark.udf.register("clv_model", udf(lambda: text, StringType()))
+        loaded = registry.load(settings.models, pinned_version(settings))
+        found = loaded.manifest if loaded else None
+    except ClvError as error:
+        loaded, found = None, error
+
+    def load() -> Manifest:
+        if isinstance(found, ClvError):
+            raise found
+        assert found is not None
+        return found
+
+    spark.udf.register("clv_plan", udf(partial(scoring_plan, load if found else None), StringType()))
     if loaded:
         _register_model(spark, loaded)
 

@@ -1,89 +1,30 @@
-{#- What the scoring models need to know of the champion, and whether it may score today.
-
-    The engine's plugin registers `clv_model()`, which returns the manifest as JSON (NULL without a champion), and
-    `clv_score` and `clv_explain`, whose argument has exactly the columns that the manifest lists. -#}
-{#- The manifest of the model in use as a dict, or none. -#}
-{% macro champion() -%}
-    {%- if not execute -%} {{ return(none) }} {%- endif -%}
-    {%- set text = run_query("select clv_model() as manifest").columns[0].values()[0] -%}
-    {{ return(fromjson(text) if text else none) }}
-{%- endmacro %}
-
-{#- How this run scores: {"method": ..., "model": manifest or none}. `method` is what clv_method will say. A model that
-    cannot be used fails the run by name, or, with fallback_to_simple, says so in the rows. -#}
+{#- How this run scores: {"method": what clv_method will say, "model": what the manifest says or none}. The SQL function
+    `clv_plan` knows the model in use and what it must fit; it is told what today is. A model that cannot be used fails
+    the run by name, or, with fallback_to_simple, says so in the rows. -#}
 {% macro scoring_plan() -%}
     {#- named before any early return, so that dbt sees the dependency while it parses -#}
-    {%- set tables = [ref("customer_features"), ref("customer_baselines"), ref("customer_anchors")] -%}
+    {%- set rows = ref("scoring_rows") -%}
     {%- if not execute -%} {{ return({"method": "simple: no model", "model": none}) }} {%- endif -%}
-    {%- if not setting("use_ml_clv") -%}
-        {{ return({"method": "simple: model switched off", "model": none}) }}
+    {%- set told = tojson(facts_of_today(rows)).replace("'", "''") -%}
+    {%- set plan = fromjson(run_query("select clv_plan('" ~ told ~ "') as plan").columns[0].values()[0]) -%}
+    {%- if plan.refusal and not setting("fallback_to_simple") -%}
+        {{ exceptions.raise_compiler_error(plan.refusal) }}
+    {%- elif plan.refusal -%}
+        {%- do exceptions.warn("Falling back to the simple estimate. " ~ plan.refusal) -%}
     {%- endif -%}
-    {%- set model = champion() -%}
-    {%- if model is none -%} {{ return({"method": "simple: no model", "model": none}) }} {%- endif -%}
-    {%- set refusal = model.get("error") or why_refused(model, tables) -%}
-    {%- if not refusal -%}
-        {{ return({"method": "model, with caution" if model.caution else "model", "model": model}) }}
-    {%- endif -%}
-    {%- if setting("fallback_to_simple") -%}
-        {%- do exceptions.warn("Falling back to the simple estimate. " ~ refusal) -%}
-        {{ return({"method": "simple: model refused", "model": none}) }}
-    {%- endif -%}
-    {{ exceptions.raise_compiler_error(refusal) }}
+    {{ return(plan) }}
 {%- endmacro %}
 
-{#- Why the model does not fit today's tables, or an empty text. -#}
-{% macro why_refused(model, tables) -%}
-    {%- set who = "Model '" ~ model.version ~ "' " -%}
-    {%- set remedy = " Retrain it (clv train), pin another (--vars 'model_version: NAME'), or set fallback_to_simple." -%}
-    {%- if model.horizon_days != setting("horizon_days") -%}
-        {{ return(
-            who ~ "predicts " ~ model.horizon_days ~ " days, but horizon_days is " ~ setting("horizon_days")
-            ~ "." ~ remedy ~ " To mean " ~ model.horizon_days ~ " with every command, write it as horizon_days into dbt_project.yml."
-        ) }}
-    {%- endif -%}
-    {%- if model.reporting_currency != setting("reporting_currency") -%}
-        {{ return(
-            who ~ "predicts " ~ model.reporting_currency ~ ", but reporting_currency is "
-            ~ setting("reporting_currency") ~ "." ~ remedy
-        ) }}
-    {%- endif -%}
-    {%- set types = {} -%}
-    {%- for table in tables -%}
-        {%- for column in adapter.get_columns_in_relation(table) -%}
-            {%- do types.update({column.name: model_type(column.dtype)}) -%}
-        {%- endfor -%}
+{#- What a model has to fit: settings, types of the columns that it may read, and what defines the features. -#}
+{% macro facts_of_today(rows) -%}
+    {%- set settings, columns = {}, {} -%}
+    {%- for name, rule in setting_rules().items() if rule.allowed.type != "date" -%}
+        {%- do settings.update({name: setting(name)}) -%}
     {%- endfor -%}
-    {%- set faults = [] -%}
-    {%- for feature in model.features -%}
-        {%- if feature.name not in types -%} {%- do faults.append(feature.name ~ " is missing") -%}
-        {%- elif types[feature.name] != feature.type -%}
-            {%- do faults.append(feature.name ~ " is " ~ types[feature.name] ~ ", not " ~ feature.type) -%}
-        {%- endif -%}
+    {%- for column in adapter.get_columns_in_relation(rows) -%}
+        {%- do columns.update({column.name: column.dtype}) -%}
     {%- endfor -%}
-    {%- if faults -%}
-        {{ return(who ~ "needs columns that the feature tables lack: " ~ faults | join(", ") ~ "." ~ remedy) }}
-    {%- endif -%}
-    {%- set today = feature_definitions() -%}
-    {%- for name, definition in model.feature_definitions.items() -%}
-        {%- if today.get(name) != definition -%} {%- do faults.append(name) -%} {%- endif -%}
-    {%- endfor -%}
-    {%- if faults -%}
-        {{ return(
-            who ~ "was trained on other feature definitions; changed since: " ~ faults | join(", ") ~ "." ~ remedy
-        ) }}
-    {%- endif -%}
-    {{ return("") }}
-{%- endmacro %}
-
-{#- An engine's type name as the manifest writes it: integer, decimal, double or boolean. -#}
-{% macro model_type(dtype) -%}
-    {%- set name = dtype | lower -%}
-    {%- if "int" in name -%} {{ return("integer") }}
-    {%- elif name.startswith("decimal") -%} {{ return("decimal") }}
-    {%- elif name in ("double", "float", "real") -%} {{ return("double") }}
-    {%- elif name.startswith("bool") -%} {{ return("boolean") }}
-    {%- else -%} {{ return(name) }}
-    {%- endif -%}
+    {{ return({"settings": settings, "columns": columns, "definitions": feature_definitions()}) }}
 {%- endmacro %}
 
 {#- The argument of clv_score and clv_explain: a struct of columns of the model, by name, as doubles. -#}

@@ -12,9 +12,18 @@
     {{ return(value) }}
 {%- endmacro %}
 
-{#- Refuses a wrong value before anything is built, also of a setting that only a later step reads. -#}
+{#- Refuses a wrong value before anything is built, also of a setting that only a later step reads, and a challenger for
+    readers of the model in use. -#}
 {% macro check_settings() -%}
     {%- for name in setting_rules() -%} {%- do setting(name) -%} {%- endfor -%}
+    {%- for id in (selected_resources if execute and setting("is_challenger") else []) -%}
+        {%- if id in graph.nodes and graph.nodes[id].resource_type == "model" and "challenger" not in graph.nodes[id].tags -%}
+            {{ exceptions.raise_compiler_error(
+                "is_challenger scores a version beside the model in use, and " ~ graph.nodes[id].name ~ " would be made of it."
+                ~ " Add --select tag:challenger, or use clv models diff."
+            ) }}
+        {%- endif -%}
+    {%- endfor -%}
 {%- endmacro %}
 
 {#- The rule of every setting by its name; a setting that has none cannot be read. -#}

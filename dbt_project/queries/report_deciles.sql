@@ -1,10 +1,9 @@
--- What the model in use said of tenths of customers on the test dates, which no fit had seen, and what
+-- What the model that scored said of tenths of customers on the test dates, which no fit had seen, and what
 -- happened.
 pivot (
     select training_runs.estimator as decile, training_runs.metric, training_runs.metric_value
     from training_runs
-    inner join model_registry on model_registry.version = training_runs.version
-    where model_registry.is_champion and training_runs.estimator like 'decile!___' escape '!'
+    where training_runs.version = $version and training_runs.estimator like 'decile!___' escape '!'
 )
 on metric in ('customers', 'predicted_mean', 'actual_mean', 'coverage', 'confidence', 'came_true')
 using first(metric_value)

@@ -1,9 +1,8 @@
--- The figures of the model in use and of every baseline on the test dates.
+-- The figures of the model that scored and of every baseline on the test dates.
 pivot (
     select training_runs.estimator, training_runs.metric, training_runs.metric_value
     from training_runs
-    inner join model_registry on model_registry.version = training_runs.version
-    where model_registry.is_champion and training_runs.estimator not like 'decile!___' escape '!'
+    where training_runs.version = $version and training_runs.estimator not like 'decile!___' escape '!'
 )
 on metric in (
     'r2',

@@ -1,4 +1,4 @@
--- The model in use, as the registry describes it; none before one was trained.
+-- The model that scored, as the registry describes it; none where none did.
 select
     version,
     model_type,
@@ -9,4 +9,4 @@ select
     trained_through,
     promotion_reason
 from model_registry
-where is_champion and fault is null
+where version = $version and fault is null

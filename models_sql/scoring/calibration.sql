@@ -1,6 +1,8 @@
 -- Grain: one row per bin of the model in use: customers with a like prediction and recency, and what was
 -- measured on them out of time. Every customer's interval and confidence is looked up here.
-{{ config(alias="challenger_calibration" if setting("is_challenger") else "calibration") }}
+{{ config(
+    tags=["challenger"], alias="challenger_calibration" if setting("is_challenger") else "calibration"
+) }}
 {% set plan = scoring_plan() %}
 {% set bins = plan.model.calibration.bins if plan.model is not none else [] %}
 

@@ -4,6 +4,7 @@
 {{ config(
     materialized="incremental",
     incremental_strategy="delete+insert" if target.type == "duckdb" else "insert_overwrite",
+    tags=["challenger"],
     alias="challenger_drivers" if setting("is_challenger") else "customer_drivers",
     unique_key="(as_of_date, model_version)" if setting("is_challenger") else "as_of_date",
     partition_by="as_of_date" if target.type == "spark" else none
