@@ -14,12 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import root_scalar
 from scipy.special import expit, logit
 
 from clv_ml.learn.out_of_sample import OutOfSample
 from clv_ml.learn.training_data import Customers, TrainingData
-from clv_ml.learn.usual_chance import logistic_curve
+from clv_ml.learn.usual_chance import logistic_curve, shift
 from clv_ml.model.prediction import predict
 from clv_ml.model.recipe import Line, Output, Recipe, Term, Trees
 
@@ -42,8 +41,6 @@ TREES_SHARE = 0.5
 """Of the margin; the other half is the formula's, which knows the customer's own purchases."""
 SUREST = 1e-9
 """A chance is taken for at least this and at most 1 minus it, so that it has a margin."""
-WIDEST_SHIFT = 100.0
-"""Of margins: no mean chance that a double can hold lies further off."""
 
 
 class ChurnCalibration(NamedTuple):
@@ -79,12 +76,12 @@ def fit_churn(held_out: OutOfSample, pace: Pace) -> ChurnCalibration:
         of_the_day = rows.as_of == day
         formula[of_the_day] = _formula_margin(rows.names, rows.values[of_the_day], pace(day))
     # half a customer to either side, since nobody knows of a shop where all leave, or none
-    surplus = _shift(formula, (left.sum() + 0.5) / (left.size + 1))
+    surplus = shift(formula, (left.sum() + 0.5) / (left.size + 1))
     if left.all() or not left.any():
         return ChurnCalibration(CHANCE_STRETCH, surplus)
     for day in days:
         of_the_day = rows.as_of == day
-        margin[of_the_day] += _shift(margin[of_the_day], _mean_chance(formula[of_the_day] + surplus))
+        margin[of_the_day] += shift(margin[of_the_day], _mean_chance(formula[of_the_day] + surplus))
     fitted, _ = logistic_curve(margin, left)
     return ChurnCalibration((CHANCE_STRETCH + float(np.clip(fitted, 0.0, STEEPEST))) / 2, surplus)
 
@@ -97,7 +94,7 @@ def with_calibrated_churn(
     at today's pace: who leaves is learned, how many in all follows from the purchases that are expected.
     """
     formula = _formula_margin(recipe.features, today.values, pace) + calibration.surplus
-    moved = _shift(calibration.slope * _margin(recipe, today), _mean_chance(formula))
+    moved = shift(calibration.slope * _margin(recipe, today), _mean_chance(formula))
     (trees,) = next(output for output in recipe.outputs if output.name == CHURN).terms[0].factors
     assert isinstance(trees, Trees)
     calibrated = _output(replace(trees, slope=calibration.slope * trees.slope, intercept=moved))
@@ -146,16 +143,3 @@ def _expected_purchases(names: tuple[str, ...]) -> Line | None:
 
 def _mean_chance(margin: Array) -> float:
     return float(np.mean(expit(margin)))
-
-
-def _shift(margin: Array, wanted: float) -> float:
-    """
-    What to add to margins, shape (n,), so that the mean of their chances is the one wanted; 0 where that is
-    no chance.
-    """
-    if not 0 < wanted < 1:
-        return 0.0
-    found = root_scalar(
-        lambda moved: float(np.mean(expit(margin + moved))) - wanted, bracket=(-WIDEST_SHIFT, WIDEST_SHIFT)
-    )
-    return float(found.root)
