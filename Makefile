@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-long test-spark test-spark-full test-spark-cluster test-spark-parity test-duckdb-1.5 test-dbt-1.12 lint bench bench-drivers bench-quality soak audit docs pictures lock
+.PHONY: demo test test-long coverage test-spark test-spark-full test-spark-cluster test-spark-parity test-duckdb-1.5 test-dbt-1.12 lint bench bench-drivers bench-quality soak audit docs pictures lock
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -15,11 +15,14 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)  # simulate a shop, build, train, score, print
 	$(BIN)/clv demo
 
-test: $(READY) lint  # what CI runs
+test: $(READY) lint  # in an order of its own each time, which is printed
 	$(BIN)/pytest --numprocesses auto --dist loadfile
 
-test-long: $(READY)  # what takes minutes and says little that `make test` does not
+test-long: $(READY)  # what takes minutes and says little that `make test` does not; CI runs both
 	$(BIN)/pytest --numprocesses auto --dist loadfile -m long
+
+coverage: $(READY)  # the lines and branches of clv_ml that `make test` runs
+	$(BIN)/pytest --numprocesses auto --dist loadfile --cov=clv_ml --cov-branch
 
 # Spark has an environment of its own: its packages are large and nobody else needs them.
 SPARK := .venv-spark

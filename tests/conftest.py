@@ -78,7 +78,7 @@ def empty_shop(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Setti
 
 @pytest.fixture(scope="session")
 def bench_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The one folder in which tests, one after the other, have their shop."""
+    """The one folder in which tests, one after the other, have their shop: hundreds would fill the disk."""
     return tmp_path_factory.mktemp("bench") / "shop"
 
 

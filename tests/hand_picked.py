@@ -24,6 +24,7 @@ ODDITIES = [
     purchase("old", 90, 5),
     purchase("middle", 95, 6),
     purchase("final", 99, 7),
+    purchase("itself", 99, 9),
     purchase(UNICODE, 100, 11),
     purchase(NFC, 100, 12),
     purchase(NFD, 100, 13),
@@ -36,7 +37,7 @@ ODDITIES = [
     purchase("on the edge", day(ODD_DAY) - timedelta(seconds=1), 100),
 ]
 """One customer of every odd kind; the newest event, of the day before, makes ODD_DAY the scoring date."""
-ODD_MERGES = (("old", "middle"), ("middle", "final"))
+ODD_MERGES = (("old", "middle"), ("middle", "final"), ("itself", "itself"))
 
 AS_OF = day(137)  # off the monthly grid
 LATER = AS_OF + timedelta(days=60)

@@ -14,12 +14,12 @@ import duckdb
 import pytest
 import typer
 from click.testing import Result
-from shops import BY_MODEL, add_events, copied, execute, purchase, regular_shop
+from shops import BY_MODEL, add_events, copied, execute, purchase, query, regular_shop
 from typer.testing import CliRunner
 
 from clv_ml.cli import app
 from clv_ml.model import registry
-from clv_ml.pipeline import engine_of
+from clv_ml.pipeline import DuckDB, engine_of
 from clv_ml.settings import Settings
 from clv_ml.show.models import better_than_model
 
@@ -47,6 +47,10 @@ COMMANDS = (
     ("models", "rollback"),
 )
 HORIZON = ("--horizon-days", "60")
+ENGAGEMENT = (
+    "total_sessions, total_page_views, cart_abandonment_rate, items_per_session, revenue_per_session, "
+    "purchase_per_session, pages_per_purchase"
+)
 
 
 HEAVY = ("dbt", "duckdb", "lightgbm", "matplotlib", "numpy", "onnxruntime", "pandas", "pydantic", "scipy")
@@ -101,6 +105,13 @@ def test_a_command_imports_what_it_needs(module: str, heavy: tuple[str, ...]):
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
     assert set(heavy).isdisjoint(loaded.split())
+
+
+@pytest.fixture
+def built(trained_copy: Settings, at, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The trained shop, whose features stand already: commands do not build them again."""
+    monkeypatch.setattr(DuckDB, "build_features", lambda engine: None)
+    return at(trained_copy)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -245,6 +256,7 @@ def test_training_without_events_exits_with_1(at, empty_shop: Settings, bench: P
 
     assert result.exit_code == 1
     assert "HistoryError" in result.stderr
+    assert "holds no events. Load some first" in " ".join(result.stderr.split())
     assert "clv ingest" in result.stderr
 
 
@@ -265,10 +277,11 @@ def test_a_locked_warehouse_is_explained(at, simulated_copy: Settings):
 
 def test_own_orders_go_from_csv_to_scores(at, empty_shop: Settings, tmp_path: Path, bench: Path):
     """
-    The README's path: a CSV of orders, one ``clv run``; ``--json`` is one object with every part. The same
-    file again, with another horizon, adds no row and trains a model for that.
+    The README's path: a CSV of orders, one ``clv run``; ``--json`` is one object with every part. The shop
+    tracks nothing but sales: engagement is NULL, never 0, for everyone, and the model trains and scores all
+    the same. The same file again, with another horizon, adds no row and trains a model for that.
     """
-    at(copied(empty_shop, bench))
+    settings = at(copied(empty_shop, bench))
     file = tmp_path / "orders.csv"
     lines = [
         f"{event.order_id},{event.customer_id},{event.occurred_at.isoformat()},{event.amount},GBP"
@@ -277,6 +290,9 @@ def test_own_orders_go_from_csv_to_scores(at, empty_shop: Settings, tmp_path: Pa
     file.write_text("order_id,customer_id,ordered_at,amount,currency\n" + "\n".join(lines), encoding="utf-8")
 
     first = _json("run", file, "--preset", "orders", *HORIZON)
+    seen = query(
+        settings, f"select count(*) from customer_engagement where coalesce({ENGAGEMENT}) is not null"
+    )
     second = _json("run", file, "--preset", "orders", "--horizon-days", 45)
 
     (summary,) = first["ingested"]
@@ -287,34 +303,47 @@ def test_own_orders_go_from_csv_to_scores(at, empty_shop: Settings, tmp_path: Pa
         assert sum(result["scoring"]["methods"].values()) == 30
         assert set(result["scoring"]["methods"]) <= BY_MODEL
     assert first["training"]["version"] != second["training"]["version"]
+    assert seen == [(0,)]
 
 
-def test_what_is_wrong_with_a_feed_is_said_once(at, empty_shop: Settings, tmp_path: Path, bench: Path):
+def test_what_is_wrong_with_a_feed_or_a_date_is_said_once(
+    at, empty_shop: Settings, tmp_path: Path, bench: Path
+):
     """
-    Foreign money is named with its currency, one warning and no more; scoring a date before all purchases is
-    an error.
+    Foreign money is named with its currency, one warning and no more. A date before all purchases is an
+    error: a mistyped year publishes no empty shop, and the next run leaves the rows of the first.
     """
-    at(copied(empty_shop, bench))
+    settings = at(copied(empty_shop, bench))
     file = tmp_path / "orders.csv"
     file.write_text(
         "order_id,customer_id,ordered_at,amount,currency\n1,a,2024-01-01,9.50,EUR\n2,b,2024-01-02,9.50,GBP\n",
         encoding="utf-8",
     )
+    rows = "select * from customer_clv order by customer_id"
 
-    ran, scored = _clv("run", file, "--preset", "orders"), _clv("score", "--as-of", "2014-04-01")
+    ran = _clv("run", file, "--preset", "orders")
+    first = query(settings, rows)
+    refused = [_clv(command, "--as-of", "2014-04-01") for command in ("score", "run")]
+    with duckdb.connect(bench / "published" / "clv.duckdb", read_only=True) as reader:
+        published = reader.execute("select customer_id from customer_clv").fetchall()
+    again = _clv("run")
 
     assert ran.exit_code == 0, ran.output
     assert " ".join(ran.output.split()).count("without a rate, most of them in EUR") == 1
-    assert scored.exit_code == 1
-    assert "Nobody had bought anything before 2014-04-01" in " ".join(scored.output.split())
+    for result in refused:
+        assert result.exit_code == 1
+        told = " ".join(result.output.split())
+        assert "Nobody had bought anything before 2014-04-01" in told and "later --as-of" in told
+    assert published == [("b",)]
+    assert again.exit_code == 0, again.output
+    assert query(settings, rows) == first
 
 
-def test_train_score_and_models_print_one_object_each(at, trained_copy: Settings):
+def test_train_score_and_models_print_one_object_each(built: Settings):
     """
     ``--json`` of every command is JSON and nothing else, and says what the text says.
     """
-    settings = at(trained_copy)
-    first = registry.champion(settings.models)
+    first = registry.champion(built.models)
     assert first is not None
 
     trained = _json("train", "--model-type", "ridge", *HORIZON)
@@ -331,13 +360,12 @@ def test_train_score_and_models_print_one_object_each(at, trained_copy: Settings
     assert (promoted["version"], promoted["reason"]) == (trained["version"], "better")
 
 
-def test_text_output_shows_what_one_asks_first(at, trained_copy: Settings):
+def test_text_output_shows_what_one_asks_first(built: Settings):
     """
     ``train`` prints the model's metrics beside the baselines' and what mattered most; ``score`` the ten most
     valuable customers with interval columns and drivers, the model's version, and where the warehouse is.
     """
-    settings = at(trained_copy)
-    pointer = registry.champion(settings.models)
+    pointer = registry.champion(built.models)
     assert pointer is not None
 
     trained = _clv("train", *HORIZON)
@@ -349,7 +377,7 @@ def test_text_output_shows_what_one_asks_first(at, trained_copy: Settings):
     text = " ".join(scored.stdout.split())
     for wanted in ("Most valuable", "low", "high", "drivers", pointer.version, "customer_clv"):
         assert wanted in text, wanted
-    assert str(settings.warehouse) in "".join(scored.stdout.split())
+    assert str(built.warehouse) in "".join(scored.stdout.split())
 
 
 def test_models_list_shows_a_damaged_version_and_goes_on(at, trained_copy: Settings):
@@ -395,14 +423,13 @@ def test_a_folder_is_ingested_with_its_ids_and_rates(
     assert all(s["rows_in"] == s["rows_kept"] + s["rows_quarantined"] for s in summaries)
 
 
-def test_the_fallback_is_said_in_the_summary(at, trained_copy: Settings):
+def test_the_fallback_is_said_in_the_summary(built: Settings):
     """
     A damaged model and fallback_to_simple: exit 0, and the summary names the method, in text and in JSON.
     """
-    settings = at(trained_copy)
-    pointer = registry.champion(settings.models)
+    pointer = registry.champion(built.models)
     assert pointer is not None
-    file = settings.models / pointer.version / "model.onnx"
+    file = built.models / pointer.version / "model.onnx"
     file.write_bytes(file.read_bytes()[:-1] + b"\0")
 
     refused = _clv("score", *HORIZON)

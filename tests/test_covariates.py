@@ -136,7 +136,11 @@ def test_merged_customers_share_their_attributes_and_faults_are_named(open_shop)
         ({"Plan": "number"}, "names 'Plan', which cannot be a column"),
     ):
         with pytest.raises(BuildError) as error:
-            build(with_unchecked_vars(settings, customer_attributes=declared), *FEATURES)
+            build(
+                with_unchecked_vars(settings, customer_attributes=declared),
+                "--select",
+                "int_customer_attributes",
+            )
         assert message in refused_by(error.value)
 
 

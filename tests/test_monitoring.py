@@ -5,6 +5,7 @@ pandas.
 
 import re
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -148,30 +149,29 @@ def test_outputs_are_compared_with_the_date_before(with_past: Settings):
     assert methods.previous_share.isna().all()
 
 
-def test_a_date_keeps_its_rows_and_the_next_one_compares_with_them(with_past: Settings):
+def test_a_date_keeps_its_rows_and_the_next_one_compares_with_them(with_past: Settings, bench: Path):
     """
     Ways of estimating: the table remembers an earlier date on which everybody was estimated by the simple
     formula.
     """
-    today = one(with_past, "select max(as_of_date) from prediction_drift")
+    settings = copied(with_past, bench)
+    today = one(settings, "select max(as_of_date) from prediction_drift")
     then = today - timedelta(days=7)
     execute(
-        with_past,
+        settings,
         f"insert into prediction_drift select * replace (date '{then}' as as_of_date, "
         "'simple: no model' as measure, customers + 1 as customers) from prediction_drift "
         "where measure like 'model%'",
     )
 
-    build(with_past, "--select", "prediction_drift")
+    build(settings, "--select", "prediction_drift")
 
-    rows = frame(
-        with_past, f"select * from prediction_drift where kind = 'method' and as_of_date = '{today}'"
-    )
+    rows = frame(settings, f"select * from prediction_drift where kind = 'method' and as_of_date = '{today}'")
     rows = rows.set_index("measure")
     assert set(rows.previous_as_of_date) == {pd.Timestamp(then)}
     assert rows.share["simple: no model"] == 0 and rows.previous_share["simple: no model"] == 1
     assert rows.drift["simple: no model"] == "large"
-    assert one(with_past, f"select count(*) from prediction_drift where as_of_date = '{then}'") == 1
+    assert one(settings, f"select count(*) from prediction_drift where as_of_date = '{then}'") == 1
 
 
 def test_volumes_are_counted_against_the_weeks_before(trained: Settings):

@@ -18,6 +18,8 @@ from clv_ml import evaluate, pipeline
 from clv_ml.pipeline import RunResult
 from clv_ml.settings import Settings
 
+pytestmark = pytest.mark.long
+
 DATA = ROOT.parent / "shared" / "data"
 MIN_R2 = 0.20
 MAX_MAE_TO_SIMPLE = 0.85
@@ -60,11 +62,7 @@ class Scored:
     result: RunResult
 
 
-@pytest.fixture(
-    scope="module",
-    params=[SHOPS[0], pytest.param(SHOPS[1], marks=pytest.mark.long)],
-    ids=[shop.preset for shop in SHOPS],
-)
+@pytest.fixture(scope="module", params=SHOPS, ids=[shop.preset for shop in SHOPS])
 def scored(
     request: pytest.FixtureRequest, empty_shop: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> Scored:

@@ -13,7 +13,7 @@ from typing import Any
 import lightgbm
 import numpy as np
 import pytest
-from shops import HORIZON, copied, execute, frame, one, query, with_vars
+from shops import HORIZON, build, copied, execute, frame, one, query, with_vars
 from sklearn import metrics as reference
 
 from clv_ml import evaluate, temporal_split
@@ -55,13 +55,15 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def test_training_twice_gives_the_same_model(simulated_copy: Settings, tmp_path: Path):
+def test_training_twice_gives_the_same_model(
+    by_type: tuple[Settings, dict[str, TrainingResult]], simulated_copy: Settings
+):
     """
     Elsewhere: the same version and, creation time aside, the same bytes. Here: nothing new is published.
     """
-    elsewhere = copied(simulated_copy, tmp_path / "elsewhere")
+    elsewhere, other = by_type[0], by_type[1]["lightgbm"]
 
-    first, again, other = train(simulated_copy), train(simulated_copy), train(elsewhere)
+    first, again = train(simulated_copy), train(simulated_copy)
 
     assert (first.is_new, again.is_new, other.is_new) == (True, False, True)
     assert first.version == again.version == other.version
@@ -366,11 +368,8 @@ def test_only_trainable_rows_are_fitted(simulated_copy: Settings, spy: Callable[
     """
     min_purchases_for_training narrows what is fitted, not what is measured.
     """
-    execute(simulated_copy, "drop view training_rows")
-    narrow = simulated_copy.model_copy(
-        update={"overrides": {**simulated_copy.overrides, "min_purchases_for_training": 2}}
-    )
-    engine_of(narrow).build_features()
+    narrow = with_vars(simulated_copy, min_purchases_for_training=2)
+    build(narrow, "--select", "training_rows")
     fits, finals = spy(calibration, "fit_recipe"), spy(training, "fit_recipe")
     measured = spy(evaluation, "evaluate_predictions")
 
@@ -389,9 +388,8 @@ def test_the_manifest_names_the_dates_that_were_fitted(simulated_copy: Settings)
     """
     With forty days of history asked of a training row, the first date teaches nothing, and is not said to.
     """
-    execute(simulated_copy, "drop view training_rows")
     narrow = with_vars(simulated_copy, min_history_days=40)
-    engine_of(narrow).build_features()
+    build(narrow, "--select", "training_rows")
 
     result = train(narrow)
 
