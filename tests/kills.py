@@ -337,7 +337,8 @@ class Lines:
         self.modules, self.last, self.seen = modules, last, 0
 
     def __call__(self, frame: FrameType, event: str, argument: object) -> Any:
-        if not frame.f_code.co_filename.endswith(tuple(f"clv_ml/{name}" for name in self.modules)):
+        path = Path(frame.f_code.co_filename)
+        if "clv_ml" not in path.parts or path.name not in self.modules:
             return None
         if event == "line":
             self.seen += 1

@@ -38,7 +38,7 @@ def other_settings() -> dict[str, Any]:
     return {
         name: _other(name, value)
         for name, value in declared.items()
-        if name not in dbt_runner.PARSED_SETTINGS
+        if name not in (*dbt_runner.PARSED_SETTINGS, "setting_rules")
     }
 
 

@@ -312,7 +312,7 @@ def test_without_a_model_the_simple_formula_stands_in(simulated_copy: Settings):
     """
     Before any training everything builds: clv_estimate is the simple estimate, and clv_method says so.
     """
-    _rescore(simulated_copy)
+    build(simulated_copy)
 
     assert _every_customer_has_an_estimate(simulated_copy)
     assert set(_methods(simulated_copy)) == {"simple: no model", "no_purchase"}

@@ -40,7 +40,8 @@ def misfits(manifest: Manifest, today: Today) -> list[str]:
     Why the model cannot score today, each as the rest of a sentence; nothing where it fits. Columns that the
     model does not read may change as they like.
     """
-    return [*_other_settings(manifest, today), *_other_columns(manifest, today), *_redefined(manifest, today)]
+    other = _other_settings(manifest, today)
+    return [*other, *_other_columns(manifest, today), *_redefined(manifest, today, said=bool(other))]
 
 
 def _other_settings(manifest: Manifest, today: Today) -> list[str]:
@@ -68,9 +69,14 @@ def _other_columns(manifest: Manifest, today: Today) -> list[str]:
     return [f"needs columns that the feature tables lack: {', '.join(wrong)}"] if wrong else []
 
 
-def _redefined(manifest: Manifest, today: Today) -> list[str]:
+def _redefined(manifest: Manifest, today: Today, said: bool) -> list[str]:
+    """The hash of all feature settings is not named where a setting that differs is ``said`` already."""
     known = manifest.feature_definitions
-    changed = [name for name, text in known.items() if today.definitions.get(name) != text]
+    changed = [
+        name
+        for name, text in known.items()
+        if today.definitions.get(name) != text and not (said and name == "settings")
+    ]
     return (
         [f"was trained on other feature definitions; changed since: {', '.join(changed)}"] if changed else []
     )

@@ -78,7 +78,8 @@ def _content(project: Path) -> str:
 def _invoke(command: Sequence[str], manifest: Manifest | None = None) -> dbtRunnerResult:
     verb, *rest = command
     # what went wrong is read from the result, not from the log; files of JSON take dbt a second a command
-    result = dbtRunner(manifest).invoke(["--quiet", verb, "--no-write-json", *rest])
+    files = () if "--write-json" in rest else ("--no-write-json",)
+    result = dbtRunner(manifest).invoke(["--quiet", verb, *files, *rest])
     if not result.success:
         raise BuildError(_failure(verb, result))
     return result
