@@ -30,6 +30,7 @@ from clv_ml.learn.btyd import bgnbd_alive, bgnbd_expected_purchases
 from clv_ml.learn.training import train
 from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings
+from clv_ml.warehouse.quoting import quoted_text
 
 OpenShop = Callable[..., Settings]
 MONTH = 30.436875
@@ -51,8 +52,7 @@ def _profile(settings: Settings, customer: str) -> dict[str, object]:
         "interval_mean_days, interval_std_days, interval_cv, behavior_type, tenure_days, "
         "churn_risk_score, clv_estimate, clv_method"
     )
-    quoted = customer.replace("'", "''")
-    rows = query(settings, f"select {columns} from customer_clv where customer_id = '{quoted}'")
+    rows = query(settings, f"select {columns} from customer_clv where customer_id = {quoted_text(customer)}")
     assert len(rows) == 1, f"{customer} has {len(rows)} rows"
     return dict(zip(columns.split(", "), rows[0], strict=True))
 

@@ -24,6 +24,7 @@ import duckdb
 
 from clv_ml.errors import InputError
 from clv_ml.folders import DBT_FOLDER
+from clv_ml.warehouse.quoting import quoted_name
 
 DELIMITERS = (",", ";", "\t", "|")
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
@@ -142,7 +143,7 @@ def _read_parquet(connection: duckdb.DuckDBPyConnection, path: Path, plain: Path
         path,
         [name if name in names_in_file else name.rsplit("_", 1)[0] for name, *_ in described],
     )
-    names = ", ".join(quoted(name) for name in columns)
+    names = ", ".join(quoted_name(name) for name in columns)
     connection.execute(
         "create or replace temp table feed_rows as select row_number() over () as feed_row, "
         f"cast(columns(*) as varchar) from {source} as feed({names})",
@@ -267,11 +268,6 @@ def _scalar(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
 def sql_text(name: str) -> str:
     """The SQL of ``dbt_project/ingestion/<name>.sql``."""
     return (DBT_FOLDER / "ingestion" / f"{name}.sql").read_text(encoding="utf-8")
-
-
-def quoted(identifier: str) -> str:
-    """The identifier in double quotes, safe to put into SQL."""
-    return '"' + identifier.replace('"', '""') + '"'
 
 
 def _first_line(error: Exception) -> str:

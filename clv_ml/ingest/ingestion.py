@@ -16,8 +16,9 @@ from pathlib import Path
 import duckdb
 
 from clv_ml.errors import InputError, WarehouseError
-from clv_ml.ingest.feeds import SIDECAR_SUFFIX, Feed, quoted, read_feed, sql_text
+from clv_ml.ingest.feeds import SIDECAR_SUFFIX, Feed, read_feed, sql_text
 from clv_ml.ingest.presets import CONTRACT, Preset, load_preset
+from clv_ml.warehouse.quoting import quoted_name
 
 STEPS = {"events": ("typed_events", "judged_events")}
 """What the check of a table reads, made in this order by the statements of these names."""
@@ -165,7 +166,7 @@ def newest_built_date(connection: duckdb.DuckDBPyConnection, schema: str = "main
     ).fetchall()[0][0]
     if not exists:
         return None
-    newest = connection.execute(f"select max(as_of_date) from {quoted(schema)}.customer_features")
+    newest = connection.execute(f"select max(as_of_date) from {quoted_name(schema)}.customer_features")
     return newest.fetchall()[0][0]
 
 
@@ -241,10 +242,10 @@ def _map(connection: duckdb.DuckDBPyConnection, preset: Preset, feed: Feed, path
             f"It has: {', '.join(feed.columns)}. Rename its columns, choose another preset, or write one."
         )
     absent = "".join(
-        f", cast(null as varchar) as {quoted(name)}" for name in preset.absent_from(feed.columns)
+        f", cast(null as varchar) as {quoted_name(name)}" for name in preset.absent_from(feed.columns)
     )
     connection.execute(f"create or replace temp view feed as select *{absent} from feed_rows")
-    fields = ", ".join(f"{quoted(name)} := {quoted(name)}" for name in feed.columns)
+    fields = ", ".join(f"{quoted_name(name)} := {quoted_name(name)}" for name in feed.columns)
     connection.execute(
         "create or replace temp view feed_texts as "
         f"select feed_row, cast(to_json(struct_pack({fields})) as varchar) as raw_text from feed_rows"
@@ -370,4 +371,4 @@ def _utc(moment: datetime | None) -> datetime:
 
 def _schema(name: str) -> str:
     """A schema, or catalog.schema, as SQL."""
-    return ".".join(quoted(part) for part in name.split("."))
+    return ".".join(quoted_name(part) for part in name.split("."))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from clv_ml.errors import TrainingError, WarehouseError
 from clv_ml.settings import Settings
+from clv_ml.warehouse.quoting import quoted_name
 
 ANCHOR = "anchor_value"
 BASELINES = {
@@ -153,7 +154,9 @@ def read_training_rows(connection: duckdb.DuckDBPyConnection, settings: Settings
             "training_rows has no numeric feature. Switch feature groups on (var feature_groups)."
         )
     numbers = [*features, ANCHOR, *ANCHOR_PARTS, "label_revenue", "label_purchases", *BASELINES.values()]
-    columns = ", ".join(f'cast("{name}" as double) as "{name}"' for name in dict.fromkeys(numbers))
+    columns = ", ".join(
+        f"cast({quoted_name(name)} as double) as {quoted_name(name)}" for name in dict.fromkeys(numbers)
+    )
     table = connection.sql(
         f"select customer_id, as_of_date, split, behavior_type, is_trainable, {columns} "
         "from training_rows order by as_of_date, customer_id"
@@ -183,7 +186,10 @@ def _kind(type_: pa.DataType) -> str | None:
 
 def read_scoring_rows(connection: duckdb.DuckDBPyConnection, names: tuple[str, ...]) -> Customers:
     """The customers of the scoring date, from ``scoring_rows``, with the features named, in their order."""
-    columns = ", ".join(f'cast("{name}" as double) as "{name}"' for name in dict.fromkeys((*names, ANCHOR)))
+    columns = ", ".join(
+        f"cast({quoted_name(name)} as double) as {quoted_name(name)}"
+        for name in dict.fromkeys((*names, ANCHOR))
+    )
     table = connection.sql(f"select {columns} from scoring_rows order by customer_id").to_arrow_table()
     values = [np.asarray(table[name].to_numpy(zero_copy_only=False), dtype=np.float64) for name in names]
     return Customers(np.column_stack(values), table[ANCHOR].to_numpy(zero_copy_only=False))

@@ -12,8 +12,6 @@ other than its own boosters.
 """
 
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -49,11 +47,12 @@ from clv_ml.model.parity import check_parity
 from clv_ml.model.recipe import Recipe, booster_names
 from clv_ml.warehouse.safe_files import (
     REMEDY,
+    hidden_folder,
+    publish_folder,
     read_file,
     remove_unfinished,
     replace_file,
     sha256,
-    sync_folder,
 )
 
 MODEL_MAX_BYTES = 512 * 2**20
@@ -203,22 +202,19 @@ def _publish(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Lo
     content = manifest_bytes(manifest)
     folder.parent.mkdir(parents=True, exist_ok=True)
     remove_unfinished(folder)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
-        for name, data in {**files, MANIFEST_FILE: content}.items():
-            replace_file(temporary / name, data)
-        loaded = _assemble(temporary, manifest, sha256(content))
-        temporary.chmod(0o755)
-        _refuse_existing(folder)
-        record = f"{loaded.manifest_sha256}  {folder.name}/{MANIFEST_FILE}\n"
-        replace_file(record_file(folder), record.encode())
-        os.rename(temporary, folder)
+        with hidden_folder(folder.parent, f".{folder.name}.") as hidden:
+            for name, data in {**files, MANIFEST_FILE: content}.items():
+                replace_file(hidden / name, data)
+            loaded = _assemble(hidden, manifest, sha256(content))
+            _refuse_existing(folder)
+            record = f"{loaded.manifest_sha256}  {folder.name}/{MANIFEST_FILE}\n"
+            replace_file(record_file(folder), record.encode())
+            publish_folder(hidden, folder)
     except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
         if not folder.exists():
             record_file(folder).unlink(missing_ok=True)
         raise
-    sync_folder(folder.parent)
     return replace(loaded, folder=folder)
 
 

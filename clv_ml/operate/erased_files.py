@@ -3,7 +3,6 @@ Files rebuilt without a person. A file's new version replaces the old one in one
 nothing of the person is in it; the bytes of the id are counted in uncompressed copies of both.
 """
 
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,9 +12,9 @@ from pathlib import Path
 import duckdb
 
 from clv_ml.errors import WarehouseError
-from clv_ml.ingest.feeds import quoted
 from clv_ml.operate.erased_rows import ERASED_TABLE, delete_person, has_id, in_schema, prove_gone, remember
-from clv_ml.warehouse.safe_files import sync_folder
+from clv_ml.warehouse.quoting import quoted_name, quoted_text
+from clv_ml.warehouse.safe_files import put_in_place
 
 TELLING_BYTES = 8
 """
@@ -46,7 +45,7 @@ def erase_file(path: Path, ids: Sequence[str]) -> FileErasure:
     if path.suffix == ".parquet":
         return _erase_parquet(path, ids)
     with duckdb.connect() as connection:
-        connection.execute(f"attach '{_literal(path)}' as {quoted(path.stem)} (read_only)")
+        connection.execute(f"attach {quoted_text(path)} as {quoted_name(path.stem)} (read_only)")
         return erase_database(connection, path.stem, path, ids)
 
 
@@ -67,12 +66,12 @@ def erase_database(
         with _copied(connection, live, work) as catalog:
             rows, texts = delete_person(connection, catalog, ids)
             if raw_schema:
-                remember(connection, f"{quoted(catalog)}.{in_schema(raw_schema, ERASED_TABLE)}", ids)
+                remember(connection, f"{quoted_name(catalog)}.{in_schema(raw_schema, ERASED_TABLE)}", ids)
             with _copied(connection, catalog, clean) as rebuilt:
                 mentions = prove_gone(connection, rebuilt, path, ids)
                 after = _bytes_in(connection, rebuilt, Path(folder) / "after.duckdb", ids)
         _refuse_leftovers(path, ids, after)
-        _put_in_place(clean, path)
+        put_in_place(clean, path, mode=path.stat().st_mode & 0o777)
     return FileErasure(path, rows, texts, before, after, mentions)
 
 
@@ -89,12 +88,12 @@ def _copied(connection: duckdb.DuckDBPyConnection, catalog: str, path: Path) -> 
         [catalog],
     ).fetchall()
     option = f" (storage_version '{version}')" if version else ""
-    connection.execute(f"attach '{_literal(path)}' as {quoted(name)}{option}")
+    connection.execute(f"attach {quoted_text(path)} as {quoted_name(name)}{option}")
     try:
-        connection.execute(f"copy from database {quoted(catalog)} to {quoted(name)}")
+        connection.execute(f"copy from database {quoted_name(catalog)} to {quoted_name(name)}")
         yield name
     finally:
-        connection.execute(f"detach {quoted(name)}")
+        connection.execute(f"detach {quoted_name(name)}")
 
 
 def _erase_parquet(path: Path, ids: Sequence[str]) -> FileErasure:
@@ -102,27 +101,31 @@ def _erase_parquet(path: Path, ids: Sequence[str]) -> FileErasure:
         duckdb.connect() as connection,
         tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder,
     ):
-        source = f"read_parquet('{_literal(path)}', hive_partitioning = false)"
+        source = f"read_parquet({quoted_text(path)}, hive_partitioning = false)"
         names = [column[0] for column in connection.execute(f"select * from {source} limit 0").description]
-        columns = [quoted(name) for name in names if name == "customer_id" or name.endswith("_customer_id")]
+        columns = [
+            quoted_name(name) for name in names if name == "customer_id" or name.endswith("_customer_id")
+        ]
         if not columns:
             return FileErasure(path, {}, 0, 0, 0, {})
         kept = f"select * from {source} where not coalesce({has_id(columns)}, false)"
         values = {"ids": list(ids)}
         clean, plain = Path(folder) / "clean.parquet", Path(folder) / "plain.parquet"
-        copy = "copy ({}) to '{}' (format parquet, compression {})"
-        connection.execute(copy.format(f"select * from {source}", _literal(plain), "uncompressed"))
+        copy = "copy ({}) to {} (format parquet, compression {})"
+        connection.execute(copy.format(f"select * from {source}", quoted_text(plain), "uncompressed"))
         before = count_bytes(plain, ids)
         rows = connection.execute(
             f"select count(*) from {source} where {has_id(columns)}", values
         ).fetchall()[0][0]
-        connection.execute(copy.format(kept, _literal(clean), "zstd"), values)
+        connection.execute(copy.format(kept, quoted_text(clean), "zstd"), values)
         connection.execute(
-            copy.format(f"select * from read_parquet('{_literal(clean)}')", _literal(plain), "uncompressed")
+            copy.format(
+                f"select * from read_parquet({quoted_text(clean)})", quoted_text(plain), "uncompressed"
+            )
         )
         after = count_bytes(plain, ids)
         _refuse_leftovers(path, ids, after)
-        _put_in_place(clean, path)
+        put_in_place(clean, path, mode=path.stat().st_mode & 0o777)
     return FileErasure(path, {path.stem: rows} if rows else {}, 0, before, after, {})
 
 
@@ -149,20 +152,3 @@ def _refuse_leftovers(path: Path, ids: Sequence[str], after: int) -> None:
             f"The bytes of the customer's id would still stand {after} times in {path}, in a column that is "
             "no customer's. Remove them there (a note or another id that quotes it), then forget again."
         )
-
-
-def _put_in_place(new: Path, path: Path) -> None:
-    """
-    Swap the file for the new one with the old one's rights; a reader who has the old one open keeps it
-    until closing it.
-    """
-    new.chmod(path.stat().st_mode & 0o777)
-    handle = os.open(new, os.O_RDONLY)
-    os.fsync(handle)
-    os.close(handle)
-    os.replace(new, path)
-    sync_folder(path.parent)
-
-
-def _literal(path: Path) -> str:
-    return str(path).replace("'", "''")

@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 
 from clv_ml.errors import WarehouseError
-from clv_ml.ingest.feeds import quoted
+from clv_ml.warehouse.quoting import quoted_name
 
 ERASED_TABLE = "erased_customers"
 
@@ -39,14 +39,14 @@ def person_tables(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[P
     ).fetchall()
     tables: dict[str, tuple[list[str], list[str], list[str]]] = {}
     for schema, table, column, kind in columns:
-        name = ".".join(map(quoted, (catalog, schema, table)))
+        name = ".".join(map(quoted_name, (catalog, schema, table)))
         ids, raw, texts = tables.setdefault(name, ([], [], []))
         if column == "customer_id" or column.endswith("_customer_id"):
-            ids.append(quoted(column))
+            ids.append(quoted_name(column))
         elif column == "raw_text":
-            raw.append(quoted(column))
+            raw.append(quoted_name(column))
         elif any(word in kind for word in ("VARCHAR", "JSON", "STRUCT", "MAP", "BLOB")):
-            texts.append(quoted(column))
+            texts.append(quoted_name(column))
     return [PersonTable(name, *map(tuple, parts)) for name, parts in tables.items()]
 
 
@@ -157,4 +157,4 @@ def catalog_of(connection: duckdb.DuckDBPyConnection) -> str:
 
 
 def in_schema(schema: str, table: str) -> str:
-    return f"{quoted(schema)}.{quoted(table)}"
+    return f"{quoted_name(schema)}.{quoted_name(table)}"

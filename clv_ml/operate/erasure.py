@@ -21,7 +21,7 @@ from clv_ml.operate.erased_rows import catalog_of, in_schema, is_known, was_eras
 from clv_ml.settings import Settings, published_folder, report_path
 from clv_ml.warehouse.connection import connect
 from clv_ml.warehouse.dbt_runner import create_tables
-from clv_ml.warehouse.safe_files import remove_hidden, remove_unfinished, sync_folder
+from clv_ml.warehouse.safe_files import remove_hidden, remove_unfinished, sync
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _remove_report(settings: Settings) -> Path | None:
     if not path.exists():
         return None
     path.unlink()
-    sync_folder(path.parent)
+    sync(path.parent)
     return path
 
 

@@ -9,7 +9,6 @@ next publication, and a reader that has an older file open keeps it.
 
 import os
 import shutil
-import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +18,8 @@ import duckdb
 from clv_ml.errors import PublishError
 from clv_ml.settings import Settings, published_folder
 from clv_ml.warehouse.connection import connect
-from clv_ml.warehouse.safe_files import sync_folder
+from clv_ml.warehouse.quoting import quoted_name, quoted_text
+from clv_ml.warehouse.safe_files import hidden_folder, publish_folder, remove_hidden, sync
 
 MARTS = Path("models_sql/marts")
 """The rule of what is published: every model of this folder of the project."""
@@ -65,20 +65,15 @@ def publish(settings: Settings) -> Publication:
     folder = published_folder(settings)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _remove_unfinished(folder)
-        temporary = Path(tempfile.mkdtemp(dir=folder, prefix=UNFINISHED))
-        try:
-            version = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-            rows = _write(settings, temporary, version)
-            _check(temporary, version, rows)
-            _sync(temporary)
+        remove_hidden(folder, f"{UNFINISHED}*")
+        version = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        with hidden_folder(folder, UNFINISHED) as hidden:
+            rows = _write(settings, hidden, version)
+            _check(hidden, version, rows)
+            _finish(hidden)
             # a clock that was moved back may repeat a name: the random end keeps versions apart
-            version_folder = folder / f"{version}-{temporary.name.removeprefix(UNFINISHED)}"
-            temporary.chmod(0o755)
-            os.rename(temporary, version_folder)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
+            version_folder = folder / f"{version}-{hidden.name.removeprefix(UNFINISHED)}"
+            publish_folder(hidden, version_folder)
         previous = _current(folder)
         _point(folder / CURRENT, version_folder.name)
         _point(folder / DATABASE, f"{CURRENT}/{DATABASE}")
@@ -116,16 +111,18 @@ def _write(settings: Settings, folder: Path, version: str) -> dict[str, int]:
     rows = {}
     with duckdb.connect(folder / DATABASE, config={"storage_compatibility_version": READABLE_BY}) as copy:
         copy.execute("set TimeZone = 'UTC'")
-        copy.execute(f"attach {_text(settings.warehouse)} as source (read_only)")
-        copy.execute(f"create table {RECORD} as select {_text(version)} as version")
+        copy.execute(f"attach {quoted_text(settings.warehouse)} as source (read_only)")
+        copy.execute(f"create table {RECORD} as select {quoted_text(version)} as version")
         for name in tables:
-            copy.execute(f'create table "{name}" as from source.main."{name}"')
-            rows[name] = copy.execute(f'select count(*) from "{name}"').fetchall()[0][0]
+            copy.execute(f"create table {quoted_name(name)} as from source.main.{quoted_name(name)}")
+            rows[name] = copy.execute(f"select count(*) from {quoted_name(name)}").fetchall()[0][0]
         for statement in (*comments, CSV_SAFE):
             copy.execute(statement)
         copy.execute("detach source")
         for name in (RECORD, *tables):
-            copy.execute(f'copy "{name}" to {_text(folder / f"{name}.parquet")} (format parquet)')
+            copy.execute(
+                f"copy {quoted_name(name)} to {quoted_text(folder / f'{name}.parquet')} (format parquet)"
+            )
         copy.execute("checkpoint")
     return rows
 
@@ -135,9 +132,13 @@ def _comments(warehouse: duckdb.DuckDBPyConnection, tables: list[str]) -> list[s
     on_tables = warehouse.execute("select table_name, comment from duckdb_tables()").fetchall()
     on_columns = warehouse.execute("select table_name, column_name, comment from duckdb_columns()").fetchall()
     return [
-        *(f'comment on table "{t}" is {_text(text)}' for t, text in on_tables if text and t in tables),
         *(
-            f'comment on column "{t}"."{column}" is {_text(text)}'
+            f"comment on table {quoted_name(t)} is {quoted_text(text)}"
+            for t, text in on_tables
+            if text and t in tables
+        ),
+        *(
+            f"comment on column {quoted_name(t)}.{quoted_name(column)} is {quoted_text(text)}"
             for t, column, text in on_columns
             if text and t in tables
         ),
@@ -148,10 +149,10 @@ def _check(folder: Path, version: str, rows: dict[str, int]) -> None:
     """Reads the copy anew, database and Parquet, and compares it with what was meant."""
     with duckdb.connect(folder / DATABASE, read_only=True) as copy:
         for name, expected in {RECORD: 1, **rows}.items():
-            found = copy.execute(f'select count(*) from "{name}"').fetchall()[0][0]
-            parquet = copy.execute(f"select count(*) from {_text(folder / f'{name}.parquet')}").fetchall()[0][
-                0
-            ]
+            found = copy.execute(f"select count(*) from {quoted_name(name)}").fetchall()[0][0]
+            parquet = copy.execute(
+                f"select count(*) from {quoted_text(folder / f'{name}.parquet')}"
+            ).fetchall()[0][0]
             if (found, parquet) != (expected, expected):
                 raise PublishError(
                     f"The copy {version} of {name} has {found} rows, its Parquet file {parquet}, not "
@@ -159,11 +160,12 @@ def _check(folder: Path, version: str, rows: dict[str, int]) -> None:
                 )
 
 
-def _sync(folder: Path) -> None:
+def _finish(folder: Path) -> None:
+    """Its files are on disk, and nobody writes to them again."""
     for path in folder.iterdir():
-        sync_folder(path)
+        sync(path)
         path.chmod(0o444)
-    sync_folder(folder)
+    sync(folder)
 
 
 def _point(link: Path, target: str) -> None:
@@ -174,7 +176,7 @@ def _point(link: Path, target: str) -> None:
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(target)
     os.replace(temporary, link)
-    sync_folder(link.parent)
+    sync(link.parent)
 
 
 def _current(folder: Path) -> str | None:
@@ -182,18 +184,7 @@ def _current(folder: Path) -> str | None:
     return os.readlink(link) if link.is_symlink() else None
 
 
-def _remove_unfinished(folder: Path) -> None:
-    """What a killed publication left."""
-    for path in folder.glob(f"{UNFINISHED}*"):
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-
-
 def _remove_old(folder: Path, kept: set[str | None]) -> None:
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink() and path.name not in kept:
             shutil.rmtree(path, ignore_errors=True)
-
-
-def _text(value: object) -> str:
-    """A text as SQL."""
-    return "'" + str(value).replace("'", "''") + "'"

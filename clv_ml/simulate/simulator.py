@@ -5,7 +5,6 @@ A simulated shop for the demo, the tests and the benchmarks; `benchmarks/simulat
 :func:`simulate` gives tables and :func:`write_simulation` files of any size.
 """
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import pyarrow.parquet as pq
 
 from clv_ml.simulate.simulated_feed import EVENTS, ID_HISTORY, events_of, fx_rates_of, id_history_of
 from clv_ml.simulate.simulated_shop import Shop, draw_chunk
+from clv_ml.warehouse.safe_files import put_in_place
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def write_simulation(shop: Shop, folder: Path) -> dict[str, Path]:
         pq.write_table(fx_rates_of(shop), Path(partial, names["fx_rates"]), compression="zstd")
 
         for name in names.values():
-            os.replace(Path(partial, name), folder / name)
+            put_in_place(Path(partial, name), folder / name)
     return {table: folder / name for table, name in names.items()}
 
 

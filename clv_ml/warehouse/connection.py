@@ -8,6 +8,7 @@ import duckdb
 
 from clv_ml.errors import WarehouseBusyError, WarehouseError
 from clv_ml.settings import Settings
+from clv_ml.warehouse.quoting import quoted_text
 
 
 @contextmanager
@@ -41,7 +42,7 @@ def harden(connection: duckdb.DuckDBPyConnection, folders: Sequence[Path] = ()) 
     outside the folders, loads and installs no extension, and takes no change of this. UTC is set first, since
     nothing is after.
     """
-    allowed = ", ".join("'" + str(folder.resolve()).replace("'", "''") + "'" for folder in folders)
+    allowed = ", ".join(quoted_text(folder.resolve()) for folder in folders)
     for statement in (
         "set global TimeZone = 'UTC'",
         "set autoinstall_known_extensions = false",

@@ -8,6 +8,8 @@ import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from clv_ml.errors import ModelError, ModelTamperedError
@@ -21,14 +23,42 @@ def replace_file(path: Path, content: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
-            stream.flush()
-            os.fchmod(stream.fileno(), 0o644)
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-        sync_folder(path.parent)
+        put_in_place(Path(temporary), path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def put_in_place(new: Path, path: Path, mode: int = 0o644) -> None:
+    """
+    Replaces a file by a finished one of the same disk, in one step. A reader who has the old one open keeps
+    it until closing it.
+    """
+    new.chmod(mode)
+    sync(new)
+    os.replace(new, path)
+    sync(path.parent)
+
+
+@contextmanager
+def hidden_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """
+    A new folder under a hidden name, to be filled and then put in place by ``publish_folder``. Where the
+    block fails, nothing of it stays.
+    """
+    folder = Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
+    try:
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def publish_folder(hidden: Path, folder: Path) -> None:
+    """Gives a finished folder, whose files are on disk, its name, which no other has, in one step."""
+    hidden.chmod(0o755)
+    os.rename(hidden, folder)
+    sync(folder.parent)
 
 
 def remove_unfinished(path: Path) -> None:
@@ -61,8 +91,9 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Waits until a file, or a folder's list of files, is on disk."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
