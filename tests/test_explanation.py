@@ -20,7 +20,8 @@ from clv_ml.learn.model_types import fit_recipe
 from clv_ml.learn.training_data import read_training_rows
 from clv_ml.model.prediction import predict
 from clv_ml.model.recipe import Line, Output, Recipe, Term, Trees
-from clv_ml.serve.explanation import AnchorParts, contributions, tree_contributions
+from clv_ml.serve.anchor_drivers import AnchorComponents
+from clv_ml.serve.explanation import contributions, tree_contributions
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect
 
@@ -363,21 +364,21 @@ def test_trees_in_a_weighted_sum_add_up_term_by_term():
     np.testing.assert_allclose(explained(*halves), explained(halves[0]) + explained(halves[1]), rtol=1e-12)
 
 
-def _parts(anchor: np.ndarray, level: float, shares: tuple[float, float]) -> AnchorParts:
-    """Anchors made of two parts and, of what they leave, a floor; compared with 20 at a level of 10."""
+def _components(anchor: np.ndarray, level: float, shares: tuple[float, float]) -> AnchorComponents:
+    """Anchors made of two components and, of what they leave, a floor; compared with 20 at a level of 10."""
     values = np.column_stack([np.full(len(anchor), level), shares[0] * anchor, shares[1] * anchor])
-    return AnchorParts(("level", "past", "chance"), values, np.array([10.0, 12.0, 6.0]))
+    return AnchorComponents(("level", "past", "chance"), values, np.array([10.0, 12.0, 6.0]))
 
 
-def test_parts_of_an_anchor_share_its_logarithm():
+def test_components_of_an_anchor_share_its_logarithm():
     """
-    Second way: ln of a sum by its path integral (Aumann and Shapley), part by part, on a fine grid.
+    Second way: ln of a sum by its path integral (Aumann and Shapley), component by component, on a fine grid.
     """
     made = _one_term((_line("line", "exp", [0.5, 0.0]),), anchored=True)
     table, anchor = np.array([[1.0, 0.0]]), np.array([50.0])
-    parts = _parts(anchor, 15.0, (0.3, 0.6))
+    components = _components(anchor, 15.0, (0.3, 0.6))
 
-    found = contributions(made, table, anchor, anchor_reference=20.0, anchor_parts=parts)
+    found = contributions(made, table, anchor, anchor_reference=20.0, anchor_components=components)
 
     now, base = np.array([15.0, 30.0, 5.0]) / 15.0, np.array([12.0, 6.0, 2.0]) / 10.0
     along = (np.arange(200_000) + 0.5) / 200_000
@@ -398,10 +399,10 @@ def test_factors_of_an_anchor_are_told_apart():
     """
     made = _one_term((), anchored=True)
     values = np.array([[40.0, 0.5], [40.0, np.nan]])
-    parts = AnchorParts(("order", "chance"), values, np.array([80.0, 0.25]), factors=2)
+    components = AnchorComponents(("order", "chance"), values, np.array([80.0, 0.25]), factors=2)
 
     found = contributions(
-        made, np.zeros((2, 2)), np.array([60.0, 60.0]), anchor_reference=20.0, anchor_parts=parts
+        made, np.zeros((2, 2)), np.array([60.0, 60.0]), anchor_reference=20.0, anchor_components=components
     )
 
     assert found.drivers == ("a", "b", "order", "chance", "expected_purchases")
@@ -420,7 +421,7 @@ def test_factors_of_an_anchor_are_told_apart():
     link=st.sampled_from(["exp", "sigmoid", "one_over_sigmoid", "relu", "identity"]),
     factors=st.sampled_from([0, 1, 3]),
 )
-def test_parts_of_any_anchor_add_up(anchor, level, shares, link, factors):
+def test_components_of_any_anchor_add_up(anchor, level, shares, link, factors):
     """
     What the anchor has as one driver is what its parts have together; all other drivers are as they were.
     """
@@ -428,8 +429,8 @@ def test_parts_of_any_anchor_add_up(anchor, level, shares, link, factors):
     table, anchors_ = np.array([[1.0, 2.0]]), np.array([anchor])
 
     whole = contributions(made, table, anchors_, anchor_reference=20.0)
-    parts = replace(_parts(anchors_, level, shares), factors=factors)
-    found = contributions(made, table, anchors_, anchor_reference=20.0, anchor_parts=parts)
+    components = replace(_components(anchors_, level, shares), factors=factors)
+    found = contributions(made, table, anchors_, anchor_reference=20.0, anchor_components=components)
 
     size = np.abs(found.values).max() + 1e-3
     np.testing.assert_allclose(found.values[:, :2], whole.values[:, :2], rtol=1e-9, atol=1e-9)

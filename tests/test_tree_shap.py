@@ -12,6 +12,7 @@ from small_models import booster
 from clv_ml.errors import ExportError
 from clv_ml.model.booster_text import booster_text, read_forest
 from clv_ml.serve import tree_shap
+from clv_ml.serve.tree_paths import leaves_of
 from clv_ml.serve.tree_shap import ExplainedForest, explain_forest, shap_values
 
 
@@ -90,11 +91,7 @@ def test_paths_too_long_for_a_table_are_integrated():
     # the first feature that is high decides, so each split leaves the rest to the next feature
     first = np.where((table > 0.7).any(axis=1), (table > 0.7).argmax(axis=1), 16)
     model = booster(table, 1.5 ** (16 - first), rounds=3, num_leaves=60, max_depth=-1, min_data_in_leaf=2)
-    paths = [
-        leaf.path
-        for tree in read_forest(booster_text(model), "test").trees
-        for leaf in tree_shap._leaves(tree)
-    ]
+    paths = [leaf.path for tree in read_forest(booster_text(model), "test").trees for leaf in leaves_of(tree)]
     assert max(map(len, paths)) > tree_shap.TABLE_BITS
 
     found = {}

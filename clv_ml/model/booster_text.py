@@ -17,13 +17,13 @@ Source: LightGBM 4.7, ``include/LightGBM/tree.h`` (NumericalDecision) and ``src/
 """
 
 import re
-from dataclasses import dataclass
 
 import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
 from clv_ml.errors import ExportError
+from clv_ml.model.forest import Forest, Tree
 
 _ZERO_BAND = float(np.float32(1e-35))
 _BELOW_ZERO_BAND = float(np.nextafter(-_ZERO_BAND, -np.inf))
@@ -42,36 +42,6 @@ _HEADER_LINE = re.compile(
 _PER_SPLIT = ("split_feature", "threshold", "decision_type", "left_child", "right_child", "split_gain")
 _PER_SPLIT_COVER = ("internal_value", "internal_weight", "internal_count")
 _PER_LEAF = ("leaf_value", "leaf_weight", "leaf_count")
-
-
-@dataclass(frozen=True)
-class Tree:
-    """
-    One tree of L leaves. Arrays over splits have shape (L - 1,), those over leaves (L,).
-
-    A row goes left where ``x[feature] <= threshold``, or where x is NaN and ``missing_left``. A child c >= 0
-    is a split, c < 0 is the leaf ``~c``. ``missing_as_zero`` marks splits that read a missing value as 0.
-    ``split_rows`` and ``leaf_rows`` count the training rows that came by.
-    """
-
-    feature: NDArray[np.int64]
-    threshold: NDArray[np.float64]
-    missing_left: NDArray[np.bool_]
-    missing_as_zero: NDArray[np.bool_]
-    left: NDArray[np.int64]
-    right: NDArray[np.int64]
-    leaf_value: NDArray[np.float64]
-    split_rows: NDArray[np.int64]
-    leaf_rows: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Forest:
-    """The trees of one booster in order; its raw score is the sum of the leaves that a row reaches."""
-
-    name: str
-    feature_names: tuple[str, ...]
-    trees: tuple[Tree, ...]
 
 
 def booster_text(booster: lgb.Booster) -> str:

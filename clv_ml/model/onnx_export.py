@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from clv_ml.errors import ExportError
-from clv_ml.model.booster_text import Forest, booster_text, read_forest
+from clv_ml.model.booster_text import booster_text, read_forest
+from clv_ml.model.forest import Forest
 from clv_ml.model.onnx_trees import tree_attributes
 from clv_ml.model.recipe import Line, Output, Recipe, Term, Trees, booster_names
 from clv_ml.model.recipe_check import INPUTS, check_recipe

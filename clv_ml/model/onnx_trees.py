@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from clv_ml.model.booster_text import Forest, Tree
+from clv_ml.model.forest import Forest, Tree
 
 _BRANCH_LEQ, _SUM, _NO_TRANSFORM = 0, 1, 0
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clv_ml.errors import ExportError
-from clv_ml.model.booster_text import Forest, Tree
+from clv_ml.model.forest import Forest, Tree
 from clv_ml.model.onnx_export import forests
 from clv_ml.model.onnx_session import evaluate, open_session
 from clv_ml.model.prediction import predict

@@ -1,50 +1,27 @@
 """
-Which model version is the champion: ``champion.json``, a pointer swapped in one step.
+The model versions of a folder: list, show, load, promote, roll back, remove.
 
-The pointer holds the version, its manifest's hash, and the pointers that it replaced, newest first, so that
-rollback needs no other file. ``promotions.jsonl`` is a diary of what happened, for people; nothing reads it
-back. The folders are the truth: a registry table in the warehouse is rebuilt from `list_models`.
+The folders are the truth: a registry table in the warehouse is rebuilt from `list_models`.
 """
 
-import json
-import os
 import shutil
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
 from clv_ml.errors import ModelError
-from clv_ml.model.manifest import MANIFEST_FILE, Manifest, Sha256, check_version
+from clv_ml.model.manifest import MANIFEST_FILE, Manifest, check_version
 from clv_ml.model.manifest_files import load_manifest, record_file, recorded_sha256
-from clv_ml.warehouse.safe_files import replace_file
+from clv_ml.model.promotions import Champion, bare, champion, note, now, reasons, swap
 
 if TYPE_CHECKING:
     from clv_ml.model.model_files import LoadedModel
 
-CHAMPION_FILE, DIARY_FILE = "champion.json", "promotions.jsonl"
 KEPT_POINTERS = 50
+"""So many rollbacks lead back."""
 REMOVED = ".removed."
-
-
-class Pointer(BaseModel):
-    """A version, the hash of its manifest, and when and why it became champion."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-    version: str
-    manifest_sha256: Sha256
-    promoted_at: str
-    reason: str
-
-
-class Champion(Pointer):
-    """The pointer in force, and those before it, newest first."""
-
-    previous: tuple[Pointer, ...] = Field(default=())
+"""How the name of a folder begins that is being removed."""
 
 
 @dataclass(frozen=True)
@@ -104,30 +81,6 @@ def show(models_dir: Path, version: str) -> ShownModel:
     return ShownModel(version, listed.manifest, is_champion, reasons(pointer).get(version), fault)
 
 
-def reasons(pointer: Champion | None) -> dict[str, str]:
-    """Why each version that is or was the champion became it, by version."""
-    return {p.version: p.reason for p in (*reversed(pointer.previous), pointer)} if pointer else {}
-
-
-def champion(models_dir: Path) -> Champion | None:
-    """
-    The pointer in force, or None where no model was promoted.
-
-    Raises:
-        ModelError: If ``champion.json`` is not a pointer.
-    """
-    path = Path(models_dir) / CHAMPION_FILE
-    if not path.exists():
-        return None
-    try:
-        return Champion.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise ModelError(
-            f"{path} is not a pointer to a model: {error.errors()[0]['msg']}. Promote a version again "
-            f"(delete the file, then clv models promote)."
-        ) from error
-
-
 def manifest(models_dir: Path, version: str) -> Manifest:
     """
     What a version says of itself, checked against the hash that is kept outside its folder.
@@ -176,15 +129,15 @@ def promote(models_dir: Path, version: str, reason: str) -> Champion:
     old = champion(models_dir)
     if old and (old.version, old.manifest_sha256) == (version, model.manifest_sha256):
         return old
-    kept = (_bare(old), *old.previous)[:KEPT_POINTERS] if old else ()
+    kept = (bare(old), *old.previous)[:KEPT_POINTERS] if old else ()
     new = Champion(
         version=version,
         manifest_sha256=model.manifest_sha256,
-        promoted_at=_now(),
+        promoted_at=now(),
         reason=reason,
         previous=kept,
     )
-    return _swap(Path(models_dir), "promote", new, reason)
+    return swap(Path(models_dir), "promote", new, reason)
 
 
 def rollback(models_dir: Path, reason: str = "rollback") -> Champion:
@@ -201,7 +154,7 @@ def rollback(models_dir: Path, reason: str = "rollback") -> Champion:
         )
     target = old.previous[0]
     _loaded(models_dir, target.version, target.manifest_sha256)
-    return _swap(
+    return swap(
         Path(models_dir), "rollback", Champion(**target.model_dump(), previous=old.previous[1:]), reason
     )
 
@@ -225,7 +178,7 @@ def remove_old(models_dir: Path, kept: int, pinned: Collection[str] = ()) -> tup
         # out of sight in one step: a version is there whole or not at all
         hidden = folder.rename(models_dir / f"{REMOVED}{model.version}")
         record_file(folder).unlink(missing_ok=True)
-        _note(models_dir, "remove", model.version, sha256, f"older than the newest {kept}")
+        note(models_dir, "remove", model.version, sha256, f"older than the newest {kept}")
         shutil.rmtree(hidden, ignore_errors=True)
     for left in models_dir.glob(f"{REMOVED}*"):
         shutil.rmtree(left, ignore_errors=True)
@@ -238,20 +191,6 @@ def _require(models_dir: Path, version: str) -> None:
         raise ModelError(
             f"Model version {version!r} is not in {models_dir}; there are: {known}. Name one of them."
         )
-
-
-def _swap(models_dir: Path, action: str, new: Champion, reason: str) -> Champion:
-    replace_file(models_dir / CHAMPION_FILE, (new.model_dump_json(indent=1) + "\n").encode())
-    _note(models_dir, action, new.version, new.manifest_sha256, reason)
-    return new
-
-
-def _note(models_dir: Path, action: str, version: str, sha256: str, reason: str) -> None:
-    entry = {"at": _now(), "action": action, "version": version, "manifest_sha256": sha256, "reason": reason}
-    with open(models_dir / DIARY_FILE, "a", encoding="utf-8") as diary:
-        diary.write(json.dumps(entry) + "\n")
-        diary.flush()
-        os.fsync(diary.fileno())
 
 
 def _listed(folder: Path, is_champion: bool) -> ListedModel:
@@ -268,13 +207,5 @@ def _listed(folder: Path, is_champion: bool) -> ListedModel:
     return ListedModel(folder.name, manifest, is_champion, fault)
 
 
-def _bare(pointer: Champion) -> Pointer:
-    return Pointer(**pointer.model_dump(exclude={"previous"}))
-
-
 def _entries(models_dir: Path) -> list[Path]:
     return sorted(Path(models_dir).iterdir()) if Path(models_dir).is_dir() else []
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

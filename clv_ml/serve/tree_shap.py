@@ -25,7 +25,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from clv_ml.model.booster_text import Forest, Tree
+from clv_ml.model.forest import Forest, Tree
+from clv_ml.serve.tree_paths import Leaf, Step, Test, leaves_of, split_paths, splits_below
 
 Floats = NDArray[np.float64]
 
@@ -33,31 +34,6 @@ TABLE_BITS = 9
 """A table has at most 2^9 doubles per feature, 4 KB, so that it stays in the processor's first cache."""
 BLOCK_ROWS = 16_384
 """Rows explained at a time: a column of so many doubles stays in the second cache."""
-
-
-@dataclass(frozen=True)
-class Test:
-    """One split on a path, and the side that stays on it."""
-
-    split: int
-    left: bool
-
-
-@dataclass(frozen=True)
-class Step:
-    """All of a path's splits on one feature; ``share`` of the training rows stays on the path there."""
-
-    feature: int
-    tests: tuple[Test, ...]
-    share: float
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """A leaf and the features of its path, each once."""
-
-    value: float
-    path: tuple[Step, ...]
 
 
 @dataclass(frozen=True)
@@ -94,7 +70,7 @@ def explain_forest(forest: Forest) -> ExplainedForest:
     """The booster's tables; worked out once, used for any number of rows."""
     trees, expected = [], 0.0
     for tree in forest.trees:
-        leaves = _leaves(tree)
+        leaves = leaves_of(tree)
         expected += sum(leaf.value * math.prod(step.share for step in leaf.path) for leaf in leaves)
         trees.append(_cut(tree, leaves))
     return ExplainedForest(tuple(trees), len(forest.feature_names), expected)
@@ -149,10 +125,10 @@ def _decisions(tree: Tree, columns: Floats) -> NDArray[np.bool_]:
 
 def _holds(tests: Sequence[Test], goes_left: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Whether a row stays on the path at all these splits, shape (n,)."""
-    held = goes_left[tests[0].split] == tests[0].left
+    stays = goes_left[tests[0].split] == tests[0].left
     for test in tests[1:]:
-        held &= goes_left[test.split] == test.left
-    return held
+        stays &= goes_left[test.split] == test.left
+    return stays
 
 
 def _pattern(bits: tuple[tuple[Test, ...], ...], goes_left: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -185,42 +161,10 @@ def _leaf_values(leaf: Leaf, satisfied: Floats) -> Floats:
     return leaf.value * (satisfied - share) * integral
 
 
-def _leaves(tree: Tree) -> tuple[Leaf, ...]:
-    """The leaves by number."""
-    paths: list[tuple[Step, ...]] = [()] * len(tree.leaf_value)
-    for split, path in enumerate(_split_paths(tree)):
-        for left, child in ((True, tree.left[split]), (False, tree.right[split])):
-            if child < 0:
-                paths[~child] = _extended(tree, path, split, left)
-    return tuple(Leaf(float(value), path) for value, path in zip(tree.leaf_value, paths, strict=True))
-
-
-def _split_paths(tree: Tree) -> list[tuple[Step, ...]]:
-    """The path to each split. A child has a higher number than its parent."""
-    paths: list[tuple[Step, ...]] = [()] * len(tree.feature)
-    for split in range(len(tree.feature)):
-        for left, child in ((True, tree.left[split]), (False, tree.right[split])):
-            if child >= 0:
-                paths[child] = _extended(tree, paths[split], split, left)
-    return paths
-
-
-def _extended(tree: Tree, path: tuple[Step, ...], split: int, left: bool) -> tuple[Step, ...]:
-    """The path one split further; a feature met before keeps its place."""
-    child = tree.left[split] if left else tree.right[split]
-    rows = tree.split_rows[child] if child >= 0 else tree.leaf_rows[~child]
-    step = Step(int(tree.feature[split]), (Test(split, left),), float(rows / tree.split_rows[split]))
-    for at, known in enumerate(path):
-        if known.feature == step.feature:
-            joined = Step(step.feature, known.tests + step.tests, known.share * step.share)
-            return (*path[:at], joined, *path[at + 1 :])
-    return (*path, step)
-
-
 def _cut(tree: Tree, leaves: tuple[Leaf, ...]) -> ExplainedTree:
     """The tree cut from the root down into the largest subtrees that fit a table."""
-    paths = _split_paths(tree)
-    below = _splits_below(tree)
+    paths = split_paths(tree)
+    below = splits_below(tree)
     subtrees, deep = [], []
     nodes = [0] if paths else []
     while nodes:
@@ -234,15 +178,6 @@ def _cut(tree: Tree, leaves: tuple[Leaf, ...]) -> ExplainedTree:
         else:
             deep.append(leaves[~node])
     return ExplainedTree(tree, tuple(subtrees), tuple(deep))
-
-
-def _splits_below(tree: Tree) -> list[list[int]]:
-    """For every split, itself and those below it."""
-    below: list[list[int]] = [[split] for split in range(len(tree.feature))]
-    for split in reversed(range(len(tree.feature))):
-        for child in (tree.left[split], tree.right[split]):
-            below[split] += below[child] if child >= 0 else []
-    return below
 
 
 def _subtree(path: tuple[Step, ...], splits: list[int], leaves: list[Leaf]) -> Subtree:
