@@ -26,7 +26,7 @@ from clv_ml.model.recipe import Output, Recipe, Term
 CANDIDATE_BASELINES = ("btyd", "bgnbd", "paretonbd", "empirical_bayes")
 """Baselines that are never negative, so that a multiplicative interval and drivers are defined."""
 REPLICATES, SEED = 500, 5
-"""Draws of customers, and what they begin with: enough to tell 97.5 % from 96 %."""
+"""Draws of customers, enough to separate 97.5 % from 96 %, and the seed that they begin with."""
 BEYOND_NOISE = 0.975
 """Of the draws a loss must be higher in: the upper end of a 95 % interval."""
 

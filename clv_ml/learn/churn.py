@@ -36,7 +36,7 @@ CHANCE_STRETCH = 1.25
 Of the margin of buying around the usual one: trees grown in small steps stop short of how sure they could be.
 """
 STEEPEST = 3.0
-"""Of a slope found on held-out rows: few rows may be told apart without a fault, which is chance."""
+"""Of a slope found on held-out rows: few rows may be separated without a fault, by chance."""
 TREES_SHARE = 0.5
 """Of the margin; the other half is the formula's, which knows the customer's own purchases."""
 SUREST = 1e-9

@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 MEDIAN = "clv_typical"
 """The output's name, and the column's."""
 USUAL_SPREAD = 0.4
-"""A scale without unit, taken where a date cannot tell."""
+"""A scale without unit, taken where a date says nothing of it."""
 SPREADS = np.linspace(0.05, 0.8, 16)
 """Those that are tried: from amounts that hardly vary to a mean that a few customers carry."""
 TOLERANCE = 0.01

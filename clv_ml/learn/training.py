@@ -249,7 +249,7 @@ def _description(
 
 
 def _caution(task: Task, metrics: Mapping[str, Mapping[str, float]]) -> str | None:
-    """Why the figures deserve little trust, in words; None where nothing speaks against them."""
+    """Why the figures deserve little trust, in words; None where nothing is known against them."""
     newest = task.data.only(task.data.as_of == task.data.as_of.max())
     reasons = reasons_for_caution(
         task.history.age_days, newest.revenue, task.settings.vars.small_shop_customers

@@ -244,7 +244,7 @@ def _gains(
     folds: tuple[Fold, ...], rows: list[NDArray[np.bool_]], before: list[Array], after: list[Array]
 ) -> Array:
     """
-    Each customer's part in the fall of the mean loss, all their dates together; adds up to it. Shape
+    Each customer's share of the fall of the mean loss, all their dates together; adds up to it. Shape
     (customers,).
     """
     names = np.concatenate([fold.rows.customer[mask] for fold, mask in zip(folds, rows, strict=True)])

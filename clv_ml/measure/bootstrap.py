@@ -2,7 +2,7 @@
 The one bootstrap: draws of customers with replacement, each customer with all that is known of them.
 
 The same customer errs alike on every date, so a draw takes them on all dates or on none. Intervals and
-p-values speak of other customers, then, not of other years.
+p-values are about other customers, then, not about other years.
 
 Source: Efron and Tibshirani (1993).
 """

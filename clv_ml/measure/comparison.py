@@ -2,8 +2,8 @@
 Is the model better than the best baseline, beyond chance?
 
 Each metric is taken per backtest date and averaged. Its difference to the best baseline has a bootstrap
-interval over customers. The windows of the dates overlap and are not independent, so the interval speaks of
-other customers, not of other years.
+interval over customers. The windows of the dates overlap and are not independent, so the interval is
+about other customers, not about other years.
 
 Sources: Efron and Tibshirani (1993) for the percentile interval; Davison and Hinkley (1997), eq. 4.11, for a
 p-value that is never 0; Holm (1979).
@@ -26,7 +26,7 @@ The two estimates that are published: all others are baselines, unless the calle
 """
 REPLICATES = 1999
 """
-The least p-value is 2 / 2000, so that even the 40 cells of a benchmark, corrected, can tell a loss at 5 %.
+The least p-value is 2 / 2000, so that even the 40 cells of a benchmark, corrected, can show a loss at 5 %.
 """
 SEED = 11
 

@@ -19,8 +19,8 @@ def calibration_error(confidence: Array, happened: NDArray[np.bool_], groups: in
     2015).
     """
     order = np.argsort(confidence, kind="stable")
-    parts = [part for part in np.array_split(order, groups) if part.size]
-    gaps = [abs(confidence[part].mean() - happened[part].mean()) * part.size for part in parts]
+    members = [group for group in np.array_split(order, groups) if group.size]
+    gaps = [abs(confidence[group].mean() - happened[group].mean()) * group.size for group in members]
     return float(sum(gaps) / max(confidence.size, 1))
 
 

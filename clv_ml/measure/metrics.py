@@ -89,7 +89,7 @@ def tenths(predicted: Array) -> list[NDArray[np.intp]]:
     """
     order = _shuffled(predicted.size)
     lowest_first = order[np.argsort(predicted[order], kind="stable")]
-    return [part for part in np.array_split(lowest_first, 10) if part.size]
+    return [tenth for tenth in np.array_split(lowest_first, 10) if tenth.size]
 
 
 def decile_table(actual: Array, predicted: Array) -> tuple[Array, Array]:
@@ -97,8 +97,10 @@ def decile_table(actual: Array, predicted: Array) -> tuple[Array, Array]:
     Mean predicted and mean actual of each tenth of customers by prediction, lowest first. Shape (up to 10,)
     each.
     """
-    parts = tenths(predicted)
-    return np.array([predicted[p].mean() for p in parts]), np.array([actual[p].mean() for p in parts])
+    rows = tenths(predicted)
+    return np.array([predicted[tenth].mean() for tenth in rows]), np.array(
+        [actual[tenth].mean() for tenth in rows]
+    )
 
 
 def decile_mape(actual: Array, predicted: Array) -> float:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 RECENCY = "days_since_last_purchase"
-"""The column that bins are cut by, beside the prediction."""
+"""The column that bins are cut by, next to the prediction."""
 
 
 @dataclass(frozen=True)

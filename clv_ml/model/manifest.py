@@ -72,11 +72,11 @@ class ModelDescription(_Strict):
     ``feature_definitions`` maps what defines features (a model, a macro) to the md5 of its text, so that a
     change can be refused by name; ``feature_hash`` is one over all of them.
 
-    ``training_dates`` maps a part (train, calibrate, test) to its as-of dates. ``anchor_reference`` is the
-    anchor that drivers are measured against, in the reporting currency: the geometric mean over training
-    rows, say. ``anchor_parts`` says what the anchor is made of: first ``anchor_factors`` columns that it is
-    proportional to (the mean customer's value, say), then what is added up. ``feature_drivers`` names the
-    driver of features that are reported together; any other is reported by its own name.
+    ``training_dates`` maps a use (train, calibrate, test, refit) to its as-of dates. ``anchor_reference``
+    is the anchor that drivers are measured against, in the reporting currency: the geometric mean over
+    training rows, say. ``anchor_parts`` says what the anchor is made of: first ``anchor_factors`` columns
+    that it is proportional to (the mean customer's value, say), then what is added up. ``feature_drivers``
+    names the driver of features that are reported together; any other is reported by its own name.
     """
 
     version: Annotated[str, Field(pattern=VERSION_PATTERN)]
@@ -135,7 +135,7 @@ class Manifest(ModelDescription):
 
     @property
     def explained_columns(self) -> tuple[str, ...]:
-        """Columns that an explanation needs: the features, the anchor and its parts, each once."""
+        """Columns that an explanation needs: the features, the anchor and its components, each once."""
         anchor = () if self.anchor is None else (self.anchor,)
         return tuple(dict.fromkeys((*self.feature_names, *anchor, *(p.name for p in self.anchor_parts))))
 

@@ -117,7 +117,7 @@ def load_model(folder: Path, expected_manifest_sha256: str | None = None) -> Loa
     A model version, checked before use.
 
     Args:
-        expected_manifest_sha256: The manifest's hash as held outside the folder. None trusts the folder's own
+        expected_manifest_sha256: The manifest's hash as kept outside the folder. None trusts the folder's own
             word, which finds damage but not a forger who recomputed all hashes.
 
     Raises:
@@ -181,7 +181,7 @@ def _check_graph(path: Path, content: bytes) -> None:
         raise ModelTamperedError(f"{path} is not an ONNX model. {REMEDY}") from error
     if model.functions or model.training_info or model.graph.sparse_initializer:
         raise ModelTamperedError(
-            f"{path} has functions, training or sparse parts, which no export has. {REMEDY}"
+            f"{path} has functions, training data or sparse tensors, which no export has. {REMEDY}"
         )
     for node in model.graph.node:
         if (node.domain, node.op_type) not in OPERATORS:
@@ -196,7 +196,7 @@ def _check_graph(path: Path, content: bytes) -> None:
 
 def _publish(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> LoadedModel:
     """
-    Writes a hidden folder beside, reads it back, records the manifest's hash, then moves the folder into
+    Writes a hidden folder next to it, reads it back, records the manifest's hash, then moves the folder into
     place: a version that is there has its record, wherever the process was killed.
     """
     content = manifest_bytes(manifest)

@@ -1,7 +1,7 @@
 """
 Proves that an ONNX graph gives LightGBM's own predictions, where it is hardest.
 
-Beside the training rows, every split is met by a row that really arrives there, standing on its threshold,
+Besides the training rows, every split is met by a row that really arrives there, standing on its threshold,
 one floating-point step to either side, and missing. A difference of one branch anywhere shows.
 """
 
@@ -35,7 +35,7 @@ class Probe:
 
     kind: RowKind
     features: Floats
-    origin: NDArray[np.int64]
+    source: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Parity:
 
 def probe_rows(recipe: Recipe, training_rows: Floats, chunk_rows: int = CHUNK_ROWS) -> Iterator[Probe]:
     """
-    Training rows, rows on and beside every split threshold, and rows with missing values, a chunk at a time.
+    Training rows, rows on and next to every split threshold, and rows with missing values, a chunk at a time.
 
     Args:
         training_rows: Shape (n, F), n at least 1.
@@ -83,8 +83,8 @@ def check_parity(
     session = open_session(onnx_bytes)
     rows, worst = 0, 0.0
     for probe in probe_rows(recipe, np.ascontiguousarray(training_rows, dtype=np.float64)):
-        probe_anchor = None if anchor is None else anchor[probe.origin]
-        with np.errstate(invalid="ignore"):  # beside a threshold of the largest double lies infinity
+        probe_anchor = None if anchor is None else anchor[probe.source]
+        with np.errstate(invalid="ignore"):  # next to a threshold of the largest double lies infinity
             expected = predict(recipe, probe.features, probe_anchor)
         found = evaluate(session, probe.features, probe_anchor)
         for name, reference in expected.items():
@@ -114,36 +114,36 @@ def _worst(name: str, kind: RowKind, found: Floats, expected: Floats) -> float:
 def _missing_rows(training_rows: Floats) -> Probe:
     """Each feature missing in turn, then all, then none but one."""
     count = training_rows.shape[1]
-    origin = np.arange(2 * count + 1) % len(training_rows)
-    rows = training_rows[origin].copy()
+    source = np.arange(2 * count + 1) % len(training_rows)
+    rows = training_rows[source].copy()
     one, rest = np.eye(count, dtype=bool), ~np.eye(count, dtype=bool)
     rows[np.concatenate([one, rest, np.ones((1, count), dtype=bool)])] = np.nan
-    return Probe("missing", rows, origin)
+    return Probe("missing", rows, source)
 
 
 def _split_rows(forest: Forest, training_rows: Floats, chunk_rows: int) -> Iterator[Probe]:
     """For each split of each tree four rows that reach it: below, on and above its threshold, and missing."""
     rows: list[Floats] = []
-    origins: list[int] = []
+    sources: list[int] = []
     for tree in forest.trees:
         for split, bounds in _paths(tree):
-            origin = len(rows) % len(training_rows)
-            row = _row_within(training_rows[origin], bounds)
+            source = len(rows) % len(training_rows)
+            row = _row_within(training_rows[source], bounds)
             rows.append(np.repeat(row[None, :], 4, axis=0))
             at = tree.threshold[split]
             rows[-1][:, tree.feature[split]] = np.nextafter(at, -np.inf), at, np.nextafter(at, np.inf), np.nan
-            origins.append(origin)
+            sources.append(source)
             if 4 * len(rows) >= chunk_rows:
-                yield from _split_probes(rows, origins)
-                rows, origins = [], []
-    yield from _split_probes(rows, origins)
+                yield from _split_probes(rows, sources)
+                rows, sources = [], []
+    yield from _split_probes(rows, sources)
 
 
-def _split_probes(rows: list[Floats], origins: list[int]) -> Iterator[Probe]:
+def _split_probes(rows: list[Floats], sources: list[int]) -> Iterator[Probe]:
     if rows:
-        stacked, origin = np.stack(rows), np.array(origins, dtype=np.int64)
-        yield Probe("threshold", stacked[:, :3].reshape(-1, stacked.shape[2]), np.repeat(origin, 3))
-        yield Probe("missing", np.ascontiguousarray(stacked[:, 3]), origin)
+        stacked, source = np.stack(rows), np.array(sources, dtype=np.int64)
+        yield Probe("threshold", stacked[:, :3].reshape(-1, stacked.shape[2]), np.repeat(source, 3))
+        yield Probe("missing", np.ascontiguousarray(stacked[:, 3]), source)
 
 
 def _paths(tree: Tree) -> Iterator[tuple[int, dict[int, tuple[float, float]]]]:
@@ -169,6 +169,6 @@ def _row_within(row: Floats, bounds: dict[int, tuple[float, float]]) -> Floats:
         if low == np.inf:
             row[feature] = np.nan
         elif not low < row[feature] <= high:
-            beside = np.nextafter(low, np.inf) if np.isfinite(low) else 0.0
-            row[feature] = high if np.isfinite(high) else beside
+            above = np.nextafter(low, np.inf) if np.isfinite(low) else 0.0
+            row[feature] = high if np.isfinite(high) else above
     return row

@@ -94,7 +94,7 @@ def manifest(models_dir: Path, version: str) -> Manifest:
 
 def load(models_dir: Path, version: str | None = None) -> "LoadedModel | None":
     """
-    The champion, or the pinned version, checked against the hash that is held outside its folder.
+    The champion, or the pinned version, checked against the hash that is kept outside its folder.
 
     Returns:
         None where no version is pinned and no champion exists.

@@ -56,12 +56,12 @@ def to_doubles(column: pa.Array) -> NDArray[np.float64]:
 def feature_matrix(batch: Batch, names: tuple[str, ...], model: str = "") -> NDArray[np.float64]:
     """The named columns as a row-major matrix of shape (n, len(names)), for explanations."""
     batches = select_columns(batch, names, model)
-    matrix = np.empty((sum(part.num_rows for part in batches), len(names)))
+    matrix = np.empty((sum(one.num_rows for one in batches), len(names)))
     start = 0
-    for part in batches:
-        for index, column in enumerate(part.columns):
-            matrix[start : start + part.num_rows, index] = to_doubles(column)
-        start += part.num_rows
+    for one in batches:
+        for index, column in enumerate(one.columns):
+            matrix[start : start + one.num_rows, index] = to_doubles(column)
+        start += one.num_rows
     return matrix
 
 

@@ -89,8 +89,9 @@ def contributions(
         anchor_components: Gives the anchor a driver per component, and one for the rest of it:
             ``anchor_floor`` where some are added, else ``expected_purchases``.
 
-        groups: Feature to driver name, for features that tell only together (a sine and its cosine). The
-            driver of an anchor without components is ``anchor`` unless renamed here under that name.
+        groups: Feature to driver name, for features that mean something only together (a sine and its
+            cosine). The driver of an anchor without components is ``anchor`` unless renamed here under that
+            name.
 
     Raises:
         ModelError: If the output is unknown or an anchored recipe lacks its reference.

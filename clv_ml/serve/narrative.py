@@ -2,7 +2,7 @@
 Drivers and sentences in business language, for one customer in the hand; the table ``customer_narratives``
 says the same.
 
-The templates stand once, in the YAML files of ``models_sql``, beside the columns that they speak of; the
+The templates stand once, in the YAML files of ``models_sql``, next to the columns that they are about; the
 macro ``driver_phrase`` renders them in SQL, this module in Python.
 """
 

@@ -73,8 +73,8 @@ class Predictor:
     @property
     def columns(self) -> tuple[str, ...]:
         """
-        The columns that a row must have: features, where NULL is allowed, the anchor, to explain, its parts,
-        and for the interval the recency.
+        The columns that a row must have: features, where NULL is allowed, the anchor, to explain, its
+        components, and for the interval the recency.
         """
         return tuple(dict.fromkeys((*self._model.manifest.explained_columns, RECENCY)))
 
@@ -144,7 +144,7 @@ class Predictor:
         up = tuple(name for name in strongest if by_name[name] > 0)[:3]
         down = tuple(name for name in strongest if by_name[name] < 0)[:3]
         values = dict(zip(found.drivers, found.inputs[0].tolist(), strict=True))
-        told = [(name, values[name], by_name[name]) for name in strongest]
+        drivers = [(name, values[name], by_name[name]) for name in strongest]
         base, prediction = float(found.base[0]), float(found.prediction[0])
         return Explanation(
             base=base,
@@ -154,7 +154,7 @@ class Predictor:
             top_positive=up,
             top_negative=down,
             narrative=read_language(self._model.manifest.reporting_currency).narrative(
-                prediction, base, told
+                prediction, base, drivers
             ),
         )
 

@@ -41,9 +41,9 @@ def score(model: LoadedModel, batch: Batch, threads: int = 1) -> pa.StructArray:
     """
     anchor = model.manifest.anchor
     names = model.manifest.feature_names + (() if anchor is None else (anchor,))
-    parts = select_columns(batch, names, model.manifest.version)
-    jobs = list(_chunks(parts))
-    results = [np.empty(sum(part.num_rows for part in parts)) for _ in model.manifest.outputs]
+    batches = select_columns(batch, names, model.manifest.version)
+    jobs = list(_chunks(batches))
+    results = [np.empty(sum(one.num_rows for one in batches)) for _ in model.manifest.outputs]
 
     def run(job: tuple[int, pa.RecordBatch]) -> None:
         start, chunk = job
@@ -59,14 +59,14 @@ def score(model: LoadedModel, batch: Batch, threads: int = 1) -> pa.StructArray:
     return _as_struct(model, results, batch)
 
 
-def _chunks(parts: list[pa.RecordBatch]) -> Iterator[tuple[int, pa.RecordBatch]]:
+def _chunks(batches: list[pa.RecordBatch]) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Slices of at most a chunk with the row that each starts at; nothing is copied."""
     start = 0
-    for part in parts:
-        for offset in range(0, part.num_rows, CHUNK_ROWS):
-            chunk = part.slice(offset, CHUNK_ROWS)
+    for one in batches:
+        for offset in range(0, one.num_rows, CHUNK_ROWS):
+            chunk = one.slice(offset, CHUNK_ROWS)
             yield start + offset, chunk
-        start += part.num_rows
+        start += one.num_rows
 
 
 def _score_chunk(model: LoadedModel, chunk: pa.RecordBatch) -> list[NDArray[np.float64]]:
@@ -75,9 +75,9 @@ def _score_chunk(model: LoadedModel, chunk: pa.RecordBatch) -> list[NDArray[np.f
     matrix = np.zeros((padded_rows(rows), count))
     columns = [to_doubles(column) for column in chunk.columns]
     for start in range(0, rows, FILL_ROWS):
-        part = slice(start, min(start + FILL_ROWS, rows))
+        filled = slice(start, min(start + FILL_ROWS, rows))
         for index in range(count):
-            matrix[part, index] = columns[index][part]
+            matrix[filled, index] = columns[index][filled]
     anchor = None
     if model.manifest.anchor is not None:
         anchor = np.zeros(len(matrix))

@@ -40,7 +40,7 @@ def explain_batches(
         kept: Drivers that keep a row of their own. Further ones share the row ``all other drivers``, so that
             base and contributions always add up to the prediction.
 
-        threads: Blocks of customers explained at once, all cores unless said otherwise. The result is the
+        threads: Blocks of customers explained at once, all cores unless given. The result is the
             same.
 
     Returns:

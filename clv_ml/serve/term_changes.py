@@ -80,7 +80,7 @@ def term_change(term: Term, rows: ExplainedRows) -> Change:
 
 
 def _margin(factor: Trees | Line, rows: ExplainedRows) -> Change:
-    """The factor's margin; the anchor's drivers have no part in it."""
+    """The factor's margin; the anchor's drivers change nothing in it."""
     if isinstance(factor, Line):
         shares, expected = _line_shares(factor, rows.features)
     else:
