@@ -97,10 +97,8 @@ def decile_table(actual: Array, predicted: Array) -> tuple[Array, Array]:
     Mean predicted and mean actual of each tenth of customers by prediction, lowest first. Shape (up to 10,)
     each.
     """
-    rows = tenths(predicted)
-    return np.array([predicted[tenth].mean() for tenth in rows]), np.array(
-        [actual[tenth].mean() for tenth in rows]
-    )
+    means = np.array([(predicted[tenth].mean(), actual[tenth].mean()) for tenth in tenths(predicted)])
+    return means[:, 0], means[:, 1]
 
 
 def decile_mape(actual: Array, predicted: Array) -> float:

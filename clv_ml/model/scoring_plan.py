@@ -41,7 +41,7 @@ def misfits(manifest: Manifest, today: Today) -> list[str]:
     model does not read may change as they like.
     """
     other = _other_settings(manifest, today)
-    return [*other, *_other_columns(manifest, today), *_redefined(manifest, today, said=bool(other))]
+    return [*other, *_other_columns(manifest, today), *_redefined(manifest, today, is_named=bool(other))]
 
 
 def _other_settings(manifest: Manifest, today: Today) -> list[str]:
@@ -69,13 +69,13 @@ def _other_columns(manifest: Manifest, today: Today) -> list[str]:
     return [f"needs columns that the feature tables lack: {', '.join(wrong)}"] if wrong else []
 
 
-def _redefined(manifest: Manifest, today: Today, said: bool) -> list[str]:
-    """The hash of all feature settings is not named where a setting that differs is ``said`` already."""
+def _redefined(manifest: Manifest, today: Today, is_named: bool) -> list[str]:
+    """The hash of all feature settings is not named where a setting that differs is named already."""
     known = manifest.feature_definitions
     changed = [
         name
         for name, text in known.items()
-        if today.definitions.get(name) != text and not (said and name == "settings")
+        if today.definitions.get(name) != text and not (is_named and name == "settings")
     ]
     return (
         [f"was trained on other feature definitions; changed since: {', '.join(changed)}"] if changed else []
@@ -88,7 +88,7 @@ def column_type(dtype: str) -> str:
     return next((kind for kind, pattern in TYPES.items() if re.match(pattern, name)), name)
 
 
-def scoring_plan(model: Callable[[], Manifest] | None, told: str) -> str:
+def scoring_plan(model: Callable[[], Manifest] | None, today_json: str) -> str:
     """
     How to score, as JSON: ``method``, which ``clv_method`` will say; ``model``, what the SQL renders its
     calls from, or null; ``refusal``, why the model in use cannot score, or null.
@@ -96,9 +96,9 @@ def scoring_plan(model: Callable[[], Manifest] | None, told: str) -> str:
     Args:
         model: Loads the pinned version or the champion and gives its manifest; None where there is none.
 
-        told: What the macro says of today: the fields of ``Today``, as JSON.
+        today_json: What the macro knows of today: the fields of ``Today``, as JSON.
     """
-    today = Today(**json.loads(told))
+    today = Today(**json.loads(today_json))
     if not today.settings["use_ml_clv"]:
         return _plan("simple: model switched off")
     if model is None:
