@@ -111,7 +111,7 @@ def test_failed_check_leaves_the_old_version(shop: Settings, monkeypatch: pytest
     def full(path: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(publication, "_sync", full)
+    monkeypatch.setattr(publication, "_finish", full)
     with pytest.raises(PublishError, match="No space left"):
         publish(shop)
 
