@@ -13,8 +13,8 @@ from clv_ml.show.terminal import err, out, print_wide, warn, warn_of_shop
 
 if TYPE_CHECKING:
     from clv_ml.ingest.ingestion import IngestSummary
-    from clv_ml.operate.doctor import Finding
     from clv_ml.operate.erasure import Erasure
+    from clv_ml.operate.findings import Finding
     from clv_ml.operate.scores import ScoringResult, TopCustomer
     from clv_ml.pipeline import RunResult
     from clv_ml.show.report import ReportResult

@@ -1,0 +1,122 @@
+"""
+What `clv doctor` reads from tables: scores, data, drift and accuracy. A finding says what is there, and what
+to do where something is absent or unusual.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import duckdb
+
+from clv_ml.model.model_in_use import version_in_use
+from clv_ml.settings import Settings
+from clv_ml.warehouse.queries import ask
+
+SHOWN = 3
+
+Status = Literal["ok", "absent", "warn", "fail"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """
+    One thing looked at. ``absent``: not made yet, and ``text`` says what to run; ``warn``: look at it;
+    ``fail``: what the product promises does not hold. ``details`` has the figures behind the text.
+    """
+
+    name: str
+    status: Status
+    text: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+Look = Callable[[Settings, duckdb.DuckDBPyConnection], Finding]
+
+
+def _scores(settings: Settings, connection: duckdb.DuckDBPyConnection) -> Finding:
+    (row,) = ask(connection, "doctor_scores")
+    if not row["customers"]:
+        return Finding("scores", "absent", "nobody was scored yet; run clv run", row)
+    text = (
+        f"{row['customers']:,} customers as of {row['as_of_date']}, {row['customers_of_model']:,} of them by "
+        f"{row['model_version'] or 'no model'}"
+    )
+    in_use = version_in_use(settings)
+    if row["model_version"] != in_use:
+        return Finding("scores", "warn", f"{text}; {in_use or 'none'} is in use now: run clv score", row)
+    return Finding("scores", "ok", text, row)
+
+
+def _data(settings: Settings, connection: duckdb.DuckDBPyConnection) -> Finding:
+    checks = ask(connection, "doctor_data")
+    newest = [row["newest_at"] for row in checks if row["subject"] == "newest_event"]
+    if not newest:
+        return Finding("data", "absent", "no events yet; run clv ingest, then clv run")
+    age = (datetime.now(UTC).replace(tzinfo=None) - newest[0]).days
+    unusual = [row for row in checks if row["status"] != "ok"]
+    details = {"newest_event_at": newest[0], "age_days": age, "unusual": unusual}
+    text = f"newest event {newest[0]:%Y-%m-%d %H:%M}, {age} days ago"
+    if unusual:
+        text += "; " + "; ".join(_unusual(row) for row in unusual[:SHOWN]) + _more(unusual)
+    if any(row["status"] == "fail" for row in unusual):
+        return Finding("data", "fail", text, details)
+    # the newest event sets the scoring date, so only the clock on the wall sees a feed that stopped
+    is_stale = age > settings.vars.freshness_days
+    return Finding("data", "warn" if unusual or is_stale else "ok", text, details)
+
+
+def _unusual(row: Mapping[str, Any]) -> str:
+    usual = f" (usual: {row['usual_value']:g})" if row["usual_value"] is not None else ""
+    return f"{row['check_name']}, {row['subject']}: {row['measured_value']:.4g}{usual}"
+
+
+def _drift(settings: Settings, connection: duckdb.DuckDBPyConnection) -> Finding:
+    rows = ask(connection, "doctor_drift")
+    if not rows:
+        return Finding("drift", "absent", "nothing to compare yet; run clv run with a model")
+    large = [row for row in rows if row["drift"] == "large"]
+    text = f"{len(large)} of {len(rows)} features and outputs moved far"
+    if large:
+        names = (
+            row["measure"] + (f" (PSI {row['psi']:.2f})" if row["psi"] is not None else "")
+            for row in large[:SHOWN]
+        )
+        text += f": {', '.join(names)}{_more(large)}"
+    return Finding("drift", "warn" if large else "ok", text, {"compared": len(rows), "large": large})
+
+
+def _accuracy(settings: Settings, connection: duckdb.DuckDBPyConnection) -> Finding:
+    rows = {row["estimator"]: row for row in ask(connection, "doctor_accuracy")}
+    if "model" not in rows:
+        text = f"no scoring date is {settings.vars.horizon_days} days past yet"
+        return Finding("accuracy", "absent", text)
+    model = rows["model"]
+    best = rows.get("typical", model)["nmae_to_best_baseline"]
+    coverage, bias = model["interval_coverage"], model["bias"]
+    texts = [f"predictions of {model['as_of_date']} for {model['customers']:,} customers"]
+    if bias is not None:
+        texts.append(f"total off by {math.expm1(bias):+.0%}")
+    if best is not None:
+        texts.append(f"error {best:.2f} of the best baseline's")
+    if coverage is not None:
+        texts.append(f"intervals covered {coverage:.0%}")
+    is_off = (
+        abs(bias or 0) > settings.vars.accuracy_bias
+        or (
+            coverage is not None
+            and abs(coverage - settings.vars.interval_coverage) > settings.vars.accuracy_coverage_gap
+        )
+        or (best or 0) > 1
+    )
+    return Finding("accuracy", "warn" if is_off else "ok", ", ".join(texts), rows)
+
+
+def _more(rows: list) -> str:
+    return f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+
+
+MONITORED: dict[str, Look] = {"scores": _scores, "data": _data, "drift": _drift, "accuracy": _accuracy}
+"""What is read from tables."""
