@@ -119,10 +119,15 @@ def load_settings(overrides: Mapping[str, Any] | None = None, project: Path | No
     )
 
 
+def read_project(project: Path) -> dict[str, Any]:
+    """The project's file."""
+    text = (project / PROJECT_FILE).read_text(encoding="utf-8")
+    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
 def project_vars(project: Path) -> dict[str, Any]:
     """The vars of the project's file: its own settings, and the rules of all there are."""
-    text = (project / PROJECT_FILE).read_text(encoding="utf-8")
-    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))["vars"]
+    return read_project(project)["vars"]
 
 
 def setting_rules(project: Path) -> dict[str, dict[str, Any]]:

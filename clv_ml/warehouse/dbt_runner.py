@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-import yaml
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
 from clv_ml.errors import BuildError
-from clv_ml.settings import PROJECT_FILE, Settings, vars_as_json
+from clv_ml.settings import PROJECT_FILE, Settings, read_project, vars_as_json
 from clv_ml.warehouse.connection import is_lock_conflict, opening_error
 from clv_ml.warehouse.safe_files import sha256
 
@@ -66,10 +65,8 @@ def _parsed(options: tuple[str, ...], content: str, relations: tuple[str, str | 
 
 def _content(project: Path) -> str:
     """A hash of all files that dbt parses."""
-    declared = yaml.safe_load((project / PROJECT_FILE).read_text(encoding="utf-8"))
-    folders = [
-        project / folder for key, paths in declared.items() if key.endswith("-paths") for folder in paths
-    ]
+    declared = read_project(project).items()
+    folders = [project / folder for key, paths in declared if key.endswith("-paths") for folder in paths]
     found = sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
     files = [project / PROJECT_FILE, project / "profiles.yml", *found]
     return sha256(b"\0".join(part for path in files for part in (bytes(path), path.read_bytes())))
