@@ -3,7 +3,6 @@ The command line: parse, call, print; exit codes 0 done, 1 failed, 2 usage; ``--
 """
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,12 +13,12 @@ import duckdb
 import pytest
 import typer
 from click.testing import Result
-from shops import BY_MODEL, add_events, copied, execute, purchase, query, regular_shop
+from shops import BY_MODEL, copied, execute, query, regular_shop
 from typer.testing import CliRunner
 
 from clv_ml.cli import app
 from clv_ml.model import registry
-from clv_ml.pipeline import DuckDB, engine_of
+from clv_ml.pipeline import DuckDB
 from clv_ml.settings import Settings
 from clv_ml.show.models import better_than_model
 
@@ -468,19 +467,3 @@ def test_the_demo_runs_and_runs_again(project: Path, tmp_path: Path, monkeypatch
     assert first["training"]["version"] in "".join(second.stdout.split())
     assert warehouse.read_bytes() == b"not a database"
     assert not (tmp_path / "mine" / "models").exists()
-
-
-def test_late_data_do_not_unseat_the_champion(at, trained_copy: Settings):
-    """
-    New events and another ``clv run``: the model in use goes on scoring; training is not due.
-    """
-    settings = at(trained_copy)
-    add_events(settings, [purchase("late comer", 270, 12, event_id="late")])
-
-    result = _json("run", *HORIZON)
-
-    assert result["training"] is None
-    assert result["scoring"]["methods"]["model, with caution"] > 100
-    assert engine_of(settings).training_is_due() is False
-    shutil.rmtree(settings.models)
-    assert engine_of(settings).training_is_due() is True
