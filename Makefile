@@ -16,13 +16,13 @@ demo: $(READY)  # simulate a shop, build, train, score, print
 	$(BIN)/clv demo
 
 test: $(READY) lint  # in an order of its own each time, which is printed
-	$(BIN)/pytest --numprocesses auto --dist loadfile
+	$(BIN)/pytest --numprocesses auto --dist worksteal
 
 test-long: $(READY)  # what takes minutes and says little that `make test` does not; CI runs both
-	$(BIN)/pytest --numprocesses auto --dist loadfile -m long
+	$(BIN)/pytest --numprocesses auto --dist worksteal -m long
 
 coverage: $(READY)  # the lines and branches of clv_ml that `make test` runs
-	$(BIN)/pytest --numprocesses auto --dist loadfile --cov=clv_ml --cov-branch
+	$(BIN)/pytest --numprocesses auto --dist worksteal --cov=clv_ml --cov-branch
 
 # Spark has an environment of its own: its packages are large and nobody else needs them.
 SPARK := .venv-spark
@@ -55,7 +55,7 @@ $(OLDER)/.ready: requirements.lock pyproject.toml
 	@touch $@
 
 test-duckdb-1.5: $(OLDER)/.ready  # the main tests on the DuckDB before the locked one
-	$(OLDER)/bin/pytest --numprocesses auto --dist loadfile
+	$(OLDER)/bin/pytest --numprocesses auto --dist worksteal
 
 NEWER := .venv-dbt-1.12
 
@@ -70,7 +70,7 @@ $(NEWER)/.ready: requirements.lock requirements-dbt-1.12.txt pyproject.toml
 MAIN_TESTS := tests/test_pipeline.py tests/test_scoring_in_sql.py tests/test_marts.py tests/test_freshness.py tests/test_publication.py
 
 test-dbt-1.12: $(NEWER)/.ready  # the main tests on the dbt-core after the locked one
-	$(NEWER)/bin/pytest --numprocesses auto --dist loadfile $(MAIN_TESTS)
+	$(NEWER)/bin/pytest --numprocesses auto --dist worksteal $(MAIN_TESTS)
 
 lint: $(READY)
 	$(BIN)/ruff check clv_ml tests benchmarks

@@ -3,7 +3,6 @@ The command line: parse, call, print; exit codes 0 done, 1 failed, 2 usage; ``--
 """
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,12 +13,12 @@ import duckdb
 import pytest
 import typer
 from click.testing import Result
-from shops import BY_MODEL, add_events, copied, execute, purchase, query, regular_shop
+from shops import BY_MODEL, copied, execute, query, regular_shop
 from typer.testing import CliRunner
 
 from clv_ml.cli import app
 from clv_ml.model import registry
-from clv_ml.pipeline import DuckDB, engine_of
+from clv_ml.pipeline import DuckDB
 from clv_ml.settings import Settings
 from clv_ml.show.models import better_than_model
 
@@ -307,7 +306,7 @@ def test_own_orders_go_from_csv_to_scores(at, empty_shop: Settings, tmp_path: Pa
 
 
 def test_what_is_wrong_with_a_feed_or_a_date_is_said_once(
-    at, empty_shop: Settings, tmp_path: Path, bench: Path
+    at, empty_shop: Settings, tmp_path: Path, bench: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """
     Foreign money is named with its currency, one warning and no more. A date before all purchases is an
@@ -323,7 +322,10 @@ def test_what_is_wrong_with_a_feed_or_a_date_is_said_once(
 
     ran = _clv("run", file, "--preset", "orders")
     first = query(settings, rows)
-    refused = [_clv(command, "--as-of", "2014-04-01") for command in ("score", "run")]
+    refused = [_clv("run", "--as-of", "2014-04-01")]
+    with monkeypatch.context() as patch:
+        patch.setattr(DuckDB, "build_features", lambda engine: None)  # they stand already
+        refused.append(_clv("score", "--as-of", "2014-04-01"))
     with duckdb.connect(bench / "published" / "clv.duckdb", read_only=True) as reader:
         published = reader.execute("select customer_id from customer_clv").fetchall()
     again = _clv("run")
@@ -457,25 +459,11 @@ def test_the_demo_runs_and_runs_again(project: Path, tmp_path: Path, monkeypatch
     monkeypatch.setenv("CLV_WAREHOUSE", str(warehouse))
     second = _clv("demo", "--customers", 100)
 
+    steps = ["ingest", "build features", "train", "score", "check", "publish", "remove old"]
+    assert list(first["seconds"]) == steps
     assert first["scoring"]["model_version"] == first["training"]["version"]
     assert second.exit_code == 0, second.output
     assert "Most valuable customers" in second.stdout
     assert first["training"]["version"] in "".join(second.stdout.split())
     assert warehouse.read_bytes() == b"not a database"
     assert not (tmp_path / "mine" / "models").exists()
-
-
-def test_late_data_do_not_unseat_the_champion(at, trained_copy: Settings):
-    """
-    New events and another ``clv run``: the model in use goes on scoring; training is not due.
-    """
-    settings = at(trained_copy)
-    add_events(settings, [purchase("late comer", 270, 12, event_id="late")])
-
-    result = _json("run", *HORIZON)
-
-    assert result["training"] is None
-    assert result["scoring"]["methods"]["model, with caution"] > 100
-    assert engine_of(settings).training_is_due() is False
-    shutil.rmtree(settings.models)
-    assert engine_of(settings).training_is_due() is True

@@ -228,6 +228,7 @@ def test_a_model_for_another_question_is_due_for_replacement(trained: Settings):
     assert not engine_of(with_vars(trained, horizon_days=45, model_version="v1")).training_is_due()
 
 
+@pytest.mark.long
 def test_a_first_feed_refused_whole_publishes_nothing_and_says_why(open_shop: OpenShop, tmp_path: Path):
     """
     Euros in a shop that reports pounds: the error has the reason and the remedy, and the rows are in

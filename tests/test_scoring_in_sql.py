@@ -3,6 +3,7 @@ Scoring by ``dbt run``: every customer has an estimate, the numbers are the boos
 scores.
 """
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ from clv_ml.model import registry
 from clv_ml.model.model_files import load_model
 from clv_ml.model.prediction import predict
 from clv_ml.operate.promotion import switch_model
-from clv_ml.pipeline import engine_of
+from clv_ml.pipeline import engine_of, run
 from clv_ml.serve import strongest_drivers
 from clv_ml.serve.columns import feature_matrix
 from clv_ml.serve.narrative import OTHERS
@@ -293,7 +294,8 @@ def test_a_published_baseline_has_three_drivers(trained_copy: Settings, monkeypa
 
 def test_a_new_day_is_scored_beside_the_old(trained_copy: Settings):
     """
-    A later scoring date gets predictions of its own; those of the day before stay untouched.
+    New events and another ``clv run``: the later scoring date gets predictions of its own, those of the day
+    before stay untouched. The model in use goes on scoring: training is due only where there is none.
     """
     first = one(trained_copy, "select max(as_of_date) from customer_predictions")
     kept = f"select * from customer_predictions where as_of_date = '{first}' order by customer_id"
@@ -301,11 +303,16 @@ def test_a_new_day_is_scored_beside_the_old(trained_copy: Settings):
     moment = day(0).replace(year=first.year, month=first.month, day=first.day, hour=9)
     add_events(trained_copy, [purchase("newcomer", moment, 25, event_id="new")])
 
-    build(trained_copy)
+    result = run(trained_copy)
 
     assert query(trained_copy, kept) == before
     assert one(trained_copy, "select count(distinct as_of_date) from customer_predictions") == 2
     assert one(trained_copy, "select clv_method from customer_clv where customer_id = 'newcomer'") in BY_MODEL
+    assert result.training is None
+    assert result.scoring.methods[CAUTIOUS] > 100
+    assert engine_of(trained_copy).training_is_due() is False
+    shutil.rmtree(trained_copy.models)
+    assert engine_of(trained_copy).training_is_due() is True
 
 
 def test_without_a_model_the_simple_formula_stands_in(simulated_copy: Settings):
