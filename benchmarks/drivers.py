@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from clv_ml.model import registry
-from clv_ml.model.manifest import AnchorPartSpec, ModelDescription
+from clv_ml.model.manifest import AnchorComponentSpec, ModelDescription
 from clv_ml.model.model_files import write_model
 from clv_ml.model.recipe import Output, Recipe, Term, Trees
 from clv_ml.serve.dbt_plugin import register
@@ -130,7 +130,7 @@ def in_sql(booster: lgb.Booster, rows: int, table: Table) -> None:
             horizon_days=365,
             reporting_currency="GBP",
             anchor_reference=20.0,
-            anchor_parts=tuple(AnchorPartSpec(name=name, reference=9.0) for name in PARTS),
+            anchor_components=tuple(AnchorComponentSpec(name=name, reference=9.0) for name in PARTS),
         )
         sample = matrix(500, seed=2)
         recipe = Recipe(FEATURES, "anchor_value", (mean,), {"mean": booster})

@@ -40,7 +40,7 @@ processes.set_forkserver_preload(["clv_ml.pipeline"])
 
 IN_A_ROW = 4
 """Kills on top of each other before the phase is run to its end."""
-SWAPPING_FILES = ("model_files.py", "safe_files.py", "registry.py", "registry_tables.py")
+SWAPPING_FILES = ("model_files.py", "safe_files.py", "registry.py", "promotions.py", "registry_tables.py")
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ PHASES = (
     Phase("export", lambda settings, feed: training.train(settings), 28, SWAPPING_FILES),
     Phase("score", lambda settings, feed: engine_of(settings).score(), 20),
     Phase("check, publish", _check_and_publish, 12),
-    Phase("publish", lambda settings, feed: publish(settings), 80, ("publication.py",)),
+    Phase("publish", lambda settings, feed: publish(settings), 80, ("publication.py", "safe_files.py")),
     Phase("run", _run, 12),
 )
 CHAIN = ("ingest", "build", "train", "score", "check, publish")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from clv_ml.learn.training_data import ANCHOR_PARTS, BASELINES, TrainingData
+from clv_ml.learn.training_data import ANCHOR_COMPONENTS, BASELINES, TrainingData
 
 DAY = np.datetime64("2024-06-01")
 
@@ -20,7 +20,7 @@ def made_rows(revenue: np.ndarray, anchor: np.ndarray | None = None, **changes: 
         "types": ("integer",),
         "values": recency[:, None],
         "anchor": np.ones(count) if anchor is None else anchor,
-        "anchor_parts": {name: np.zeros(count) for name in ANCHOR_PARTS},
+        "anchor_components": {name: np.zeros(count) for name in ANCHOR_COMPONENTS},
         "revenue": revenue,
         "purchases": (revenue > 0).astype(float),
         "trainable": np.ones(count, dtype=bool),

@@ -146,7 +146,7 @@ def test_a_killed_ingestion_stored_all_or_nothing(tmp_path: Path):
 
 
 def _export_killed(models: Path, line: int) -> None:
-    sys.settrace(kills.Lines(("model_files.py", "safe_files.py", "registry.py"), line))
+    sys.settrace(kills.Lines(("model_files.py", "safe_files.py", "registry.py", "promotions.py"), line))
     write_small_model(models)
     registry.promote(models, "v1", "test")
 

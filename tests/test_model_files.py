@@ -349,25 +349,36 @@ def test_manifest_numbers_read_back_to_the_same_bits(tmp_path: Path):
     assert again.outputs == manifest.outputs
 
 
-def test_a_manifest_that_calls_an_offset_beside_is_read_alike(folder: Path):
+def test_a_manifest_of_before_is_read_alike(folder: Path):
     """
-    Models made before 0.2.0 name it so; with both names the manifest is refused.
+    Models made before 0.2.0 call an offset ``beside``, components of the anchor its parts, and the candidate
+    its form. With both names the manifest is refused.
     """
     outputs = json.loads((folder / MANIFEST_FILE).read_text())["outputs"]
     old = (
         json.dumps(outputs).replace('"offset": {', '"beside": {').replace('"offset": null', '"beside": null')
     )
     expected = load_model(folder).recipe.outputs
+    manifest = json.loads((folder / MANIFEST_FILE).read_text())
+    del manifest["anchor_components"]
+    parts = [{"name": "anchor_level", "reference": 9.0}]
+    manifest |= {"outputs": json.loads(old), "anchor_parts": parts, "parameters": {"form": "blend"}}
+    (folder / MANIFEST_FILE).write_text(json.dumps(manifest))
 
-    _forge(folder, outputs=json.loads(old))
-    assert load_model(folder).recipe.outputs == expected
+    loaded = load_model(folder)
+
+    assert loaded.recipe.outputs == expected
     assert any(factor.offset for term in expected[3].terms for factor in term.factors)
+    assert [(one.name, one.reference) for one in loaded.manifest.anchor_components] == [("anchor_level", 9.0)]
+    assert "anchor_level" in loaded.manifest.explained_columns
+    assert loaded.manifest.candidate == "blend"
 
     both = json.loads(old)
     both[0]["terms"][0]["factors"][0]["offset"] = None
-    _forge(folder, outputs=both)
-    with pytest.raises(ModelError, match="beside"):
-        load_model(folder)
+    for name, changes in {"beside": {"outputs": both}, "anchor_parts": {"anchor_components": parts}}.items():
+        (folder / MANIFEST_FILE).write_text(json.dumps({**manifest, **changes}))
+        with pytest.raises(ModelError, match=name):
+            load_model(folder)
 
 
 def test_booster_text_in_the_folder_is_lightgbms_own(folder: Path):

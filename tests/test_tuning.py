@@ -19,6 +19,7 @@ from clv_ml.cli import app
 from clv_ml.errors import HistoryError, MissingExtraError, ModelError
 from clv_ml.learn import tuning
 from clv_ml.learn.boosters import Parameters
+from clv_ml.learn.rolling_validation import before_test, rolling_folds
 from clv_ml.learn.training import train
 from clv_ml.learn.training_data import TrainingData, label_ends, read_training_rows
 from clv_ml.learn.tuned import TUNING_FILE, TunedParameters, Tuning, read_tuning, write_tuning
@@ -78,8 +79,8 @@ def test_each_fit_knows_only_answers_that_were_final_by_its_date(rows: TrainingD
     Rolling validation: a fold's fit ends before its date, and the date's own answers were final when the test
     date began.
     """
-    known = tuning.before_test(rows, simulated)
-    folds = tuning.rolling_folds(known, simulated)
+    known = before_test(rows, simulated)
+    folds = rolling_folds(known, simulated)
 
     assert folds
     for fold in folds:
@@ -184,7 +185,7 @@ def test_too_little_history_is_said_in_days(rows: TrainingData, simulated: Setti
     oldest = rows.only(rows.as_of == rows.as_of.min())
 
     with pytest.raises(HistoryError, match=r"three horizons of 60 days in a row .* 180 days"):
-        tuning.rolling_folds(oldest, with_vars(simulated))
+        rolling_folds(oldest, with_vars(simulated))
 
 
 def test_without_optuna_the_command_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch):

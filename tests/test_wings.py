@@ -86,6 +86,18 @@ def test_what_prints_opens_no_warehouse():
     assert not opened
 
 
+def test_functions_fit_a_screen():
+    """No function is longer than 60 lines, its docstring included."""
+    long = [
+        f"{node.name} in {name}: {node.end_lineno - node.lineno + 1} lines"
+        for name, path in modules().items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= 60
+    ]
+
+    assert not long
+
+
 def test_the_top_of_the_package_is_small():
     """What lies at the top is seen at one glance."""
     assert len(list(PACKAGE.glob("*.py"))) <= 8

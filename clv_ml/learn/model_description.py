@@ -11,7 +11,7 @@ import numpy as np
 
 from clv_ml.learn.training_data import ANCHOR, ANCHORS, TrainingData
 from clv_ml.measure.metrics import Array
-from clv_ml.model.manifest import AnchorPartSpec, ModelDescription
+from clv_ml.model.manifest import AnchorComponentSpec, ModelDescription
 from clv_ml.model.onnx_export import export_onnx
 from clv_ml.model.recipe import Recipe, Trees
 
@@ -26,17 +26,18 @@ def anchor_reference(anchor: Array) -> float:
 
 def anchor_components(
     rows: TrainingData, column: str, anchor: Array, reference: float
-) -> tuple[AnchorPartSpec, ...]:
+) -> tuple[AnchorComponentSpec, ...]:
     """
     What each component of the anchor is compared with: of factors the geometric mean, as of the anchor
     itself, and what is added in an anchor of the size of its reference.
     """
     made_of = ANCHORS[column]
-    factors = {name: _geometric_mean(rows.anchor_parts[name]) for name in made_of.factors}
+    factors = {name: _geometric_mean(rows.anchor_components[name]) for name in made_of.factors}
     addends = {
-        name: float(rows.anchor_parts[name].mean() * reference / anchor.mean()) for name in made_of.addends
+        name: float(rows.anchor_components[name].mean() * reference / anchor.mean())
+        for name in made_of.addends
     }
-    return tuple(AnchorPartSpec(name=name, reference=mean) for name, mean in (factors | addends).items())
+    return tuple(AnchorComponentSpec(name=name, reference=mean) for name, mean in (factors | addends).items())
 
 
 def _geometric_mean(values: Array) -> float:

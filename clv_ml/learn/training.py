@@ -42,7 +42,7 @@ from clv_ml.learn.training_data import (
     read_scoring_rows,
     read_training_rows,
 )
-from clv_ml.learn.tuned import read_tuning
+from clv_ml.learn.tuned import parameters_in_force
 from clv_ml.measure.evaluation import all_metrics
 from clv_ml.model import registry
 from clv_ml.model.interval_bins import IntervalBins
@@ -166,19 +166,9 @@ def _task(settings: Settings, model_type: ModelType, parameters: Parameters | No
         today = read_scoring_rows(connection, data.names)
     tuned_before = None
     if parameters is None:
-        parameters, tuned_before = _parameters(settings, data)
+        test_date = data.dates("test").min().astype(date)
+        parameters, tuned_before = parameters_in_force(settings.models, settings.vars.horizon_days, test_date)
     return Task(settings, data, history, today, model_type, parameters, tuned_before)
-
-
-def _parameters(settings: Settings, data: TrainingData) -> tuple[Parameters, str | None]:
-    """
-    Those that `clv tune` left for this horizon, and before which date it searched; the defaults where there
-    are none.
-    """
-    tuning = read_tuning(settings.models)
-    if tuning and tuning.applies(settings.vars.horizon_days, data.dates("test").min().astype(date)):
-        return tuning.laid_over(Parameters()), tuning.searched_before
-    return Parameters(), None
 
 
 def _measure(task: Task) -> Measured:
@@ -228,7 +218,7 @@ def _description(
         horizon_days=variables.horizon_days,
         reporting_currency=variables.reporting_currency,
         anchor_reference=reference,
-        anchor_parts=anchor_components(rows, column, anchor, reference),
+        anchor_components=anchor_components(rows, column, anchor, reference),
         anchor_factors=len(ANCHORS[column].factors),
         feature_drivers=feature_drivers(history.drivers, recipe),
         training_dates=dates_by_use(task.data),
@@ -237,7 +227,7 @@ def _description(
             # pyrefly: ignore[bad-assignment]
             "rounds": measured.calibration.rounds,
             "spread": measured.calibration.spread,
-            "form": measured.calibration.choice.candidate,
+            "candidate": measured.calibration.choice.candidate,
             "caution": _caution(task, measured.metrics),
             "tuned_before": task.tuned_before,
         },

@@ -45,7 +45,7 @@ ANCHORS = {
     **dict.fromkeys((BASELINES["bgnbd"], BASELINES["paretonbd"], BASELINES["btyd"]), _BTYD),
 }
 """Columns that a recipe may multiply, and what each is made of."""
-ANCHOR_PARTS = tuple(dict.fromkeys(part for anchor in ANCHORS.values() for part in anchor.columns))
+ANCHOR_COMPONENTS = tuple(dict.fromkeys(column for anchor in ANCHORS.values() for column in anchor.columns))
 # Numbers of training_rows that are no feature: answers, and the estimates that features are relative to.
 NOT_FEATURES = {
     "label_revenue",
@@ -78,8 +78,8 @@ class TrainingData:
     """
     n customer-dates with k features, sorted by date and customer.
 
-    ``values`` has shape (n, k), NULL as NaN; all other arrays, those of ``anchor_parts`` (by the names of
-    ``ANCHOR_PARTS``) and ``baselines`` too, have shape (n,). Money is in the reporting currency.
+    ``values`` has shape (n, k), NULL as NaN; all other arrays, those of ``anchor_components`` (by the names
+    of ``ANCHOR_COMPONENTS``) and ``baselines`` too, have shape (n,). Money is in the reporting currency.
     """
 
     names: tuple[str, ...]
@@ -93,7 +93,7 @@ class TrainingData:
     as_of: NDArray[np.datetime64]
     split: NDArray[np.str_]
     behavior: NDArray[np.str_]
-    anchor_parts: dict[str, Array]
+    anchor_components: dict[str, Array]
     baselines: dict[str, Array]
 
     def __len__(self) -> int:
@@ -106,11 +106,11 @@ class TrainingData:
             for field in fields(self)
             if isinstance(getattr(self, field.name), np.ndarray)
         }
-        parts, baselines = (
+        components, baselines = (
             {name: values[rows] for name, values in table.items()}
-            for table in (self.anchor_parts, self.baselines)
+            for table in (self.anchor_components, self.baselines)
         )
-        return replace(self, **arrays, anchor_parts=parts, baselines=baselines)
+        return replace(self, **arrays, anchor_components=components, baselines=baselines)
 
     @property
     def customers(self) -> Customers:
@@ -153,7 +153,7 @@ def read_training_rows(connection: duckdb.DuckDBPyConnection, settings: Settings
         raise TrainingError(
             "training_rows has no numeric feature. Switch feature groups on (var feature_groups)."
         )
-    numbers = [*features, ANCHOR, *ANCHOR_PARTS, "label_revenue", "label_purchases", *BASELINES.values()]
+    numbers = [*features, ANCHOR, *ANCHOR_COMPONENTS, "label_revenue", "label_purchases", *BASELINES.values()]
     columns = ", ".join(
         f"cast({quoted_name(name)} as double) as {quoted_name(name)}" for name in dict.fromkeys(numbers)
     )
@@ -174,7 +174,7 @@ def read_training_rows(connection: duckdb.DuckDBPyConnection, settings: Settings
         as_of=table["as_of_date"].to_numpy(zero_copy_only=False).astype("datetime64[D]"),
         split=np.asarray(table["split"].to_pylist(), dtype=str),
         behavior=np.asarray(table["behavior_type"].to_pylist(), dtype=str),
-        anchor_parts={name: values[name] for name in ANCHOR_PARTS},
+        anchor_components={name: values[name] for name in ANCHOR_COMPONENTS},
         baselines={name: values[column] for name, column in BASELINES.items()},
     )
 

@@ -56,6 +56,17 @@ class Tuning(BaseModel):
         return replace(parameters, **self.parameters.model_dump())
 
 
+def parameters_in_force(models: Path, horizon_days: int, test_date: date) -> tuple[Parameters, str | None]:
+    """
+    Those that ``clv tune`` left for this horizon, and before which date it searched; the defaults where there
+    are none. Raises as below.
+    """
+    tuning = read_tuning(models)
+    if tuning and tuning.applies(horizon_days, test_date):
+        return tuning.laid_over(Parameters()), tuning.searched_before
+    return Parameters(), None
+
+
 def read_tuning(models: Path) -> Tuning | None:
     """
     The tuning in force; None where there is none.

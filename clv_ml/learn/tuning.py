@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clv_ml.errors import HistoryError, MissingExtraError
+from clv_ml.errors import MissingExtraError
 from clv_ml.learn.boosters import Parameters
-from clv_ml.learn.calibration import MIN_TRAINING_ROWS
 from clv_ml.learn.candidates import levelled_deviance
 from clv_ml.learn.history_check import require_history
 from clv_ml.learn.model_types import fit_recipe
+from clv_ml.learn.rolling_validation import Fold, before_test, rolling_folds
 from clv_ml.learn.threads import one_blas_thread
-from clv_ml.learn.training_data import TrainingData, label_ends, read_training_rows
+from clv_ml.learn.training_data import TrainingData, read_training_rows
 from clv_ml.learn.tuned import TunedParameters, Tuning, write_tuning
 from clv_ml.measure.bootstrap import drawn_means, sums_by_customer
 from clv_ml.measure.metrics import Array
@@ -34,8 +34,6 @@ from clv_ml.model.prediction import predict
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect
 
-VALIDATION_DATES = 3
-"""The newest that can be predicted: more would be of a shop that is no longer so."""
 REPLICATES, SEED = 500, 13
 """
 Draws of customers for the interval of the gain; the seed also splits the customers and leads the search.
@@ -75,14 +73,6 @@ class TuningResult:
     gain_low: float
     gain_high: float
     is_adopted: bool
-
-
-@dataclass(frozen=True)
-class Fold:
-    """A validation date: what a fit may learn from, and the customers that it is measured on."""
-
-    fit: TrainingData
-    rows: TrainingData
 
 
 @one_blas_thread
@@ -142,34 +132,6 @@ def search(data: TrainingData, settings: Settings, trials: int) -> TuningResult:
         gain_high=float(high),
         is_adopted=bool(low > 0),
     )
-
-
-def before_test(data: TrainingData, settings: Settings) -> TrainingData:
-    """The rows whose answers were final when the test date began: all that the search may know."""
-    return data.only(label_ends(data.as_of, settings) <= data.dates("test").min())
-
-
-def rolling_folds(known: TrainingData, settings: Settings) -> tuple[Fold, ...]:
-    """
-    The newest dates that a fit on earlier answers can predict, in order.
-
-    Raises:
-        HistoryError: If there is none.
-    """
-    ends = label_ends(known.as_of, settings)
-    folds = []
-    for day in np.unique(known.as_of)[::-1][:VALIDATION_DATES]:
-        fit = known.only(known.trainable & (ends <= day))
-        if len(fit) >= MIN_TRAINING_ROWS:
-            folds.insert(0, Fold(fit, known.only(known.as_of == day)))
-    if not folds:
-        horizon = settings.vars.horizon_days
-        raise HistoryError(
-            f"A search needs three horizons of {horizon} days in a row (to fit, to validate, to "
-            f"test), {3 * horizon} days of history and some weeks. Load more history, shorten "
-            "horizon_days, or keep the default parameters."
-        )
-    return tuple(folds)
 
 
 def require_optuna() -> Any:

@@ -2,7 +2,7 @@
 What ``manifest.json`` may contain: the description of a model version, validated as untrusted input.
 
 A manifest says what the model is (features, anchor, the recipe's grammar, lines' coefficients), what it was
-made from and for, how it was measured, and which bytes its files have. The boosters themselves stand beside
+made from and for, how it was measured, and which bytes its files have. The boosters themselves stand next to
 it as LightGBM text.
 """
 
@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from clv_ml.errors import ModelError
 from clv_ml.model.recipe import STRICT, Output, Recipe, booster_names
@@ -44,7 +44,7 @@ class FeatureSpec(_Strict):
     missing_as_zero: bool
 
 
-class AnchorPartSpec(_Strict):
+class AnchorComponentSpec(_Strict):
     """A column that the anchor is made of, and the value that it is compared with, in the column's unit."""
 
     name: Text
@@ -74,9 +74,10 @@ class ModelDescription(_Strict):
 
     ``training_dates`` maps a use (train, calibrate, test, refit) to its as-of dates. ``anchor_reference``
     is the anchor that drivers are measured against, in the reporting currency: the geometric mean over
-    training rows, say. ``anchor_parts`` says what the anchor is made of: first ``anchor_factors`` columns
-    that it is proportional to (the mean customer's value, say), then what is added up. ``feature_drivers``
-    names the driver of features that are reported together; any other is reported by its own name.
+    training rows, say. ``anchor_components`` says what the anchor is made of: first ``anchor_factors``
+    columns that it is proportional to (the mean customer's value, say), then what is added up.
+    ``feature_drivers`` names the driver of features that are reported together; any other is reported by
+    its own name.
     """
 
     version: Annotated[str, Field(pattern=VERSION_PATTERN)]
@@ -86,7 +87,11 @@ class ModelDescription(_Strict):
     horizon_days: Annotated[int, Field(gt=0)]
     reporting_currency: Text
     anchor_reference: Annotated[float, Field(gt=0)] | None = None
-    anchor_parts: tuple[AnchorPartSpec, ...] = ()
+    # models made before 0.2.0 call them "anchor_parts"
+    anchor_components: Annotated[
+        tuple[AnchorComponentSpec, ...],
+        Field(validation_alias=AliasChoices("anchor_components", "anchor_parts")),
+    ] = ()
     anchor_factors: Annotated[int, Field(ge=0)] = 1
     feature_drivers: dict[str, Text] = {}
     training_dates: dict[str, tuple[Day, ...]] = {}
@@ -134,10 +139,17 @@ class Manifest(ModelDescription):
         return tuple(feature.name for feature in self.features)
 
     @property
+    def candidate(self) -> JsonValue:
+        """Which candidate was published; models made before 0.2.0 call it their form."""
+        return self.parameters.get("candidate", self.parameters.get("form"))
+
+    @property
     def explained_columns(self) -> tuple[str, ...]:
         """Columns that an explanation needs: the features, the anchor and its components, each once."""
         anchor = () if self.anchor is None else (self.anchor,)
-        return tuple(dict.fromkeys((*self.feature_names, *anchor, *(p.name for p in self.anchor_parts))))
+        return tuple(
+            dict.fromkeys((*self.feature_names, *anchor, *(one.name for one in self.anchor_components)))
+        )
 
 
 def _numbers_only(value: JsonValue) -> bool:

@@ -58,9 +58,9 @@ def explain(model: LoadedModel, batch: Batch) -> Contributions:
     if manifest.anchor:
         anchor = feature_matrix(batch, (manifest.anchor,), manifest.version)[:, 0]
         groups[ANCHOR_DRIVER] = manifest.anchor
-    if manifest.anchor_parts:
-        names = tuple(component.name for component in manifest.anchor_parts)
-        reference = np.array([component.reference for component in manifest.anchor_parts])
+    if manifest.anchor_components:
+        names = tuple(component.name for component in manifest.anchor_components)
+        reference = np.array([component.reference for component in manifest.anchor_components])
         values = feature_matrix(batch, names, manifest.version)
         components = AnchorComponents(names, values, reference, manifest.anchor_factors)
     return contributions(model, features, anchor, anchor_components=components, groups=groups)

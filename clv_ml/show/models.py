@@ -139,7 +139,7 @@ def show_model(model: ShownModel, in_use: str | None) -> None:
     manifest = model.manifest
     if manifest is None:
         return
-    _fact("made", f"{manifest.created_at}, {manifest.model_type}, form {manifest.parameters.get('form')}")
+    _fact("made", f"{manifest.created_at}, {manifest.model_type}, candidate {manifest.candidate}")
     if spread := manifest.parameters.get("spread"):
         text = f"the median of amounts with a spread of {spread:.2f} (clv_ml/learn/median_value.py)"
         _fact("typical", text)
