@@ -1,7 +1,4 @@
-"""
-The pages of the docs: links lead somewhere, every page is on the map, and what they tell a reader to type
-works.
-"""
+"""The pages of the docs: links work, every page is on the map, and what a reader is to type works."""
 
 import re
 from datetime import datetime

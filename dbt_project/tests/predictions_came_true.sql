@@ -1,4 +1,4 @@
--- Warns of past scoring dates on which the total was off, intervals held too many or too few, or a baseline
+-- Warns of past scoring dates on which the total was off, intervals covered too many or too few, or a baseline
 -- was closer.
 {{ config(severity="warn") }}
 with accuracy as (select * from {{ ref("clv_accuracy") }})
