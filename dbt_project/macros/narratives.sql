@@ -26,7 +26,9 @@
                     {%- if phrase.zero %}
                         when {{ value }} = 0 then {{ template_text(phrase.zero, value) }}
                     {%- endif %}
-                    {%- if phrase.one %} when {{ value }} = 1 then {{ template_text(phrase.one, value) }} {%- endif %}
+                    {%- if phrase.one %}
+                        when {{ value }} = 1 then {{ template_text(phrase.one, value) }}
+                    {%- endif %}
                     when {{ value }} is null
                     then {{ template_text(phrase.missing or phrase.other, value) }}
                     else {{ template_text(phrase.other, value) }}

@@ -82,4 +82,5 @@ select
 from predicted
 left join dates on dates.as_of_date = predicted.as_of_date
 left join bought on bought.customer_id = predicted.customer_id and bought.as_of_date = predicted.as_of_date
-left join gave_back on gave_back.customer_id = predicted.customer_id and gave_back.as_of_date = predicted.as_of_date
+left join
+    gave_back on gave_back.customer_id = predicted.customer_id and gave_back.as_of_date = predicted.as_of_date
