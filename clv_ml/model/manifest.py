@@ -2,7 +2,7 @@
 What ``manifest.json`` may contain: the description of a model version, validated as untrusted input.
 
 A manifest says what the model is (features, anchor, the recipe's grammar, lines' coefficients), what it was
-made from and for, how it was measured, and which bytes its files have. The boosters themselves stand beside
+made from and for, how it was measured, and which bytes its files have. The boosters themselves lie next to
 it as LightGBM text.
 """
 
