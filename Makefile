@@ -81,7 +81,7 @@ lint: $(READY)
 bench: $(READY)  # speed of scoring, as ratios measured in one run
 	$(BIN)/python benchmarks/scoring.py
 
-bench-drivers: $(READY)  # speed of explaining everybody, beside two other engines
+bench-drivers: $(READY)  # speed of explaining everybody, against two other engines
 	$(BIN)/python benchmarks/drivers.py
 
 bench-quality: $(READY)  # backtests on every data set that is there, as tables
@@ -96,7 +96,7 @@ pictures: $(READY)  # writes pictures of the demo's report to docs/pictures; nee
 soak: $(READY)  # kills, bad feeds, readers, repeats, tampering, erasure: hours, and a table at the end
 	$(BIN)/python benchmarks/soak.py
 
-audit: $(READY)  # what is installed, beside the lock; works offline
+audit: $(READY)  # what is installed, against the lock; works offline
 	$(BIN)/python tests/audit.py
 
 lock:  # needs uv; everything else needs only pip

@@ -1,7 +1,7 @@
 """
-How fast everybody's drivers are worked out, beside LightGBM's ``pred_contrib`` and one ``woodelf-explainer``
-call on the same rows in the same run (``make bench-drivers``), and how long scoring and explaining in SQL
-take together.
+How fast the drivers of everybody are computed, against two other engines (``make bench-drivers``). The others
+are LightGBM's ``pred_contrib`` and one ``woodelf-explainer`` call, on the same rows in the same run. It also
+shows how long scoring and explaining in SQL take together.
 
 Customers and champion are synthetic: 200 trees of 31 leaves, depth at most 6. The machine may be shared, so
 the ratios count, and the processor's seconds stand beside the clock's. Without woodelf-explainer its column

@@ -1,7 +1,7 @@
 """
-Ways to buy, drawn as whole lives, that know in closed form what is expected of a window: by a *clock* (plans,
-boxes, appeals, weekly groceries), at *random* (Poisson, until the customer leaves) and to *replace* what has
-worn out.
+Ways to buy, drawn as whole lives, whose expected purchases in a window are known in closed form. They buy by
+a *clock* (plans, boxes, appeals, weekly groceries), at *random* (Poisson, until the customer leaves), or to
+*replace* what has worn out.
 
 Sources: Fader and Hardie (2007), "How to project customer retention", for renewal by the clock; Schmittlein,
 Morrison and Colombo (1987) for random purchases until a hidden departure.

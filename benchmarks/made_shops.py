@@ -1,6 +1,5 @@
 """
-Shops made from a seed whose truth is known: what each customer is worth, given who they are and whether they
-are still there.
+Shops made from a seed whose truth is known: what each customer is worth, and whether they are still there.
 
 Unlike the demo's shop these have no dirt, no refunds and one currency: they ask whether the estimates suit
 the trade.

@@ -4,7 +4,7 @@ bench-quality``.
 
 Real shops are read from ``../shared/data`` and left out where absent; the simulator and the made shops are
 always there, the latter drawn anew at each run, so that nothing can be tuned to one (the seed is printed;
-``--seed`` repeats it). Each is tested from origins spread over its history, then from its newest ones;
+``--seed`` repeats it). Each is tested from dates spread over its history, then from its newest ones;
 p-values are corrected over all cells (horizon x metric) of a data set in either. Name data sets to run only
 those; ``--origins 99`` takes every date that can be tested.
 """
@@ -26,15 +26,15 @@ from clv_ml.learn.backtest import BacktestResult, backtest
 from clv_ml.measure.comparison import Comparison, with_holm
 from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings, load_settings
-from clv_ml.show.backtest_sheets import HEADS, HELD_HEADS, Sheet, comparison_sheet, markdown, sheets
+from clv_ml.show.backtest_sheets import COVERAGE_HEADS, HEADS, Sheet, comparison_sheet, markdown, sheets
 
-HELD = ("coverage", "coverage_top_fifth", "confidence_error")
+COVERAGE = ("coverage", "coverage_top_fifth", "confidence_error")
 
 
 @dataclass(frozen=True)
 class View:
     """
-    What a backtest of a case found, from one choice of origins; ``truth`` is a table where the truth is
+    What a backtest of a case found, from one choice of dates; ``truth`` is a table where the truth is
     known.
     """
 
@@ -65,7 +65,7 @@ def main() -> None:
         chosen = [replace(case, origins=asked.origins) for case in chosen]
     ran = [views for case in chosen if (views := _run(case)) is not None]
     print(f"\nMade shops from seed {seed} (`benchmarks/quality.py --seed {seed}` repeats them).")
-    for place, heading in enumerate(("Origins spread over history", "The newest origins")):
+    for place, heading in enumerate(("Dates spread over history", "The newest dates")):
         print(f"\n## {heading}")
         _print([views[place] for views in ran])
 
@@ -80,7 +80,7 @@ def _run(case: Case) -> tuple[View, View] | None:
         _say(f"{case.title}: load and build")
         case.load(settings, Path(folder))
         engine_of(settings).build_features()
-        _say(f"{case.title}: backtest of the newest origins")
+        _say(f"{case.title}: backtest of the newest dates")
         newest = backtest(settings, case.origins, newest=True)
         view = View(case, newest, checks(settings, newest))
         _say(f"{case.title}: backtest")
@@ -101,7 +101,7 @@ def _print(views: Sequence[View]) -> None:
     print(f"\n{markdown(_summary(corrected))}")
     print(f"\n{markdown(checks_summary([(view.case.title, view.checks) for view in views]))}")
     for view, mine in corrected:
-        print(f"\n### {view.case.title}\n\nOrigins {', '.join(view.result.dates)}.")
+        print(f"\n### {view.case.title}\n\nDates {', '.join(view.result.dates)}.")
         compared = comparison_sheet("Against the best baseline; Holm over all horizons of the data set", mine)
         tables = [compared if sheet.title.startswith("Against") else sheet for sheet in sheets(view.result)]
         for sheet in [*tables, groups_sheet(view.checks), *([view.truth] if view.truth else [])]:
@@ -120,19 +120,20 @@ def _corrected(view: View, views: Sequence[View]) -> tuple[Comparison, ...]:
 
 
 def _summary(views: Sequence[tuple[View, Sequence[Comparison]]]) -> Sheet:
-    """A row per case: ours / the best baseline's, by metric, and how the intervals held."""
+    """A row per case: ours / the best baseline's, by metric, and what the intervals covered."""
     rows = []
     for view, compared in views:
-        held = view.result.figures(None)["model"]
+        covered = view.result.figures(None)["model"]
         rows.append(
             (
                 view.case.title,
                 *(f"{one.ours:.3f} / {one.theirs:.3f}{' LOSS' * one.is_loss}" for one in compared),
-                *(f"{held[name]:.3f}" for name in HELD),
+                *(f"{covered[name]:.3f}" for name in COVERAGE),
             )
         )
-    heads = [HEADS[one.metric] for one in views[0][1]] + [HELD_HEADS[name] for name in HELD] if views else []
-    return Sheet("Ours / best baseline, mean of origins; intervals pooled", ("data set", *heads), tuple(rows))
+    metrics = [HEADS[one.metric] for one in views[0][1]] if views else []
+    heads = ("data set", *metrics, *(COVERAGE_HEADS[name] for name in COVERAGE))
+    return Sheet("Ours / best baseline, mean of the dates; intervals pooled", heads, tuple(rows))
 
 
 def _say(progress: str) -> None:

@@ -1,6 +1,6 @@
 """
-The shops of ``make bench-quality``: real ones from ``../shared/data`` where they are there, the simulator,
-and made ones from seeds.
+The shops of ``make bench-quality``: real ones where they are there, the simulator, and made ones. The real
+ones lie in ``../shared/data``.
 """
 
 from collections.abc import Callable, Iterator, Mapping

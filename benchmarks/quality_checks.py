@@ -1,7 +1,4 @@
-"""
-What `clv backtest` does not ask of itself: totals of each date, groups of tenure and orders, churn beside the
-constant.
-"""
+"""Checks beyond `clv backtest`: totals by date, groups of tenure and orders, churn against the constant."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,8 +38,8 @@ order by min(days_since_first_purchase), min(total_purchases)
 @dataclass(frozen=True)
 class Checks:
     """
-    Sum predicted / sum actual by origin; (group, customers, the same ratio) of those that are large enough;
-    Brier score of the chance of churn and of the constant; and at how many origins churn was worse than it,
+    Sum predicted / sum actual by date; (group, customers, the same ratio) of those that are large enough;
+    Brier score of the chance of churn and of the constant; and on how many dates churn was worse than it,
     of those with enough customers.
     """
 
@@ -116,7 +113,7 @@ def checks_summary(found: Sequence[tuple[str, Checks]]) -> Sheet:
     )
     head = (
         "data set",
-        "predicted / actual by origin",
+        "predicted / actual by date",
         "within a factor of 1.5",
         "groups off by more than 15 %",
         "Brier / constant's",
@@ -135,7 +132,7 @@ def groups_sheet(found: Checks) -> Sheet:
 
 
 def _customers(result: BacktestResult) -> dict[str, int]:
-    """Customers by origin."""
+    """Customers by backtest date."""
     return {
         row["origin"]: row["customers"]
         for row in result.metrics.to_pylist()

@@ -30,7 +30,7 @@ HEAD = (
 def truth_sheet(settings: Settings, truth: Truth) -> Sheet:
     """
     What each estimator said against each customer's true expected value, which knows their latent rates and
-    whether they are still a customer: at the backtest's origins (means), then what `customer_clv` says of the
+    whether they are still a customer: on the backtest's dates (means), then what `customer_clv` says of the
     window beyond the shop's history.
 
     Total: sum predicted / sum of the true expectation. Ranking: Spearman with the true expectation, and that

@@ -1,6 +1,5 @@
 """
-How fast the database scores, beside LightGBM's own ``predict`` on the same rows with the same threads (``make
-bench``).
+How fast the database scores, against LightGBM's own ``predict`` on the same rows (``make bench``).
 
 Three figures: rows a second of ``clv_score`` over a table, rows a second of the boosters alone, and the
 latency of one customer through SQL, warm. Features are random, with gaps; the model is trained on the

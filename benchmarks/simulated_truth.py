@@ -1,6 +1,5 @@
 """
-What a perfect forecast of the simulated shop says: once knowing the latent customer, once knowing only their
-history.
+What a perfect forecast of the simulated shop would be: knowing the latent customer, or the history alone.
 
 The value of a window counts what the label of `training_rows` counts: orders placed in it at net value (one
 cancelled before the window's end counts nowhere), less partial refunds that fall in it, those of earlier

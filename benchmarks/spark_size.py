@@ -1,6 +1,6 @@
 """
-Refreshes and scores a large synthetic shop on a Spark cluster of two one-core workers, or on DuckDB with two
-threads, and says how long each step took.
+Refreshes and scores a large made shop, on a small Spark cluster or on DuckDB, and times each step. The
+cluster has two one-core workers, DuckDB two threads.
 
 ``python benchmarks/spark_size.py MODELS [--events 20000000] [--customers 1000000] [--engine duckdb]``: MODELS
 is a model folder whose champion was trained with the project's own settings (``clv demo`` makes one). Events

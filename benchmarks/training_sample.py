@@ -1,6 +1,6 @@
 """
-What training on a sample of customers costs: the rule of Spark's trainer (``clv_ml.spark.tables.in_sample``)
-on DuckDB.
+What training on a sample of customers costs, by the rule of Spark's trainer
+(``clv_ml.spark.tables.in_sample``).
 
 ``python benchmarks/training_sample.py [--customers 10000]`` simulates a shop, trains on shares of its
 customers, scores everybody with each model and compares with what a perfect forecast would have said.

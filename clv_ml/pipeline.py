@@ -266,7 +266,7 @@ def changed(settings: Settings, **values: bool) -> Settings:
 
 def demo(settings: Settings, customers: int, seed: int, on_step: Step = no_steps) -> RunResult:
     """
-    Simulates a shop beside the warehouse and runs everything on it. The same arguments do the same again.
+    Simulates a shop next to the warehouse and runs everything on it. The same arguments do the same again.
     """
     on_step("simulate a shop")
     folder = settings.warehouse.parent / "data"

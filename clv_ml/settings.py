@@ -1,6 +1,5 @@
 """
-Settings: what a project's ``dbt_project.yml`` and a run's overrides say, and where the warehouse and the
-models are.
+Settings: what ``dbt_project.yml`` and a run's overrides say, and where warehouse and models are.
 
 What each setting means, what it may be and what it is by default stands once, in the var ``setting_rules`` of
 ``dbt_project.yml``. What a rule says of a value stands once, too: in the dbt macro ``setting_fault``, which
@@ -164,13 +163,13 @@ def setting_macros() -> Any:
 
 
 def report_path(settings: Settings) -> Path:
-    """Where ``clv report`` writes its page: beside the warehouse, named after it."""
+    """Where ``clv report`` writes its page: next to the warehouse, named after it."""
     return settings.warehouse.with_name(f"{settings.warehouse.stem}-report.html")
 
 
 def published_folder(settings: Settings) -> Path:
     """
-    Where readers look, beside the warehouse: ``published`` for ``clv.duckdb``, ``NAME-published`` for
+    Where readers look, next to the warehouse: ``published`` for ``clv.duckdb``, ``NAME-published`` for
     ``NAME.duckdb``.
     """
     warehouse = settings.warehouse

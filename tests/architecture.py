@@ -118,5 +118,6 @@ def _of_yaml(text: str) -> str:
 
 
 def _names(described: Iterable[dict[str, str]]) -> str:
-    names = dict.fromkeys(it["name"] for it in described)
-    return ", ".join(f"`{name}`" for name in names) + "."
+    names = [f"`{name}`" for name in dict.fromkeys(it["name"] for it in described)]
+    more = f" and {len(names) - 3} more" if len(names) > 4 else ""
+    return ", ".join(names[:3] if more else names) + more + "."

@@ -1,5 +1,5 @@
 """
-What is installed here, beside what was locked (``make audit``). Works offline, so it knows no vulnerability
+What is installed here, against what was locked (``make audit``). Works offline, so it knows no vulnerability
 by itself.
 
 Fails if a package lacks one that it needs, has another version than the lock, or a file that differs from the

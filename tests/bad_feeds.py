@@ -1,6 +1,5 @@
 """
-Malformed feeds, one a line, and what must become of each: an error that says where and what to do, or the
-quarantine.
+Malformed feeds, one a line, and what becomes of each: a clear error, or the quarantine.
 
 `judge` feeds one of them into a warehouse that holds yesterday's rows and says what went wrong, if anything.
 """

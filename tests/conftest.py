@@ -1,7 +1,4 @@
-"""
-What the end-to-end tests share: one copy of the project, and shops that are built once and copied by each
-test.
-"""
+"""What the end-to-end tests share: one copy of the project, and shops that are built once."""
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator

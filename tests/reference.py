@@ -196,7 +196,7 @@ def _columns(columns: dict[str, Any], types: dict[str, str]) -> str:
 def _sources_page(project: Project) -> str:
     parts = [
         "# Sources\n\nTables that dbt reads and does not build: ingestion writes "
-        "those of `raw`, Python those of `model`." + WRITTEN.format(source="the YAML beside the models")
+        "those of `raw`, Python those of `model`." + WRITTEN.format(source="the YAML in `models_sql`")
     ]
     for group, tables in _grouped(project.sources.values(), "source_name").items():
         parts.append(f"\n{flowing(tables[0]['source_description'])}\n")

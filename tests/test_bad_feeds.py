@@ -1,6 +1,4 @@
-"""
-Every malformed feed ends in an error that says where and what to do, or in the quarantine; no row gets lost.
-"""
+"""Every malformed feed ends in a clear error or in the quarantine; no row gets lost."""
 
 from hashlib import sha256
 from pathlib import Path

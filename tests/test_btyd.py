@@ -1,7 +1,4 @@
-"""
-The purchase models agree with simulated customers, with the papers' formulas and with the published CDNOW
-fits.
-"""
+"""The BTYD models agree with simulated customers, the papers' formulas and the published CDNOW fits."""
 
 import datetime as dt
 from pathlib import Path

@@ -1,7 +1,4 @@
-"""
-Attributes of customers: declared in one setting, they reach the model, and no date sees one before it was
-known.
-"""
+"""Attributes of customers: declared in one setting, used by the model, unseen before they were known."""
 
 from datetime import datetime
 from pathlib import Path

@@ -1,6 +1,4 @@
-"""
-`clv doctor`: never brought down by what is absent or broken; says what to run; fails only on what is wrong.
-"""
+"""`clv doctor`: survives what is absent or broken, names what to run, fails only on what is wrong."""
 
 import json
 import shutil

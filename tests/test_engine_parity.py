@@ -1,7 +1,7 @@
 """
-Every cell of a whole shop on both engines: the demo of 10,000 customers and Online Retail II, on Spark in
-local mode and on a master with two workers (``make test-spark-parity``, hours). The small shop of ``make
-test-spark`` is compared in the same way.
+Every cell of two whole shops is the same on DuckDB and Spark (``make test-spark-parity``, hours). The shops
+are the demo of 10,000 customers and Online Retail II, on Spark in local mode and on a master with two
+workers. The small shop of ``make test-spark`` is compared in the same way.
 """
 
 import json

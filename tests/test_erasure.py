@@ -1,7 +1,4 @@
-"""
-A person is erased from every table and byte of every file, stays away when fed again, and nobody else is
-touched.
-"""
+"""A person is erased from every table and byte, stays away when fed again, and nobody else is touched."""
 
 import json
 from pathlib import Path

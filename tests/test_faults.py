@@ -1,6 +1,5 @@
 """
-What happens when something breaks in the middle: what readers see is the old or the new, whole, and the next
-run succeeds.
+What happens when something breaks half way: readers see the old or the new, whole; the next run works.
 
 The long version, with hundreds of kills, is `make soak`.
 """

@@ -1,6 +1,4 @@
-"""
-A stored date is reused only while everything it was made from is the same; then not a bit of it changes.
-"""
+"""A stored date is reused only while all that it was made from is the same, and then not a bit changes."""
 
 from collections.abc import Callable
 from datetime import date, datetime, timedelta

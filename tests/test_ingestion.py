@@ -1,6 +1,4 @@
-"""
-Files of every kind of dirt become kept rows, quarantined rows or one clear error, and nothing in between.
-"""
+"""Files with every kind of dirt become kept rows, quarantined rows or one clear error, and nothing else."""
 
 import gzip
 import unicodedata

@@ -1,6 +1,4 @@
-"""
-Intervals and confidence: nominal on exchangeable customers, and the same in Python, SQL and the manifest.
-"""
+"""Intervals and confidence: nominal on exchangeable customers, and equal in Python, SQL and manifest."""
 
 import json
 from dataclasses import replace

@@ -1,6 +1,5 @@
 """
-The made shops of `make bench-quality`: the same seed makes the same rows, and the stated truth is what
-happens on average.
+The made shops of `make bench-quality`: same seed, same rows; the stated truth is what happens on average.
 """
 
 from dataclasses import replace

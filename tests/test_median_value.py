@@ -1,7 +1,4 @@
-"""
-The median against draws of what it is the median of, and the recipe that publishes it against the
-formula.
-"""
+"""The median, against draws of what it is the median of; and the recipe that publishes it, by the formula."""
 
 import numpy as np
 import pytest

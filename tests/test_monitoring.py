@@ -1,7 +1,4 @@
-"""
-Drift, accuracy and quality of what arrived: the marts against a second way to each figure, in numpy and
-pandas.
-"""
+"""Drift, accuracy and quality of data: the marts, against the same figures from numpy and pandas."""
 
 import re
 from datetime import timedelta

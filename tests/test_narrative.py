@@ -1,7 +1,4 @@
-"""
-Narratives: the templates say what they should, SQL and Python write the same, and `clv explain` shows one
-customer.
-"""
+"""Narratives: right words, the same ones in SQL and in Python, and `clv explain` shows a customer."""
 
 import json
 import re

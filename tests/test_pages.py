@@ -1,7 +1,4 @@
-"""
-The pages of the docs: links lead somewhere, every page is on the map, and what they tell a reader to type
-works.
-"""
+"""The pages of the docs: links work, every page is on the map, and what a reader is to type works."""
 
 import re
 from datetime import datetime
@@ -55,6 +52,18 @@ def test_every_page_is_on_the_map():
     linked = {(DOCS / link.partition("#")[0]).resolve() for link in links(DOCS / "index.md")}
 
     assert not {path for path in PAGES if DOCS in path.parents} - linked - {DOCS / "index.md"}
+
+
+def test_the_glossary_defines_each_word_once():
+    """
+    One meaning a word: a second line would be a second meaning.
+    """
+    page = (DOCS / "reference" / "glossary.md").read_text(encoding="utf-8").partition("## Words with")[0]
+    words = [word for line in re.findall(r"^\| ([^|]+) \|", page, re.MULTILINE) for word in line.split(", ")]
+    defined = [word for word in words if word != "word"]
+
+    assert len(defined) > 80
+    assert len(set(defined)) == len(defined)
 
 
 @pytest.mark.parametrize(("page", "most"), [("README.md", 1300), ("DECISIONS.md", 2500)])

@@ -1,7 +1,4 @@
-"""
-The whole way on real shops: every customer scored, and better than the simple formula on time that nobody
-saw.
-"""
+"""The whole way on real shops: every customer scored, and better than the simple formula out of time."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta

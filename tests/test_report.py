@@ -1,7 +1,4 @@
-"""
-The report: one file that loads nothing, says what is missing, and lets no text of the warehouse become
-markup.
-"""
+"""The report: one file that loads nothing, names what is missing, and escapes all text of the warehouse."""
 
 import base64
 import hashlib

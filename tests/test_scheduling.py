@@ -1,7 +1,4 @@
-"""
-The examples of reference/scheduling.md do what they say: the command runs, the unit is one, the Python
-parses.
-"""
+"""The examples of reference/scheduling.md: the command runs, the systemd unit is valid, the Python parses."""
 
 import ast
 import json

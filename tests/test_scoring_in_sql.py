@@ -1,7 +1,4 @@
-"""
-Scoring by ``dbt run``: every customer has an estimate, the numbers are the booster's, and no unfit model
-scores.
-"""
+"""Scoring by ``dbt run``: everybody has an estimate, numbers are the booster's, no unfit model scores."""
 
 import shutil
 from pathlib import Path

@@ -1,5 +1,5 @@
 """
-The same models and the same model file on Spark: `make test-spark` (short, local mode), `make
+The same models and the same model file on Spark. `make test-spark` (short, local mode), `make
 test-spark-full` (local mode) and `make test-spark-cluster` (a standalone master with two workers, and Spark
 Connect).
 """

@@ -1,7 +1,4 @@
-"""
-Training: the same rows give the same model, nothing measured was seen before, and what is written down is
-true.
-"""
+"""Training: same rows, same model; nothing measured was seen before; what is written down is true."""
 
 import json
 from collections.abc import Callable

@@ -1,6 +1,4 @@
-"""
-SHAP values of trees: LightGBM's own ``pred_contrib`` is the oracle, for every shape of tree that it can grow.
-"""
+"""SHAP values of trees equal LightGBM's own ``pred_contrib``, for every shape of tree that it can grow."""
 
 import lightgbm as lgb
 import numpy as np

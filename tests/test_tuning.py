@@ -1,7 +1,4 @@
-"""
-The search for parameters: it reads nothing from the test date on, can be repeated, and must prove itself to
-be used.
-"""
+"""The search for parameters: reads nothing from the test date on, repeats, and must prove itself."""
 
 import json
 import sys

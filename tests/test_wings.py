@@ -98,6 +98,14 @@ def test_functions_fit_a_screen():
     assert not long
 
 
+def test_the_architecture_shows_the_floors():
+    """The list that a reader sees is this one, in this order."""
+    page = (PACKAGE.parent / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    listed = page.partition("## Where imports may point")[2].split("```")[1].splitlines()[1:]
+
+    assert [name for line in listed for name in line.partition("  ")[0].split(", ")] == list(FLOORS)
+
+
 def test_the_top_of_the_package_is_small():
     """What lies at the top is seen at one glance."""
     assert len(list(PACKAGE.glob("*.py"))) <= 8

@@ -39,7 +39,7 @@ def backtest(
         shown = {
             "horizon_days": result.horizon_days,
             "origins": result.dates,
-            "forms": result.candidates,
+            "candidates": result.candidates,
             "averages": result.averages(),
             "comparisons": result.comparisons,
             "metrics": result.metrics.to_pylist(),

@@ -48,7 +48,7 @@ def explain(
 
 def report(
     path: Annotated[
-        Path | None, typer.Option("--out", help="The file to write. Default: beside the warehouse.")
+        Path | None, typer.Option("--out", help="The file to write. Default: next to the warehouse.")
     ] = None,
     horizon_days: Horizon = None,
     vars_: Vars = "",

@@ -46,7 +46,7 @@ def demo(
 
 def _demo_settings() -> "Settings":
     """
-    The demo has a folder of its own beside the default warehouse, so that it never mixes with real data.
+    The demo has a folder of its own next to the default warehouse, so that it never mixes with real data.
     """
     settings = settings_of()
     folder = settings.warehouse.parent / "demo"
@@ -84,7 +84,7 @@ def train(
     vars_: Vars = "",
     as_json: AsJson = False,
 ) -> None:
-    """Build the training rows, fit a model, measure it on held-out time, publish it as champion."""
+    """Build the training rows, fit a model, measure it out of time, publish it as champion."""
     from clv_ml.model.model_in_use import version_in_use
     from clv_ml.pipeline import engine_of
     from clv_ml.show.models import show_trained

@@ -100,20 +100,20 @@ def _check_file(path: Path) -> None:
 
 def _check_sidecar(path: Path) -> None:
     """
-    Where ``<file>.sha256`` stands beside the file, in the format of ``sha256sum``, the file must be that one.
+    Where ``<file>.sha256`` lies next to the file, in the format of ``sha256sum``, the file must be that one.
     """
     sidecar = path.with_name(path.name + SIDECAR_SUFFIX)
     if not sidecar.exists():
         return
-    told = sidecar.read_bytes()[:4096].decode("ascii", "replace").split() if sidecar.is_file() else []
-    if not told or not re.fullmatch("[0-9a-fA-F]{64}", told[0]) or told[1:] not in ([], [path.name]):
+    stated = sidecar.read_bytes()[:4096].decode("ascii", "replace").split() if sidecar.is_file() else []
+    if not stated or not re.fullmatch("[0-9a-fA-F]{64}", stated[0]) or stated[1:] not in ([], [path.name]):
         raise InputError(
             f"{sidecar} is no line of sha256sum for {path.name}. Write it "
             f"anew, or remove it to read {path} unchecked."
         )
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != told[0].lower():
+    if found != stated[0].lower():
         raise InputError(
             f"{path} is not the file that {sidecar.name} describes: "
             f"its sha256 is {found}. Deliver both again."

@@ -1,5 +1,5 @@
 """
-What later dates teach of a fit that ended before them: trees, candidate, chance of churn, spread of amounts.
+What later dates teach of a fit that ended before them: trees, candidate, churn, spread of amounts.
 
 Training asks it of the calibration dates, the backtest of the newest date whose answers were known; so the
 backtest measures what would have been published.

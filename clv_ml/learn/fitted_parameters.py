@@ -1,6 +1,4 @@
-"""
-The table ``fitted_parameters``: the buy-till-you-die models of each grid date, fitted where they are missing.
-"""
+"""The table ``fitted_parameters``: BTYD models of each grid date, fitted where they are missing."""
 
 import datetime as dt
 

@@ -1,6 +1,6 @@
 """
-The search for the parameters of greatest likelihood: over their logarithms, with exact derivatives
-(L-BFGS-B), from several starts.
+The search for the parameters of greatest likelihood, from several starts. It runs over their logarithms, with
+exact derivatives (L-BFGS-B).
 """
 
 from collections.abc import Callable, Sequence

@@ -1,5 +1,5 @@
 """
-The median of what a customer spends (``clv_typical``), in closed form from the mean and the chance of buying.
+The median of a customer's spend (``clv_typical``), in closed form from mean and chance of buying.
 
 A customer buys with chance p, and then spends an amount that is log-logistic around its expectation, mean /
 p. The median over both is 0 where p is at most one half, and else the amount's quantile at 1 - 0.5 / p, which

@@ -1,6 +1,4 @@
-"""
-What the manifest says of a trained model besides its recipe: anchor, drivers, dates, importance, its name.
-"""
+"""What a manifest says of a model besides its recipe: anchor, drivers, dates, importance, name."""
 
 import hashlib
 import json

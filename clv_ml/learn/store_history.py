@@ -1,7 +1,4 @@
-"""
-What training knows besides the rows: how busy each past window was, and how far forecasts of its total
-missed.
-"""
+"""What training knows besides rows: how busy past windows were, and how far forecasts of them missed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
 """
-training_rows -> a published model: fit, measure on held-out time, refit, export, register.
+training_rows -> a published model: fit, measure out of time, refit, export, register.
 
 The model that is measured saw nothing after the test date began; the champion is the same recipe, with the
 same number of trees, refitted on every labelled date. The manifest holds the figures of the first and the

@@ -1,6 +1,5 @@
 """
-Searches the parameters of the fit on the past, and keeps the defaults unless the best found is better beyond
-noise.
+Searches the fit's parameters on the past; the defaults stay unless the best is better beyond chance.
 
 Rolling validation inside the training data: for each of the newest dates whose answers were final when the
 test date began, a fit on what had been final by then predicts the date. The loss is the mean Poisson

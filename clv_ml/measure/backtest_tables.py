@@ -1,6 +1,4 @@
-"""
-The tables of a backtest, ``backtest_metrics`` and ``backtest_predictions``, from the evaluation of each date.
-"""
+"""A backtest as tables: ``backtest_metrics`` and ``backtest_predictions``."""
 
 from collections.abc import Iterator, Mapping, Sequence
 

@@ -1,6 +1,5 @@
 """
-The bins of intervals and confidence that a manifest holds under ``calibration``, and what they say of a
-prediction.
+The bins of intervals and confidence in a manifest, and which one a prediction falls into.
 
 ``clv_ml.learn.intervals`` measures them; SQL joins the table ``calibration``, which shows the same.
 """

@@ -1,7 +1,4 @@
-"""
-Reads ``manifest.json`` of a version, and the hash of it that stands beside the folder, without the model's
-other files and what it takes to read these.
-"""
+"""Reads a version's ``manifest.json`` and the hash next to its folder, without loading the model."""
 
 from pathlib import Path
 
@@ -27,13 +24,13 @@ def load_manifest(folder: Path, expected_sha256: str | None = None) -> tuple[Man
 
 
 def record_file(folder: Path) -> Path:
-    """The file beside a version's folder that holds its manifest's hash."""
+    """The file next to a version's folder with its manifest's hash."""
     return folder.with_name(f"{folder.name}.sha256")
 
 
 def recorded_sha256(folder: Path) -> str:
     """
-    The manifest's hash as recorded beside the folder when it was published.
+    The manifest's hash as recorded next to the folder when it was published.
 
     Raises:
         ModelError: If there is no record, or it is not one.

@@ -1,6 +1,5 @@
 """
-What a recipe predicts, by LightGBM's own ``predict`` and NumPy: the reference that the ONNX graph must
-agree with.
+What a recipe predicts, by LightGBM and NumPy: the reference that the ONNX graph must agree with.
 
 Needs no ONNX Runtime, so that fits and tests can ask it.
 """

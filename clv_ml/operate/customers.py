@@ -1,7 +1,4 @@
-"""
-One customer of the warehouse: what they are expected to be worth, how sure that is, and why, in words and as
-a picture.
-"""
+"""One customer: the expected value, how sure that is, and why, in words and as a picture."""
 
 from dataclasses import dataclass
 from datetime import date

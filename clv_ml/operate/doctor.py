@@ -1,6 +1,5 @@
 """
-`clv doctor`: how the installation, the warehouse, the model and what is monitored are, in one list of
-findings.
+`clv doctor`: the state of installation, warehouse, model, data and monitoring, as a list of findings.
 
 Nothing is changed, and nothing that is absent is an error: the finding says what to run. While a run has
 locked the warehouse, what is monitored is read from the published copy.

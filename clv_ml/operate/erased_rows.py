@@ -1,7 +1,7 @@
 """
-Where a person stands in tables. Tables are found by their columns, so a new one is not forgotten: rows go
-where a column is ``customer_id`` or ends in ``_customer_id``, and a ``raw_text`` that names the person is
-emptied.
+Finds what tables have of a person, deletes it, and proves that it is gone. Tables are found by their
+columns, so a new one is not forgotten: rows go where a column is ``customer_id`` or ends in ``_customer_id``,
+and a ``raw_text`` that names the person is emptied.
 
 A salted hash of each id stays behind, in ``erased_customers``, so that ingestion knows the person and stores
 nothing.

@@ -28,7 +28,7 @@ from clv_ml.warehouse.safe_files import remove_hidden, remove_unfinished, sync
 class Erasure:
     """
     What ``forget`` did. It names no id, so that it may be kept. ``models`` are the versions that were trained
-    on the person; ``report`` is the page beside the warehouse that was removed, None where there was none:
+    on the person; ``report`` is the page next to the warehouse that was removed, None where there was none:
     ``clv report`` writes it anew.
     """
 

@@ -1,7 +1,7 @@
 """
 The published copy of the marts: what readers open, so that they never meet the writer's lock.
 
-``published/`` beside the warehouse (``NAME-published/`` where that is not ``clv.duckdb``) holds one folder a
+``published/`` next to the warehouse (``NAME-published/`` where that is not ``clv.duckdb``) holds one folder a
 version, each with ``clv.duckdb`` and a Parquet file per table, and the link ``current``, which is swapped in
 one step. ``published/clv.duckdb`` leads through it. A version never changes; the one before stays until the
 next publication, and a reader that has an older file open keeps it.

@@ -190,7 +190,7 @@ def _changes(
     customers: int,
 ) -> ValueChanges:
     for name, side in zip(("before", "after"), sides, strict=True):
-        connection.execute(f"create temp view said_{name} as {side.rows_of('predictions')}")
+        connection.execute(f"create temp view side_{name} as {side.rows_of('predictions')}")
         connection.execute(f"create temp view drivers_{name} as {side.rows_of('drivers')}")
     totals = _rows(connection, _sql(settings, "totals"))[0]
     connection.execute(f"create temp table driver_changes as {_sql(settings, 'driver_changes')}")

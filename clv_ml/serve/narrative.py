@@ -1,6 +1,5 @@
 """
-Drivers and sentences in business language, for one customer in the hand; the table ``customer_narratives``
-says the same.
+Drivers as sentences, for one customer; the table ``customer_narratives`` has the same for everybody.
 
 The templates stand once, in the YAML files of ``models_sql``, next to the columns that they are about; the
 macro ``driver_phrase`` renders them in SQL, this module in Python.

@@ -1,5 +1,5 @@
 """
-A model in the hand: load it, predict one customer or many, explain. The same kernel as in the database, so
+A model for notebooks: load it, predict one customer or many, explain. The same kernel as in the database, so
 the same numbers, bit for bit.
 """
 

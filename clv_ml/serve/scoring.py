@@ -1,5 +1,5 @@
 """
-The scoring kernel: an Arrow batch in, an Arrow batch out, the same bits for a row whatever stands around it.
+The scoring kernel: an Arrow batch in, an Arrow batch out; a row gets the same bits in any batch.
 
 DuckDB calls it as a SQL function, the distributed engine per partition, Python directly. Columns are found by
 name.

@@ -1,6 +1,6 @@
 """
-The strongest drivers of many customers as rows: the body of the SQL function ``clv_explain``, the same on
-every engine.
+The strongest drivers of many customers, as rows: the body of the SQL function ``clv_explain``. It is the same
+on every engine.
 
 Imported on Spark's executors too, so it needs nothing of dbt's.
 """

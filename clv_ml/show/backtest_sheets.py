@@ -30,7 +30,7 @@ HEADS = {
 }
 """Metrics shown of every estimator, and how they are headed. docs/explanation/backtest.md defines them."""
 SEGMENT_HEADS = {name: HEADS[name] for name in ("nmae", "r2", "spearman", "gini", "bias")}
-HELD_HEADS = {
+COVERAGE_HEADS = {
     "coverage": "coverage",
     "coverage_top_fifth": "of top fifth",
     "mean_width_to_mean": "width / mean",
@@ -61,7 +61,7 @@ def show_backtest(result: BacktestResult) -> None:
 
 
 def sheets(result: BacktestResult) -> list[Sheet]:
-    """Everything a reader needs: estimators, origins, comparison, segments, deciles, churn, intervals."""
+    """Everything a reader needs: estimators, dates, comparison, segments, deciles, churn, intervals."""
     ahead = f"{result.horizon_days} days ahead"
     pooled = result.figures(None)
     each = [
@@ -69,14 +69,14 @@ def sheets(result: BacktestResult) -> list[Sheet]:
         for day, candidate in zip(result.dates, result.candidates, strict=True)
     ]
     return [
-        _estimators(f"{ahead}, mean of {len(result.dates)} origins", result.averages()),
-        comparison_sheet("Against the best baseline, mean of origins", result.comparisons),
-        _estimators(f"{ahead}, all origins' customers pooled", pooled),
+        _estimators(f"{ahead}, mean of {len(result.dates)} dates", result.averages()),
+        comparison_sheet("Against the best baseline, mean of the dates", result.comparisons),
+        _estimators(f"{ahead}, customers of all dates pooled", pooled),
         *each,
         _segments(result),
         _deciles(result),
         _churn(result),
-        _held(result),
+        _coverage(result),
     ]
 
 
@@ -109,7 +109,7 @@ def _estimators(title: str, figures: Mapping[str, Mapping[str, float]]) -> Sheet
 
 
 def _segments(result: BacktestResult) -> Sheet:
-    """The model by group; nMAE is the typical value's."""
+    """The model by group; nMAE is the median's."""
     rows = []
     for segment, customers in _segment_sizes(result, ("behavior_type", "spend_band")):
         figures = result.figures(None, segment)
@@ -117,7 +117,7 @@ def _segments(result: BacktestResult) -> Sheet:
         means = (_number(model["mean_predicted"]), _number(model["mean_actual"]))
         rows.append((segment, f"{customers:,}", *means, *(_number(model[key]) for key in SEGMENT_HEADS)))
     head = ("model, pooled", "customers", "predicted", "actual", *SEGMENT_HEADS.values())
-    return Sheet("By segment (nMAE of the typical value)", head, tuple(rows))
+    return Sheet("By segment (nMAE of the median)", head, tuple(rows))
 
 
 def _deciles(result: BacktestResult) -> Sheet:
@@ -142,17 +142,17 @@ def _churn(result: BacktestResult) -> Sheet:
     return Sheet("Chance of churn, by tenth", head, tuple(rows))
 
 
-def _held(result: BacktestResult) -> Sheet:
+def _coverage(result: BacktestResult) -> Sheet:
     rows = []
     for day in (*result.dates, None):
         model = result.figures(day)["model"]
-        rows.append((day or "pooled", *(f"{model[key]:.3f}" for key in HELD_HEADS)))
-    title = "How intervals, confidence and chance of churn held"
-    return Sheet(title, ("origin", *HELD_HEADS.values()), tuple(rows))
+        rows.append((day or "pooled", *(f"{model[key]:.3f}" for key in COVERAGE_HEADS)))
+    title = "Intervals, confidence and chance of churn, against what happened"
+    return Sheet(title, ("date", *COVERAGE_HEADS.values()), tuple(rows))
 
 
 def _segment_sizes(result: BacktestResult, columns: Sequence[str]) -> list[tuple[str, int]]:
-    """Segments of these columns over all origins, in the order in which they stand, with their customers."""
+    """Segments of these columns over all dates, in order, with their customers."""
     sizes = {
         row["segment"]: row["customers"]
         for row in result.metrics.to_pylist()

@@ -56,7 +56,7 @@ def deciles_chart(rows: Rows, currency: str) -> Chart:
         "deciles",
         "Predicted against actual",
         "Pairs of bars: mean predicted and mean actual value of each tenth of "
-        "customers by prediction, on held-out time.",
+        "customers by prediction, on the test dates.",
     )
     with drawn(chart, 3.4) as (_, axes):
         places = np.arange(1, len(rows) + 1)

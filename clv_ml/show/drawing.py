@@ -1,6 +1,6 @@
 """
-How pictures are drawn: as inline SVG in which text stays text, in the colours of Okabe and Ito, which
-colour-blind people tell apart.
+How pictures are drawn: inline SVG whose text stays text, in Okabe and Ito's colours. Colour-blind people tell
+them apart.
 """
 
 import re

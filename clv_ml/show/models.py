@@ -141,8 +141,8 @@ def show_model(model: ShownModel, in_use: str | None) -> None:
         return
     _fact("made", f"{manifest.created_at}, {manifest.model_type}, candidate {manifest.candidate}")
     if spread := manifest.parameters.get("spread"):
-        text = f"the median of amounts with a spread of {spread:.2f} (clv_ml/learn/median_value.py)"
-        _fact("typical", text)
+        text = f"of amounts with a spread of {spread:.2f} (clv_ml/learn/median_value.py)"
+        _fact("median", text)
     if manifest.parameters.get("caution"):
         _fact("caution", manifest.parameters["caution"])
     _fact("predicts", f"{manifest.horizon_days} days, {manifest.reporting_currency}")

@@ -1,9 +1,8 @@
 """
-The simulated shop as a feed: rows of `raw.events`, `raw.id_history` and `raw.fx_rates`, as text, dirt
-included.
+The simulated shop as a feed: raw events, id history and rates, as text, dirt included.
 
 Every column is a string, as a file from elsewhere would hold it, so that broken values can exist. Dirt is
-added beside the clean rows and replaces none: once it is quarantined, the shop is whole again.
+added to the clean rows and replaces none: once it is quarantined, the shop is whole again.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """
-``clv compare-engines``: builds on Spark, from the same raw events and with the same model, what stands in the
-DuckDB warehouse, and compares every model of the project cell by cell, from staging to the marts.
+``clv compare-engines``: builds every model on Spark and compares it with DuckDB's, cell by cell. The raw
+events and the model are those of the DuckDB warehouse.
 """
 
 import tempfile
@@ -126,7 +126,7 @@ def keys_of(project: Path) -> dict[str, tuple[str, ...]]:
     models = sorted(path.stem for path in (project / MODELS).rglob("*.sql"))
     if missing := [model for model in models if not described.get(model)]:
         raise SettingsError(
-            f"{', '.join(missing)} cannot be compared without a key. Declare one beside the model: "
+            f"{', '.join(missing)} cannot be compared without a key. Declare one in the model's YAML: "
             "primary_key, or the test unique_key or unique."
         )
     return {model: described[model] for model in models}

@@ -1,6 +1,5 @@
 """
-``python -m clv_ml.spark.dbt run --select ...``: plain dbt on Spark, in a process whose session knows our SQL
-functions.
+``python -m clv_ml.spark.dbt``: plain dbt on Spark, in a process that has registered our SQL functions.
 
 Arguments are dbt's own. The project's ``--target spark`` is added; settings of ``--vars`` that name the model
 count.

@@ -1,6 +1,5 @@
 """
-What runs on the executors: the model, unpacked from the archive that the driver shipped, and the kernels on
-Arrow batches.
+What runs on the executors: the model that the driver shipped, and the kernels on Arrow batches.
 
 This module is imported there from the shipped package, so it imports nothing that the driver alone has.
 """

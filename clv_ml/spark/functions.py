@@ -1,6 +1,5 @@
 """
-Gives a Spark session the SQL functions that the models call, and ships to the executors what they are made
-of.
+Registers our SQL functions in a Spark session, and ships to the executors what they are made of.
 
 ``clv_plan(today)``, ``clv_score(struct)``, ``clv_explain(list of structs)`` and the expectations of ``btyd``
 are the ones that the DuckDB plugin registers; the bodies are the same. They are Arrow functions: Spark calls

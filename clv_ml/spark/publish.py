@@ -1,6 +1,5 @@
 """
-Marts for readers: run-stamped tables behind views that ``ALTER VIEW`` moves, so that nobody meets a missing
-table.
+Marts for readers: a copy per run, behind views that ``ALTER VIEW`` moves. So nobody meets a missing table.
 
 dbt on Spark drops a table before it builds it anew, so readers are given the schema ``<schema>_published``:
 each mart is a view there, moved to the newest copy when all are complete, and the view ``publication``, moved

@@ -1,7 +1,7 @@
 """
-One writer at a time: a lock on a file beside the warehouse, which the system lets go when its process dies.
+One writer at a time: a lock on a file next to the warehouse. The system releases it when its process dies.
 
-``clv.duckdb.lock`` is never removed, or two runs could lock two files of one name. ``clv.duckdb.pid`` beside
+``clv.duckdb.lock`` is never removed, or two runs could lock two files of one name. ``clv.duckdb.pid`` next to
 it has the number of the process while it has the lock.
 """
 

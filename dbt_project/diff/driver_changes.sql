@@ -1,15 +1,15 @@
--- Grain: customer_id x driver: why a customer's clv_predicted changed from `said_before` to `said_after`:
--- two scoring dates, or two models on one date. The changes of a customer add up to theirs, in the
--- reporting currency. A driver that stands on one side only counts as 0 on the other. Those scored on one
--- side only changed by all of their value, under the driver '(new customer)' or '(not scored any more)'.
+-- Grain: customer_id x driver: why a customer's clv_predicted changed from `side_before` to `side_after`.
+-- The sides are two scoring dates, or two models on one date. The changes of a customer add up to theirs,
+-- in the reporting currency. A driver that is on one side only counts as 0 on the other. Those scored on
+-- one side only changed by all of their value, under the driver '(new customer)' or '(not scored any more)'.
 with
     customers as (
         select
             coalesce(after.customer_id, before.customer_id) as customer_id,
             before.clv_predicted as predicted_before,
             after.clv_predicted as predicted_after
-        from said_before as before
-        full outer join said_after as after on after.customer_id = before.customer_id
+        from side_before as before
+        full outer join side_after as after on after.customer_id = before.customer_id
     ),
 
     drivers as (

@@ -1,5 +1,4 @@
--- Grain: one row: how many customers were scored in `said_before`, in `said_after` and in both, what they
--- were worth, and by which model versions.
+-- Grain: one row: the customers in `side_before`, in `side_after` and in both, their value, and the models.
 select
     count(before.customer_id) as customers_before,
     count(after.customer_id) as customers_after,
@@ -8,5 +7,5 @@ select
     coalesce(sum(cast(after.clv_predicted as decimal(28, 6))), 0) as total_after,
     string_agg(distinct before.model_version, ', ' order by before.model_version) as model_before,
     string_agg(distinct after.model_version, ', ' order by after.model_version) as model_after
-from said_before as before
-full outer join said_after as after on after.customer_id = before.customer_id
+from side_before as before
+full outer join side_after as after on after.customer_id = before.customer_id

@@ -1,5 +1,5 @@
--- Grain: one row per row of the feed, with the first reason of its own against it (NULL: none), when it
--- counts as known, and what makes it the same event as another. Reads typed_events, known_rates and
+-- Grain: one row per row of the feed, with the first reason of its own against it (NULL: none). Also when
+-- it counts as known, and what makes it the same event as another. Reads typed_events, known_rates and
 -- ingest_settings.
 create or replace temp table judged_events as
 with

@@ -1,4 +1,4 @@
-{#- A feature is described once, beside the model that computes it. Wider tables take columns over from the models that
+{#- A feature is described once, with the model that computes it. Wider tables take columns over from the models that
     their `meta.columns_of` names: the SQL through `feature_columns`, the contract through the override below. So a new
     feature is one SQL column and its YAML entry. A model with `meta.declared_by` has columns that a setting declares. -#}
 {% macro key_columns() -%} {{ return(["customer_id", "as_of_date", "build_hash"]) }} {%- endmacro %}

@@ -1,4 +1,4 @@
-{#- What customers spent in the horizon, as known when each label became final: the CTEs `bought` and `gave_back`, over the
+{#- What customers spent in the horizon, as known when each label became final. The CTEs `bought` and `gave_back`, over the
     CTEs `dates` (as_of_date, label_known_at), `orders` and `refunds`. A sale voided by then does not count, nor does the
     refund that voided it if both lie in the window; a refund of an earlier sale does. -#}
 {% macro label_parts() -%}

@@ -1,5 +1,5 @@
-{#- How far a population moved from another one: tenths of the first, the share of the second in each, and the population
-    stability index over them. Features and predictions are compared by the same four steps. -#}
+{#- How far a population moved from another one, by the population stability index. That is taken over tenths of the
+    first and the share of the second in each. Features and predictions are compared by the same four steps. -#}
 {#- Every value of some columns with the number of rows that have it, NULL included: measure, measure_value, row_count. -#}
 {% macro counted_values(names, relation) -%}
     {%- if names %}

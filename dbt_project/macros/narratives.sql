@@ -24,12 +24,14 @@
             then
                 case
                     {%- if phrase.zero %}
-                        when {{ value }} = 0 then {{ said(phrase.zero, value) }}
+                        when {{ value }} = 0 then {{ template_text(phrase.zero, value) }}
                     {%- endif %}
-                    {%- if phrase.one %} when {{ value }} = 1 then {{ said(phrase.one, value) }} {%- endif %}
+                    {%- if phrase.one %}
+                        when {{ value }} = 1 then {{ template_text(phrase.one, value) }}
+                    {%- endif %}
                     when {{ value }} is null
-                    then {{ said(phrase.missing or phrase.other, value) }}
-                    else {{ said(phrase.other, value) }}
+                    then {{ template_text(phrase.missing or phrase.other, value) }}
+                    else {{ template_text(phrase.other, value) }}
                 end
         {%- endfor %}
         else replace({{ name }}, '_', ' ')
@@ -38,7 +40,7 @@
 
 {#- A template as SQL text: {value:.0f}, {value:.1f} and {value:.2f} are numbers, {value:share} a share, {value:exp} the
     number whose logarithm the value is, {value:money} an amount in the reporting currency. -#}
-{% macro said(template, value) -%}
+{% macro template_text(template, value) -%}
     {%- if not execute -%} {{ return("''") }} {%- endif -%}
     {%- set parts = [] -%}
     {%- for part in modules.re.split("(\\{value:[^}]*\\})", template) if part -%}

@@ -1,4 +1,4 @@
-{#- Every setting is read through this macro, which refuses a value that its rule does not allow, so that no crafted `--vars`
+{#- Every setting is read through this macro, which refuses a value that its rule does not allow. So no crafted `--vars`
     reaches SQL as text. The rules stand in dbt_project.yml; `clv` asks the macros `setting_fault` and `allowed_values` too,
     see clv_ml/settings.py. -#}
 {% macro setting(name) -%}

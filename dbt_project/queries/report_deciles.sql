@@ -1,5 +1,5 @@
--- What the model that scored said of tenths of customers on the test dates, which no fit had seen, and what
--- happened.
+-- What the model that scored predicted for tenths of customers on the test dates, and what happened. No fit
+-- had seen those dates.
 pivot (
     select training_runs.estimator as decile, training_runs.metric, training_runs.metric_value
     from training_runs

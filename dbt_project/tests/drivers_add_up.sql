@@ -1,5 +1,5 @@
--- Fails on customers whose base, three contributions and rest are not clv_predicted within 1e-6, or whose
--- full list of drivers is not. NULL contributions (fewer than three drivers) count as nothing.
+-- Fails on customers whose base, three contributions and rest are not clv_predicted within 1e-6. Also where
+-- the full list of drivers is not. NULL contributions (fewer than three drivers) count as nothing.
 with
     customers as (select * from {{ ref("customer_clv") }} where clv_predicted is not null),
 

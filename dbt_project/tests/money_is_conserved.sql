@@ -1,4 +1,4 @@
--- Fails where money got lost or was counted twice: what stands today (orders and refunds) and what was
+-- Fails where money got lost or was counted twice. What stands today (orders and refunds) and what was
 -- voided must make all that was delivered, and what was voided must come to zero in the currency that it
 -- was paid in.
 with

@@ -1,5 +1,5 @@
--- Warns of past scoring dates on which the total was off, intervals held too many or too few, or a baseline
--- was closer.
+-- Warns of past scoring dates on which the total was off, intervals covered too many or too few, or a
+-- baseline was closer.
 {{ config(severity="warn") }}
 with accuracy as (select * from {{ ref("clv_accuracy") }})
 

@@ -1,4 +1,4 @@
--- Grain: one row per as_of_date: how much of the anchor persistence makes up, beside the probabilistic
+-- Grain: one row per as_of_date: how much of the anchor is persistence; the rest is the probabilistic
 -- estimate. Half the weight that would have been best on the dates whose answers were known by then, and
 -- a quarter where there are none. Best: weighted least squares of each customer's share of the shop's
 -- total, with weights 1 / expected share.

@@ -1,5 +1,5 @@
 -- Grain: customer_id x as_of_date. Every feature that needs nothing fitted, gathered from the tables
--- beside this one, and the simple estimate that is the fallback and the baseline of record.
+-- of this folder, and the simple estimate that is the fallback and the baseline of record.
 with
     spine as (select * from {{ ref("int_spine") }} where {{ is_wanted("as_of_date") }}),
 

@@ -35,7 +35,7 @@ with
         from sizes
     ),
 
-    -- beside what they did miss, both estimates are taken to miss by another 30 % or so: few dates say
+    -- on top of what they did miss, both estimates are taken to miss by another 30 % or so: few dates say
     -- little
     errors as (
         select

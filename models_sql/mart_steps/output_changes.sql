@@ -1,4 +1,4 @@
--- Grain: one row per measure, an output of the model: what was predicted on the scoring date beside the
+-- Grain: one row per measure, an output of the model: what was predicted on the scoring date and on the
 -- scoring date before it, as far as predictions of it are kept.
 {% set outputs = ["clv_predicted", "clv_typical", "clv_low", "clv_high", "clv_prediction_confidence", "churn_probability"] %}
 

@@ -1,6 +1,6 @@
 -- Grain: as_of_date x customer_id x estimator: what was predicted for a customer on an earlier scoring
 -- date against what then happened, for dates whose whole horizon lies within the data. The model (its
--- mean and its typical value) beside every baseline.
+-- mean and its median) and every baseline.
 {% set baselines = ["simple", "persistence", "empirical_bayes", "bgnbd", "paretonbd", "btyd"] %}
 
 with

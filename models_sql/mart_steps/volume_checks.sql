@@ -1,4 +1,4 @@
--- Grain: one row per subject: what the last day and the last seven days brought, beside the same weekday
+-- Grain: one row per subject: what the last day and the last seven days brought, and the same weekday
 -- and week of the eight weeks before.
 with
     today as (select * from {{ ref("int_today") }}),

@@ -1,6 +1,6 @@
 -- Grain: as_of_date x estimator: what was predicted on an earlier scoring date against what then
--- happened, for dates whose whole horizon lies within the data. The model (its mean and its typical
--- value) beside every baseline.
+-- happened, for dates whose whole horizon lies within the data. The model (its mean and its
+-- median) and every baseline.
 with
     estimates as (select * from {{ ref("past_estimates") }}),
 

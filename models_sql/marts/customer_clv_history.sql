@@ -20,7 +20,7 @@ with
 
     refunds as (select * from {{ ref("int_refunds") }}),
 
-    said as (
+    predicted as (
         select
             predictions.customer_id,
             predictions.as_of_date,
@@ -48,38 +48,39 @@ with
 
     -- windows of today's horizon that are past
     dates as (
-        select said.as_of_date, {{ label_known_at("said.as_of_date") }} as label_known_at
-        from said
+        select predicted.as_of_date, {{ label_known_at("predicted.as_of_date") }} as label_known_at
+        from predicted
         cross join today
-        where said.is_comparable and {{ label_known_at("said.as_of_date") }} <= today.as_of_date
-        group by said.as_of_date
+        where predicted.is_comparable and {{ label_known_at("predicted.as_of_date") }} <= today.as_of_date
+        group by predicted.as_of_date
     ),
 
     {{ label_parts() }}
 
 select
-    said.customer_id,
-    said.as_of_date,
-    said.clv_predicted,
-    said.clv_typical,
-    said.clv_low,
-    said.clv_high,
-    said.clv_prediction_confidence,
-    said.churn_probability,
-    said.model_version,
-    said.is_comparable,
+    predicted.customer_id,
+    predicted.as_of_date,
+    predicted.clv_predicted,
+    predicted.clv_typical,
+    predicted.clv_low,
+    predicted.clv_high,
+    predicted.clv_prediction_confidence,
+    predicted.churn_probability,
+    predicted.model_version,
+    predicted.is_comparable,
     cast(
         case
-            when dates.as_of_date is not null and said.is_comparable
+            when dates.as_of_date is not null and predicted.is_comparable
             then coalesce(bought.revenue, 0) + coalesce(gave_back.revenue, 0)
         end as decimal(18, 2)
     ) as actual_revenue,
     cast(
         case
-            when dates.as_of_date is not null and said.is_comparable then coalesce(bought.purchases, 0)
+            when dates.as_of_date is not null and predicted.is_comparable then coalesce(bought.purchases, 0)
         end as int
     ) as actual_purchases
-from said
-left join dates on dates.as_of_date = said.as_of_date
-left join bought on bought.customer_id = said.customer_id and bought.as_of_date = said.as_of_date
-left join gave_back on gave_back.customer_id = said.customer_id and gave_back.as_of_date = said.as_of_date
+from predicted
+left join dates on dates.as_of_date = predicted.as_of_date
+left join bought on bought.customer_id = predicted.customer_id and bought.as_of_date = predicted.as_of_date
+left join
+    gave_back on gave_back.customer_id = predicted.customer_id and gave_back.as_of_date = predicted.as_of_date

@@ -86,7 +86,7 @@ select
             when levels.clv_method = 'no_purchase'
             then '{{ words.no_purchase }}'
             when levels.clv_predicted is null
-            then {{ said(words.simple, "levels.clv_estimate") }}
+            then {{ template_text(words.simple, "levels.clv_estimate") }}
             else
                 case
                     when levels.value_level = 'high'
@@ -95,7 +95,7 @@ select
                     then '{{ words.medium }}'
                     else '{{ words.low }}'
                 end
-                || {{ said(words.amount, "levels.clv_predicted") }}
+                || {{ template_text(words.amount, "levels.clv_predicted") }}
                 || case
                     when levels.clv_predicted >= levels.driver_base
                     then

@@ -1,4 +1,4 @@
--- Grain: as_of_date x kind x measure: what was predicted on a scoring date beside the scoring date before
+-- Grain: as_of_date x kind x measure: what was predicted on a scoring date and on the scoring date before
 -- it. One row per output of the model (kind `output`), and one per way in which estimates were made (kind
 -- `method`, a value of clv_method).
 {{ config(

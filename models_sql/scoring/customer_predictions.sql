@@ -1,4 +1,4 @@
--- Grain: customer_id x as_of_date, for every scoring date so far: what the model said then. A date is
+-- Grain: customer_id x as_of_date, for every scoring date so far: what the model predicted then. A date is
 -- scored again only by another model or from other features, so that repeating a run changes nothing,
 -- `scored_at` included.
 {{ config(

@@ -1,4 +1,4 @@
--- Grain: customer_id x as_of_date: what the baselines said of the customers whom a model scored, for
+-- Grain: customer_id x as_of_date: what the baselines predicted for the customers whom a model scored, for
 -- every scoring date so far. Features of scoring dates off the grid are pruned long before anybody knows
 -- who was right.
 {{ config(
