@@ -305,6 +305,7 @@ def test_own_orders_go_from_csv_to_scores(at, empty_shop: Settings, tmp_path: Pa
     assert seen == [(0,)]
 
 
+@pytest.mark.long
 def test_what_is_wrong_with_a_feed_or_a_date_is_said_once(
     at, empty_shop: Settings, tmp_path: Path, bench: Path, monkeypatch: pytest.MonkeyPatch
 ):

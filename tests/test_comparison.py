@@ -92,6 +92,7 @@ def test_a_baseline_that_some_date_lacks_is_no_rival():
     assert [one.baseline for one in compare(evaluations[::-1], ("r2",), replicates=9, own=OWN)] == ["simple"]
 
 
+@pytest.mark.long
 def test_the_interval_covers_the_true_difference():
     """
     Customers err alike on all four dates, so only a draw of whole customers is right. Spend is 10 each and
@@ -114,6 +115,7 @@ def test_the_interval_covers_the_true_difference():
     assert 270 <= covered <= 297
 
 
+@pytest.mark.long
 def test_no_difference_is_called_one_as_often_as_stated():
     """
     Both err alike on average: p is below 10 % in about a tenth of worlds (of 300, 30 expected, at most 51

@@ -79,6 +79,7 @@ def _leaves(value: Any, path: tuple = ()) -> Iterator[tuple[tuple, Any]]:
         yield path, value
 
 
+@pytest.mark.long
 def test_a_parse_that_commands_have_used_is_that_of_any_other_settings(trained: Settings, tmp_path: Path):
     """
     Features and scores were computed with the kept parse. It still equals a new one in which every setting
@@ -91,6 +92,7 @@ def test_a_parse_that_commands_have_used_is_that_of_any_other_settings(trained: 
     assert said(kept) == said(fresh)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "value"), [("raw_schema", "elsewhere"), ("is_challenger", True)])
 def test_a_setting_that_names_a_relation_has_a_parse_of_its_own(empty_shop: Settings, name: str, value: Any):
     """
@@ -107,6 +109,7 @@ def test_a_setting_that_names_a_relation_has_a_parse_of_its_own(empty_shop: Sett
     assert dbt_runner._manifest(empty_shop) is usual
 
 
+@pytest.mark.long
 def test_commands_share_a_parse_whatever_the_other_settings_and_the_folder(
     empty_shop: Settings, tmp_path: Path
 ):

@@ -342,6 +342,7 @@ def test_history_shorter_than_the_horizon_is_explained(open_shop: OpenShop):
     assert train(just_so).is_champion
 
 
+@pytest.mark.long
 def test_history_too_short_for_any_horizon_still_scores(open_shop: OpenShop):
     """
     Three weeks old: training says that no horizon of a week works, and the run scores by the simple formula

@@ -284,6 +284,7 @@ def test_a_failed_build_names_the_model(own_project: Path, simulated_copy: Setti
     assert one(simulated_copy, "select count(*) from customer_categories") == before
 
 
+@pytest.mark.long
 def test_plain_dbt_build_passes_from_the_root(open_shop: OpenShop, project: Path, tmp_path: Path):
     """
     A process of its own, no flag: contracts, unit tests and data tests pass on a shop, before any model was

@@ -269,6 +269,7 @@ def test_what_cannot_be_read_stays_and_what_was_half_removed_goes(six_versions: 
     assert registry.remove_old(six_versions, kept=2) == ()
 
 
+@pytest.mark.long
 def test_two_versions_are_compared_on_one_date_and_readers_see_nothing_of_it(trained_copy: Settings):
     """
     The challenger is scored beside the champion: what stands in use is untouched, the challenger's numbers

@@ -111,6 +111,7 @@ BOUNDARIES: dict[str, tuple[tuple, tuple]] = {
 """By type of setting: values that are allowed, and values that are not."""
 
 
+@pytest.mark.long
 def test_dbt_and_clv_allow_the_same_values(empty_shop: Settings):
     """
     Every setting at its bounds and one step beyond: what dbt's own rendering of the rules refuses is what

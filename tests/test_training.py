@@ -102,6 +102,7 @@ def test_the_measured_model_saw_nothing_after_the_test_began(
     assert arguments[2].split[0] == "test"
 
 
+@pytest.mark.long
 def test_a_history_of_one_date_is_calibrated_on_customers_who_were_not_learned_from(
     simulated_copy: Settings, spy: Callable[[Any, str], list[tuple]]
 ):
