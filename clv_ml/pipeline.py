@@ -20,7 +20,7 @@ from clv_ml.model.model_types import ModelType
 from clv_ml.operate import publication, retention
 from clv_ml.operate.publication import Publication
 from clv_ml.operate.retention import Removed
-from clv_ml.operate.scores import ScoringResult, read_scoring, require_customers
+from clv_ml.operate.scores import ScoringResult, hard_to_learn, read_scoring, require_customers
 from clv_ml.operate.steps import Clock, Step, no_steps
 from clv_ml.settings import Settings
 from clv_ml.simulate.simulator import Shop, write_simulation
@@ -251,6 +251,8 @@ def _score(engine: Engine, warnings: list[str]) -> ScoringResult:
             "clv_estimate is the simple formula, which takes the pace of each customer's time so far for "
             "lasting: the total of a young shop tends to come out far too high."
         )
+    if scoring.caution:
+        warnings.append(hard_to_learn(scoring.caution))
     return scoring
 
 

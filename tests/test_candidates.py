@@ -1,12 +1,21 @@
 """Which candidate is published: the richest that nothing simpler beats beyond noise."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from made_rows import DAY, made_rows
 
-from clv_ml.learn.candidates import candidate_mean, choose_candidate, levelled_deviance, reduced_to
+from clv_ml.learn.candidates import (
+    Choice,
+    candidate_mean,
+    choose_candidate,
+    confirm_candidate,
+    levelled_deviance,
+    reduced_to,
+)
+from clv_ml.learn.out_of_sample import HeldOut
 from clv_ml.learn.training_data import ANCHOR
 from clv_ml.model.recipe import Output, Recipe, Term
 
@@ -99,6 +108,109 @@ def test_trees_that_lost_for_want_of_history_are_asked_again(rng: np.random.Gene
     assert choose_candidate(rows, blurred, rows, is_small_shop=True, again=again(truth)).candidate == "blend"
     assert choose_candidate(rows, truth, rows, again=again(blurred)).candidate == "model"
     assert len(asked) == 2
+
+
+def _two_dates(rng: np.random.Generator, customers: int, **baselines: float) -> tuple[HeldOut, HeldOut]:
+    """
+    A calibration date, whose trees are the truth, and a test date whose trees blur it three times worse than
+    the anchor does. Baselines are blurred by as much as is said.
+    """
+    truth = rng.lognormal(3, 1, customers)
+    dates = [
+        made_rows(
+            truth * rng.gamma(2, 0.5, customers),
+            _blurred(rng, truth, 0.3),
+            as_of=np.full(customers, day),
+            baselines={name: _blurred(rng, truth, by) for name, by in baselines.items()},
+        )
+        for day in (DAY, DAY + 100)
+    ]
+    return HeldOut(dates[0], truth), HeldOut(dates[1], _blurred(rng, truth, 2.0))
+
+
+def test_what_the_test_dates_refute_is_not_published(rng: np.random.Generator):
+    """
+    Trees that were the truth on the calibration date were chosen, and blur it on the test date. Over both
+    dates together the anchor is best; the reason names what was refuted. Where the test date agrees, or
+    differs by noise, the choice stays.
+    """
+    earlier, later = _two_dates(rng, CUSTOMERS)
+    choice = choose_candidate(earlier.rows, earlier.predicted, earlier.rows)
+    alike = replace(later, predicted=later.rows.anchor * 1.01)
+
+    refuted = confirm_candidate(choice, earlier, later, later.rows)
+
+    assert choice.candidate == "model"
+    assert refuted.candidate == "blend"
+    assert "blend, since test dates refute model" in refuted.reason
+    assert "mean deviance on all dates: model " in refuted.reason
+    for held_out in (alike, replace(later, predicted=earlier.predicted)):
+        assert confirm_candidate(choice, earlier, held_out, later.rows) == choice
+
+
+def test_what_the_test_dates_refute_stays_out_though_an_earlier_date_was_for_it(rng: np.random.Generator):
+    """
+    On ten times as many customers of the calibration date the trees were so much better that they lead on
+    both dates together.
+    """
+    earlier, _ = _two_dates(rng, 10 * CUSTOMERS)
+    blurred = replace(earlier.rows, anchor=_blurred(rng, earlier.predicted, 2.0))
+    _, later = _two_dates(rng, CUSTOMERS)
+
+    refuted = confirm_candidate(Choice("model", "chosen"), replace(earlier, rows=blurred), later, later.rows)
+
+    assert refuted.candidate == "blend"
+
+
+def test_the_best_of_what_is_not_refuted_is_chosen_on_all_dates(rng: np.random.Generator):
+    """
+    The test date refutes trees and anchor, and not the two baselines that are better there.
+    """
+    earlier, later = _two_dates(rng, CUSTOMERS, bgnbd=0.8, paretonbd=0.01, empirical_bayes=0.02)
+    choice = Choice("blend", "chosen")
+    worse = replace(later, rows=replace(later.rows, anchor=_blurred(rng, later.rows.anchor, 1.5)))
+
+    refuted = confirm_candidate(choice, earlier, worse, later.rows)
+
+    assert refuted.candidate in ("paretonbd", "empirical_bayes")
+    assert "test dates refute blend" in refuted.reason
+
+
+def test_in_a_small_shop_refuted_trees_must_prove_better_than_what_is_left(rng: np.random.Generator):
+    """
+    The test date refutes a baseline; trees and anchor are alike, so that trees would be chosen elsewhere.
+    """
+    earlier, later = _two_dates(rng, CUSTOMERS, btyd=2.0)
+    earlier, later = (
+        replace(one, predicted=_blurred(rng, one.rows.anchor, 0.002)) for one in (earlier, later)
+    )
+
+    def confirmed(is_small_shop: bool) -> str:
+        choice = Choice("btyd", "chosen")
+        return confirm_candidate(choice, earlier, later, later.rows, is_small_shop).candidate
+
+    assert (confirmed(False), confirmed(True)) == ("model", "blend")
+
+
+def test_where_the_choice_explains_nothing_the_least_wrong_is_published(rng: np.random.Generator):
+    """
+    Spend has nothing to do with who the customer was, so that no candidate beats another beyond noise: of
+    what is left, the one whose loss is least on all dates, and the reason says why. A choice that explains
+    enough stays, though another has lost a little less.
+    """
+    spent = _spend(rng, np.full(CUSTOMERS, 20.0))
+    rows = made_rows(spent, _blurred(rng, np.full(CUSTOMERS, 20.0), 0.05))
+    held_out = HeldOut(rows, _blurred(rng, np.full(CUSTOMERS, 20.0), 0.2))
+    choice = choose_candidate(rows, held_out.predicted, rows)
+    earlier, later = _two_dates(rng, CUSTOMERS)
+    good = replace(later, predicted=later.rows.anchor * rng.lognormal(0, 0.02, CUSTOMERS))
+
+    found = confirm_candidate(choice, held_out, held_out, rows)
+
+    assert choice.candidate == "model"
+    assert found.candidate == "blend"
+    assert "blend, since model hardly does better on test dates than the same amount" in found.reason
+    assert confirm_candidate(choice, earlier, good, later.rows) == choice
 
 
 def test_a_baseline_is_published_where_everything_richer_loses_to_it(rng: np.random.Generator):

@@ -245,13 +245,15 @@ def test_in_a_small_shop_no_one_time_buyer_is_valued_above_a_repeat_buyer(open_s
     240 customers in eight months, every order of one price, some of whom come often and then no more: of any
     two who bought last on the same day, the repeat buyer is worth at least as much. Nobody is worth more than
     three times what anybody ever spent within the horizon, and all together between a third and three times
-    what they spent in the last one.
+    what they spent in the last one. That the shop is hard to learn from is among the warnings.
     """
     settings = open_shop(_one_price_shop(customers=240, days=240), small_shop_customers=500)
 
     result = pipeline.run(settings)
 
     assert set(result.scoring.methods) <= BY_MODEL
+    assert result.scoring.caution
+    assert result.warnings[-1] == f"This shop is hard to learn from: {result.scoring.caution}."
     values = (
         "select customer_id, days_since_last_purchase as recency, total_purchases > 1 as came_back, "
         "clv_predicted, revenue_90d from customer_features inner join customer_predictions "

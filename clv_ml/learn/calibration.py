@@ -5,14 +5,20 @@ Training asks it of the calibration dates, the backtest of the newest date whose
 backtest measures what would have been published.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clv_ml.errors import TrainingError
 from clv_ml.learn.boosters import Parameters
-from clv_ml.learn.candidates import Choice, candidate_mean, choose_candidate
+from clv_ml.learn.candidates import (
+    Choice,
+    candidate_estimate,
+    candidate_mean,
+    choose_candidate,
+    confirm_candidate,
+)
 from clv_ml.learn.churn import ChurnCalibration, chance_of_churn, fit_churn
 from clv_ml.learn.median_value import fit_spread
 from clv_ml.learn.model_types import fit_recipe
@@ -31,15 +37,34 @@ MIN_TRAINING_ROWS = 20
 @dataclass(frozen=True)
 class Calibration:
     """
-    Trees per booster, the candidate to publish, the churn's calibration, and the spread of spending;
-    ``held_out`` is what that candidate predicted of the rows that all this was learned from.
+    Trees per booster, the candidate to publish, and the churn's calibration; ``full`` is what the full recipe
+    predicted of the rows that all this was learned from, and ``leaving`` their chance of churn, shape (n,).
     """
 
     rounds: dict[str, int]
     choice: Choice
     churn: ChurnCalibration
-    spread: float
-    held_out: HeldOut
+    full: HeldOut
+    leaving: Array
+
+    @property
+    def held_out(self) -> HeldOut:
+        """What the candidate to publish predicted of these rows."""
+        rows = self.full.rows
+        return HeldOut(rows, candidate_estimate(self.choice.candidate, rows, self.full.predicted))
+
+    @property
+    def spread(self) -> float:
+        """Of spending, around what the candidate to publish predicted."""
+        return fit_spread(self.full.rows, self.held_out.predicted, 1 - self.leaving)
+
+    def confirmed(self, later: HeldOut, seen: TrainingData, is_small_shop: bool) -> "Calibration":
+        """
+        With the candidate that ``confirm_candidate`` finds; ``later`` is what the full recipe predicted of
+        later dates, ``seen`` as for ``calibrate``.
+        """
+        since = seen.only(seen.as_of >= self.full.rows.as_of.min())
+        return replace(self, choice=confirm_candidate(self.choice, self.full, later, since, is_small_shop))
 
 
 def calibrate(
@@ -83,24 +108,25 @@ def calibrate(
         return fit_recipe(rows, today, model_type, rounds, parameters)
 
     def again() -> Array:
-        return _means("model", out_of_fold(later, fit, known))
+        return _full_means(out_of_fold(later, fit, known))
 
     early = out_of_fold(train, fit) if is_one_date else out_of_time(fit(train, later.customers), later)
+    full = HeldOut(later, _full_means(early))
     choice = choose_candidate(
         later,
-        _means("model", early),
+        full.predicted,
         seen.only(seen.as_of >= later.as_of.min()),
         is_small_shop,
         None if is_one_date else again,
     )
-    held_out = HeldOut(later, _means(choice.candidate, early))
     churn = fit_churn(early, history.pace)
-    left = early.predict(lambda recipe, rows: chance_of_churn(recipe, rows, history.pace, churn))
-    return Calibration(rounds, choice, churn, fit_spread(later, held_out.predicted, 1 - left), held_out)
+    leaving = early.predict(lambda recipe, rows: chance_of_churn(recipe, rows, history.pace, churn))
+    return Calibration(rounds, choice, churn, full, leaving)
 
 
-def _means(candidate: str, held_out: OutOfSample) -> Array:
-    return held_out.predict(lambda recipe, rows: candidate_mean(candidate, recipe, rows))
+def _full_means(held_out: OutOfSample) -> Array:
+    """What the full recipe expects of the rows."""
+    return held_out.predict(lambda recipe, rows: candidate_mean("model", recipe, rows))
 
 
 def _require_rows(train: TrainingData, later: TrainingData) -> None:

@@ -10,13 +10,20 @@ few dates say little of it.
 The fit that predicts the calibration date is older than what is published, by a horizon: of a young shop it
 has hardly seen anything. Trees that lose are therefore asked again, each customer predicted by a fit on the
 others that knows that date; only those that lose there too are given up.
+
+One date says little. What later dates refute (another candidate beats it there beyond noise) is not
+published; the choice is then made again, among what they do not refute, on all dates together. Where the
+choice hardly does better there than the same amount for everybody, the candidate that has lost least is
+published.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
+from clv_ml.learn.out_of_sample import HeldOut
 from clv_ml.learn.training_data import BASELINES, TrainingData
 from clv_ml.measure.bootstrap import drawn_means, sums_by_customer
 from clv_ml.measure.metrics import Array, deviance
@@ -29,6 +36,10 @@ REPLICATES, SEED = 500, 5
 """Draws of customers, enough to separate 97.5 % from 96 %, and the seed that they begin with."""
 BEYOND_NOISE = 0.975
 """Of the draws a loss must be higher in: the upper end of a 95 % interval."""
+LEAST_EXPLAINED = 0.05
+"""Of the deviance that the same amount for everybody leaves: what explains less has learned nothing."""
+Losses = Mapping[str, Array]
+"""What each candidate lost on each row, by name, the richest first. Shape (n,) each."""
 
 
 @dataclass(frozen=True)
@@ -77,26 +88,70 @@ def choose_candidate(
     )
 
 
+def confirm_candidate(
+    choice: Choice, earlier: HeldOut, later: HeldOut, since: TrainingData, is_small_shop: bool = False
+) -> Choice:
+    """
+    The choice, unless later dates refute it or it explains next to nothing of them.
+
+    Args:
+        earlier: The rows that the choice was made on, and the full recipe's prediction of them.
+
+        later: Rows of later dates, and the full recipe's prediction from a fit that ended before them.
+
+        since, is_small_shop: As for ``choose_candidate``; since the earlier dates.
+    """
+    before, after = (_losses(dates.rows, dates.predicted, since) for dates in (earlier, later))
+    together = {name: np.append(before[name], loss) for name, loss in after.items()}
+    customer = np.append(earlier.rows.customer, later.rows.customer)
+    kept = [name for name in after if not _is_beaten(name, after, after, later.rows.customer)]
+    chosen, reasons = choice.candidate, []
+    if chosen not in kept:
+        reasons.append(f"test dates refute {chosen}, which an earlier date had chosen")
+        chosen = _richest(together, kept, customer, is_small_shop)
+    constant = levelled_deviance(later.rows, np.ones(len(later.rows))).mean()
+    least_wrong = min(kept, key=lambda name: together[name].mean())
+    if after[chosen].mean() > (1 - LEAST_EXPLAINED) * constant and chosen != least_wrong:
+        reasons.append(f"{chosen} hardly does better on test dates than the same amount for everybody")
+        chosen = least_wrong
+    if chosen == choice.candidate:
+        return choice
+    return Choice(chosen, _trained(f"{chosen}, since {', and '.join(reasons)}", "all dates", together))
+
+
 def _choose(rows: TrainingData, predicted: Array, since: TrainingData, is_small_shop: bool) -> Choice:
+    losses = _losses(rows, predicted, since)
+    chosen = _richest(losses, list(losses), rows.customer, is_small_shop)
+    return Choice(chosen, _trained(_why(chosen, is_small_shop), "the calibration date", losses))
+
+
+def _losses(rows: TrainingData, predicted: Array, since: TrainingData) -> Losses:
     estimates: dict[str, Array] = {"model": predicted, "blend": rows.anchor}
     is_fitted = np.isfinite(since.baselines["btyd"])
     for name in CANDIDATE_BASELINES if is_fitted.all() or not is_fitted.any() else ():
         if np.isfinite(since.baselines[name]).all():
             estimates[name] = rows.baselines[name]
-    losses = {name: levelled_deviance(rows, estimate) for name, estimate in estimates.items()}
+    return {name: levelled_deviance(rows, estimate) for name, estimate in estimates.items()}
 
-    def is_worse(name: str, other: str) -> bool:
-        excess = sums_by_customer(losses[name] - losses[other], rows.customer)
+
+def _richest(
+    losses: Losses, candidates: Collection[str], customer: NDArray[np.str_], is_small_shop: bool
+) -> str:
+    """The first candidate that no other beats; in a small shop trees that do not beat the blend are none."""
+    if is_small_shop and len(candidates) > 1 and not _is_beaten("blend", ["model"], losses, customer):
+        candidates = [name for name in candidates if name != "model"]
+    # the candidate with the least mean loss is beaten by none, so there is one
+    return next(name for name in candidates if not _is_beaten(name, candidates, losses, customer))
+
+
+def _is_beaten(name: str, others: Iterable[str], losses: Losses, customer: NDArray[np.str_]) -> bool:
+    """Whether one of the others loses less than this candidate, beyond noise."""
+
+    def is_worse_than(other: str) -> bool:
+        excess = sums_by_customer(losses[name] - losses[other], customer)
         return bool((drawn_means(excess, REPLICATES, SEED) > 0).mean() >= BEYOND_NOISE)
 
-    candidates = list(losses)
-    if is_small_shop and not is_worse("blend", "model"):
-        candidates.remove("model")
-    # the candidate with the least mean loss is worse than none, so there is one
-    chosen = next(
-        name for name in candidates if not any(is_worse(name, other) for other in candidates if other != name)
-    )
-    return Choice(chosen, _reason(chosen, losses, is_small_shop))
+    return any(is_worse_than(other) for other in others if other != name)
 
 
 def levelled_deviance(rows: TrainingData, estimate: Array) -> Array:
@@ -126,13 +181,21 @@ def candidate_anchor(candidate: str, rows: TrainingData) -> Array:
     return rows.anchor if candidate in ("model", "blend") else rows.baselines[candidate]
 
 
-def _reason(candidate: str, losses: Mapping[str, Array], is_small_shop: bool) -> str:
-    figures = ", ".join(f"{name} {loss.mean():.4g}" for name, loss in losses.items())
+def candidate_estimate(candidate: str, rows: TrainingData, predicted: Array) -> Array:
+    """The same, where the full recipe's prediction is at hand. Shape (n,)."""
+    return predicted if candidate == "model" else candidate_anchor(candidate, rows)
+
+
+def _why(candidate: str, is_small_shop: bool) -> str:
     why = (
         "in so small a shop trees must prove better, and did not"
         if is_small_shop
         else "the trees lost to a simpler estimate"
     )
     chosen = {"model": "the full model", "blend": f"the blend of baselines, since {why}"}
-    named = chosen.get(candidate, f"the baseline {candidate}, since everything richer lost to it")
-    return f"trained: {named} (mean deviance on the calibration date: {figures})"
+    return chosen.get(candidate, f"the baseline {candidate}, since everything richer lost to it")
+
+
+def _trained(why: str, dates: str, losses: Losses) -> str:
+    figures = ", ".join(f"{name} {loss.mean():.4g}" for name, loss in losses.items())
+    return f"trained: {why} (mean deviance on {dates}: {figures})"

@@ -13,6 +13,8 @@ ASSUMED_MISSES, ASSUMED_MISS = 3, 0.15
 """Before any is known: three totals missed by 15 %, as those of most shops are."""
 WORST_MISS = 1.0
 """As a logarithm: a total missed by more than a factor of e is a break in the history and no measure."""
+FEWEST_WINDOWS, ONE_SIDED, NOTABLE_MISS = 3, 0.9, 0.2
+"""How many known totals, what share of them missed on one side, and by how much on average, make a habit."""
 YOUNG_DAYS = 365
 """A younger history has not seen every season."""
 LARGE_CUSTOMER = 0.10
@@ -59,6 +61,23 @@ class StoreHistory:
         return float(
             np.sqrt((sum(squares) + ASSUMED_MISSES * ASSUMED_MISS**2) / (len(squares) + ASSUMED_MISSES))
         )
+
+    def missed_on_one_side(self) -> list[str]:
+        """
+        That this shop's known totals were nearly all missed on one side, and by much on average: in words, at
+        most one sentence.
+        """
+        excess = np.array(
+            [one.expected_pace - one.pace for one in self.windows.values() if one.pace is not None]
+        )
+        if excess.size < FEWEST_WINDOWS or abs(excess.mean()) < np.log1p(NOTABLE_MISS):
+            return []
+        alike = int((np.sign(excess) == np.sign(excess.mean())).sum())
+        if alike < ONE_SIDED * excess.size:
+            return []
+        side, share = "over" if excess.mean() > 0 else "under", abs(float(np.expm1(excess.mean())))
+        times = f"{alike} times of {excess.size}"
+        return [f"totals of this shop were {side}-forecast {times}, by {share:.0%} on average"]
 
     def pace(self, day: np.datetime64) -> float:
         """

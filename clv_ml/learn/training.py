@@ -15,7 +15,7 @@ import numpy as np
 from clv_ml.learn.baselines import closed_baselines
 from clv_ml.learn.boosters import Parameters
 from clv_ml.learn.calibration import Calibration, calibrate
-from clv_ml.learn.candidates import candidate_anchor, reduced_to
+from clv_ml.learn.candidates import candidate_anchor, candidate_mean, reduced_to
 from clv_ml.learn.churn import with_calibrated_churn
 from clv_ml.learn.fit_evaluation import evaluate_fit
 from clv_ml.learn.history_check import require_history
@@ -106,6 +106,7 @@ class Task:
 class Measured:
     """
     What was learned before the test, how that did on the test dates, and the intervals of what is published.
+    What the test dates refute is not what is measured: another candidate takes its place.
     """
 
     calibration: Calibration
@@ -185,6 +186,8 @@ def _measure(task: Task) -> Measured:
     )
     test = data.only(data.split == "test")
     late = fit_recipe(before, test.customers, task.model_type, calibration.rounds, task.parameters)
+    tested = HeldOut(test, candidate_mean("model", late, test))
+    calibration = calibration.confirmed(tested, data, task.is_small_shop)
     evaluation = evaluate_fit(late, calibration, test, history, task.settings, closed_baselines(test))
     bins = measure_intervals(
         [calibration.held_out, HeldOut(test, evaluation.predicted["model"])],
@@ -244,6 +247,7 @@ def _caution(task: Task, metrics: Mapping[str, Mapping[str, float]]) -> str | No
     reasons = reasons_for_caution(
         task.history.age_days, newest.revenue, task.settings.vars.small_shop_customers
     )
+    reasons += task.history.missed_on_one_side()
     if metrics["model"]["r2"] < LEAST_R2:
         reasons.append(f"R² of {metrics['model']['r2']:.2f} on the test dates")
     return "; ".join(reasons) or None

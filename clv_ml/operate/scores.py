@@ -72,6 +72,11 @@ def scoring_result(settings: Settings, rows: Sequence[tuple[Any, ...]]) -> Scori
     return replace(result, caution=str(caution) if caution else None)
 
 
+def hard_to_learn(caution: str) -> str:
+    """The warning that a model's caution makes."""
+    return f"This shop is hard to learn from: {caution}."
+
+
 def top_customers(settings: Settings) -> tuple[TopCustomer, ...]:
     """The ten most valuable customers; none on Spark, where nobody waits for a query on the whole table."""
     if settings.target != "duckdb":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from clv_ml.operate.scores import hard_to_learn
 from clv_ml.settings import Settings
 from clv_ml.show.models import show_fit
 from clv_ml.show.terminal import err, out, print_wide, warn, warn_of_shop
@@ -25,8 +26,9 @@ def show_run(settings: Settings, result: RunResult, best: Sequence[TopCustomer])
     show_ingested(result.ingested)
     if result.training:
         show_fit(result.training)
-    of_feeds = {warning for summary in result.ingested for warning in summary.warnings}
-    warn(warning for warning in result.warnings if warning not in of_feeds)
+    shown = {warning for summary in result.ingested for warning in summary.warnings}
+    shown.add(hard_to_learn(result.scoring.caution or ""))  # with the scores
+    warn(warning for warning in result.warnings if warning not in shown)
     show_scoring(settings, result.scoring, best)
     out.print(f"Published: {result.publication.path}", soft_wrap=True)
     if result.removed.models:

@@ -54,8 +54,10 @@ def warn(warnings: Iterable[str]) -> None:
 
 def warn_of_shop(caution: str | None) -> None:
     """What the model in use says against itself, where there is anything."""
+    from clv_ml.operate.scores import hard_to_learn
+
     if caution:
-        err.print(f"[yellow]Caution:[/yellow] this shop is hard to learn from: {caution}.")
+        err.print("[yellow]Caution:[/yellow]", Text(hard_to_learn(caution)))
 
 
 def print_wide(table: Table) -> None:
