@@ -2,8 +2,16 @@
 
 import numpy as np
 
-from clv_ml.learn.training_data import ANCHOR_COMPONENTS, BASELINES, TrainingData
+from clv_ml.learn.candidates import CANDIDATE_BASELINES
+from clv_ml.learn.column_roles import ColumnRoles
+from clv_ml.learn.training_data import TrainingData
 
+ROLES = ColumnRoles(
+    features=frozenset({"days_since_last_purchase"}),
+    anchor="anchor_value",
+    baselines={name: f"{name}_value" for name in CANDIDATE_BASELINES},
+    made_of={},
+)
 DAY = np.datetime64("2024-06-01")
 
 
@@ -20,7 +28,7 @@ def made_rows(revenue: np.ndarray, anchor: np.ndarray | None = None, **changes: 
         "types": ("integer",),
         "values": recency[:, None],
         "anchor": np.ones(count) if anchor is None else anchor,
-        "anchor_components": {name: np.zeros(count) for name in ANCHOR_COMPONENTS},
+        "anchor_components": {},
         "revenue": revenue,
         "purchases": (revenue > 0).astype(float),
         "trainable": np.ones(count, dtype=bool),
@@ -28,6 +36,7 @@ def made_rows(revenue: np.ndarray, anchor: np.ndarray | None = None, **changes: 
         "as_of": np.full(count, DAY),
         "split": np.full(count, "calibrate"),
         "behavior": np.full(count, "regular"),
-        "baselines": {name: given.get(name, np.full(count, np.nan)) for name in BASELINES},
+        "baselines": {name: given.get(name, np.full(count, np.nan)) for name in ROLES.baselines},
+        "roles": ROLES,
     }
     return TrainingData(**{**fields, **changes})

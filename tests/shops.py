@@ -188,7 +188,7 @@ def add_feature(project: Path, expression: str, data_type: str) -> None:
         "models_sql/features/_features__models.yml",
         "      - name: category_diversity_count\n",
         f"      - name: doubled_category_count\n        data_type: {data_type}\n"
-        "        description: For a test.\n        config: {meta: {group: category, unit: categories}}\n"
+        "        description: For a test.\n        config: {meta: {role: feature, group: category, unit: categories}}\n"
         "      - name: category_diversity_count\n",
     )
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_rows import DAY, made_rows
+from made_rows import DAY, ROLES, made_rows
 
 from clv_ml.learn.candidates import (
     Choice,
@@ -16,7 +16,6 @@ from clv_ml.learn.candidates import (
     reduced_to,
 )
 from clv_ml.learn.out_of_sample import HeldOut
-from clv_ml.learn.training_data import ANCHOR
 from clv_ml.model.recipe import Output, Recipe, Term
 
 CUSTOMERS = 600
@@ -377,7 +376,7 @@ def recipe() -> Recipe:
     """Twice the anchor as mean, half of it as typical value, and a constant chance of churn."""
     return Recipe(
         ("days_since_last_purchase",),
-        ANCHOR,
+        ROLES.anchor,
         (
             Output("clv_predicted", (Term(2.0, (), anchored=True),)),
             Output("clv_typical", (Term(0.5, (), anchored=True),)),
@@ -403,10 +402,10 @@ def test_every_candidate_keeps_the_other_outputs(recipe: Recipe):
     Whatever takes the mean's place, the other outputs stay.
     """
     outputs = {
-        candidate: [output.name for output in reduced_to(candidate, recipe).outputs]
+        candidate: [output.name for output in reduced_to(candidate, recipe, ROLES).outputs]
         for candidate in ("model", "blend", "btyd")
     }
 
     assert outputs["model"] == outputs["blend"] == outputs["btyd"]
     assert outputs["btyd"] == ["clv_predicted", "clv_typical", "churn_probability"]
-    assert reduced_to("btyd", recipe).anchor == "btyd_value"
+    assert reduced_to("btyd", recipe, ROLES).anchor == "btyd_value"

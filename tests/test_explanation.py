@@ -447,7 +447,7 @@ def test_every_model_that_is_trained_adds_up(trained: Settings, model_type: str,
     with connect(trained) as connection:
         data = read_training_rows(connection, trained)
     trees = fit_recipe(data, data.customers, model_type, None, Parameters(default_rounds=5))
-    made = reduced_to(candidate, trees)
+    made = reduced_to(candidate, trees, data.roles)
     anchor = data.anchor if candidate != "persistence" else data.baselines[candidate]
 
     found = contributions(made, data.values, anchor, anchor_reference=20.0)

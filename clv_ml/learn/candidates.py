@@ -23,8 +23,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from clv_ml.learn.column_roles import ColumnRoles
 from clv_ml.learn.out_of_sample import HeldOut
-from clv_ml.learn.training_data import BASELINES, TrainingData
+from clv_ml.learn.training_data import TrainingData
 from clv_ml.measure.bootstrap import drawn_means, sums_by_customer
 from clv_ml.measure.metrics import Array, deviance
 from clv_ml.model.prediction import predict
@@ -159,18 +160,18 @@ def levelled_deviance(rows: TrainingData, estimate: Array) -> Array:
     return deviance(rows.revenue, estimate * rows.total_ratio(estimate))
 
 
-def reduced_to(candidate: str, recipe: Recipe) -> Recipe:
+def reduced_to(candidate: str, recipe: Recipe, roles: ColumnRoles) -> Recipe:
     """The recipe reduced to a candidate. A baseline takes the anchor's place."""
     if candidate == "model":
         return recipe
     mean = Output("clv_predicted", (Term(1.0, (), anchored=True),))
-    anchor = recipe.anchor if candidate == "blend" else BASELINES[candidate]
+    anchor = recipe.anchor if candidate == "blend" else roles.baselines[candidate]
     return replace(recipe, anchor=anchor, outputs=(mean, *recipe.outputs[1:]))
 
 
 def candidate_mean(candidate: str, recipe: Recipe, rows: TrainingData) -> Array:
     """What the recipe, reduced to a candidate, expects of the rows. Shape (n,), in the reporting currency."""
-    reduced = reduced_to(candidate, recipe)
+    reduced = reduced_to(candidate, recipe, rows.roles)
     return predict(reduced, rows.values, candidate_anchor(candidate, rows))["clv_predicted"]
 
 

@@ -7,7 +7,8 @@ from datetime import date
 
 import numpy as np
 
-from clv_ml.learn.training_data import ANCHOR, ANCHORS, TrainingData
+from clv_ml.learn.column_roles import ColumnRoles
+from clv_ml.learn.training_data import TrainingData
 from clv_ml.measure.metrics import Array
 from clv_ml.model.manifest import AnchorComponentSpec, ModelDescription
 from clv_ml.model.onnx_export import export_onnx
@@ -29,7 +30,7 @@ def anchor_components(
     What each component of the anchor is compared with: of factors the geometric mean, as of the anchor
     itself, and what is added in an anchor of the size of its reference.
     """
-    made_of = ANCHORS[column]
+    made_of = rows.roles.made_of[column]
     factors = {name: _geometric_mean(rows.anchor_components[name]) for name in made_of.factors}
     addends = {
         name: float(rows.anchor_components[name].mean() * reference / anchor.mean())
@@ -44,7 +45,7 @@ def _geometric_mean(values: Array) -> float:
     return float(np.exp(np.log(positive).mean())) if positive.size else 1.0
 
 
-def feature_drivers(drivers: Mapping[str, str], recipe: Recipe) -> dict[str, str]:
+def feature_drivers(drivers: Mapping[str, str], recipe: Recipe, roles: ColumnRoles) -> dict[str, str]:
     """
     Features that are reported under another name; under a component of the anchor only where the anchor has
     it.
@@ -53,7 +54,7 @@ def feature_drivers(drivers: Mapping[str, str], recipe: Recipe) -> dict[str, str
         name: driver
         for name in recipe.features
         if (driver := drivers.get(name))
-        and (recipe.anchor == ANCHOR or driver not in ANCHORS[ANCHOR].columns)
+        and (recipe.anchor == roles.anchor or driver not in roles.made_of[roles.anchor].columns)
     }
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from clv_ml.learn.boosters import BOOSTERS, Parameters, grow
 from clv_ml.learn.churn import CHANCE_STRETCH, churn_output
 from clv_ml.learn.ridge import fit_ridge
-from clv_ml.learn.training_data import ANCHOR, Customers, TrainingData
+from clv_ml.learn.training_data import Customers, TrainingData
 from clv_ml.learn.usual_chance import mean_margin, usual_chance
 from clv_ml.model.model_types import ModelType
 from clv_ml.model.prediction import predict
@@ -69,7 +69,7 @@ def fit_recipes(
     rounds = rounds or dict.fromkeys(BOOSTERS, parameters.default_rounds)
     boosters = {name: grow(spec, data, parameters, rounds[name]) for name, spec in BOOSTERS.items()}
     means = _means(data, fit_ridge(data, parameters))
-    unlevelled = Recipe(data.names, ANCHOR, (), boosters)
+    unlevelled = Recipe(data.names, data.roles.anchor, (), boosters)
 
     def recipe(mean: Mean) -> Recipe:
         terms = tuple(_levelled(factors, unlevelled, today, share) for share, factors in mean)

@@ -99,7 +99,9 @@ def read_store_history(connection: duckdb.DuckDBPyConnection) -> StoreHistory:
     definitions = connection.sql(
         "select definition, definition_hash from feature_definitions order by 1"
     ).fetchall()
-    drivers = connection.sql("select feature, driver from feature_drivers order by 1").fetchall()
+    drivers = connection.sql(
+        "select column_name, driver from column_roles where driver is not null order by 1"
+    ).fetchall()
     windows = connection.sql(
         "select levels.as_of_date, cast(dates.label_known_at as date), levels.log_correction, "
         "case when levels.actual_total > 0 and levels.probabilistic_total > 0 "

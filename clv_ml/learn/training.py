@@ -35,8 +35,6 @@ from clv_ml.learn.out_of_sample import HeldOut
 from clv_ml.learn.store_history import StoreHistory, read_store_history, reasons_for_caution
 from clv_ml.learn.threads import one_blas_thread
 from clv_ml.learn.training_data import (
-    ANCHOR,
-    ANCHORS,
     Customers,
     TrainingData,
     read_scoring_rows,
@@ -164,7 +162,7 @@ def _task(settings: Settings, model_type: ModelType, parameters: Parameters | No
         data = read_training_rows(connection, settings)
         require_history(connection, settings)
         history = read_store_history(connection)
-        today = read_scoring_rows(connection, data.names)
+        today = read_scoring_rows(connection, data.names, data.roles.anchor)
     tuned_before = None
     if parameters is None:
         test_date = data.dates("test").min().astype(date)
@@ -202,7 +200,7 @@ def _final_recipe(task: Task, calibration: Calibration, fitted: TrainingData) ->
     """The recipe to publish: the candidate that was chosen, fitted on all labelled dates."""
     full = fit_recipe(fitted, task.today, task.model_type, calibration.rounds, task.parameters)
     pace = task.history.expected_pace(np.datetime64(task.history.as_of_date))
-    recipe = reduced_to(calibration.choice.candidate, full)
+    recipe = reduced_to(calibration.choice.candidate, full, task.data.roles)
     recipe = with_calibrated_churn(recipe, task.today, pace, calibration.churn)
     return with_median(recipe, calibration.spread)
 
@@ -211,7 +209,8 @@ def _description(
     task: Task, measured: Measured, recipe: Recipe, rows: TrainingData, anchor: np.ndarray
 ) -> ModelDescription:
     """What the manifest says; ``rows`` are those that were fitted and have an anchor."""
-    variables, history, column = task.settings.vars, task.history, recipe.anchor or ANCHOR
+    variables, history, roles = task.settings.vars, task.history, rows.roles
+    column = recipe.anchor or roles.anchor
     reference = anchor_reference(anchor)
     description = ModelDescription(
         version="unnamed",
@@ -222,8 +221,8 @@ def _description(
         reporting_currency=variables.reporting_currency,
         anchor_reference=reference,
         anchor_components=anchor_components(rows, column, anchor, reference),
-        anchor_factors=len(ANCHORS[column].factors),
-        feature_drivers=feature_drivers(history.drivers, recipe),
+        anchor_factors=len(roles.made_of[column].factors),
+        feature_drivers=feature_drivers(history.drivers, recipe, roles),
         training_dates=dates_by_use(task.data),
         parameters={
             **asdict(task.parameters),

@@ -8,56 +8,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from clv_ml.errors import TrainingError, WarehouseError
+from clv_ml.learn.column_roles import ColumnRoles, read_column_roles
 from clv_ml.settings import Settings
 from clv_ml.warehouse.quoting import quoted_name
 
-ANCHOR = "anchor_value"
-BASELINES = {
-    "simple": "simple_value",
-    "persistence": "persistence_value",
-    "empirical_bayes": "empirical_bayes_value",
-    "bgnbd": "bgnbd_value",
-    "paretonbd": "paretonbd_value",
-    "btyd": "btyd_value",
-}
-
-
-@dataclass(frozen=True)
-class MadeOf:
-    """
-    Columns that an anchor is made of: factors x (the sum of what is added + a rest). Without addends the rest
-    is a factor.
-    """
-
-    factors: tuple[str, ...]
-    addends: tuple[str, ...] = ()
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """All of them, factors first."""
-        return self.factors + self.addends
-
-
-_BTYD = MadeOf(("expected_order_value", "alive_probability"))
-ANCHORS = {
-    ANCHOR: MadeOf(("anchor_level",), ("anchor_persistence", "anchor_probabilistic")),
-    BASELINES["empirical_bayes"]: MadeOf(("expected_order_value",)),
-    **dict.fromkeys((BASELINES["bgnbd"], BASELINES["paretonbd"], BASELINES["btyd"]), _BTYD),
-}
-"""Columns that a recipe may multiply, and what each is made of."""
-ANCHOR_COMPONENTS = tuple(dict.fromkeys(column for anchor in ANCHORS.values() for column in anchor.columns))
-# Numbers of training_rows that are no feature: answers, and the estimates that features are relative to.
-NOT_FEATURES = {
-    "label_revenue",
-    "label_purchases",
-    "simple_clv_estimate",
-    ANCHOR,
-    *ANCHORS[ANCHOR].columns,
-    "expected_order_value",
-    "probabilistic_value",
-    "steady_value",
-    *BASELINES.values(),
-}
 TYPES = {"integer": pa.types.is_integer, "decimal": pa.types.is_decimal, "double": pa.types.is_floating}
 
 Array = NDArray[np.float64]
@@ -78,8 +32,8 @@ class TrainingData:
     """
     n customer-dates with k features, sorted by date and customer.
 
-    ``values`` has shape (n, k), NULL as NaN; all other arrays, those of ``anchor_components`` (by the names
-    of ``ANCHOR_COMPONENTS``) and ``baselines`` too, have shape (n,). Money is in the reporting currency.
+    ``values`` has shape (n, k), NULL as NaN; all other arrays, those of ``anchor_components`` (by column) and
+    ``baselines`` (by estimator) too, have shape (n,). Money is in the reporting currency.
     """
 
     names: tuple[str, ...]
@@ -95,6 +49,7 @@ class TrainingData:
     behavior: NDArray[np.str_]
     anchor_components: dict[str, Array]
     baselines: dict[str, Array]
+    roles: ColumnRoles
 
     def __len__(self) -> int:
         return self.revenue.size
@@ -141,32 +96,30 @@ def read_training_rows(connection: duckdb.DuckDBPyConnection, settings: Settings
     """
     try:
         schema = connection.sql("select * from training_rows limit 0").to_arrow_table().schema
+        roles = read_column_roles(connection)
     except duckdb.CatalogException as error:
         raise WarehouseError(
-            f"{settings.warehouse} has no table training_rows. Build the features first (dbt run)."
+            f"{settings.warehouse} lacks training_rows or column_roles. Build the features first (dbt run)."
         ) from error
-    left_out = NOT_FEATURES | set(settings.vars.excluded_features)
-    features = {
-        field.name: kind for field in schema if field.name not in left_out and (kind := _kind(field.type))
-    }
+    chosen = roles.features - set(settings.vars.excluded_features)
+    features = {field.name: kind for field in schema if field.name in chosen and (kind := _kind(field.type))}
     if not features:
         raise TrainingError(
             "training_rows has no numeric feature. Switch feature groups on (var feature_groups)."
         )
-    numbers = [*features, ANCHOR, *ANCHOR_COMPONENTS, "label_revenue", "label_purchases", *BASELINES.values()]
-    columns = ", ".join(
-        f"cast({quoted_name(name)} as double) as {quoted_name(name)}" for name in dict.fromkeys(numbers)
-    )
+    others = (roles.anchor, *roles.components, "label_revenue", "label_purchases", *roles.baselines.values())
+    numbers = dict.fromkeys((*features, *others))
+    columns = ", ".join(f"cast({quoted_name(name)} as double) as {quoted_name(name)}" for name in numbers)
     table = connection.sql(
         f"select customer_id, as_of_date, split, behavior_type, is_trainable, {columns} "
         "from training_rows order by as_of_date, customer_id"
     ).to_arrow_table()
-    values = {name: table[name].to_numpy(zero_copy_only=False) for name in dict.fromkeys(numbers)}
+    values = {name: table[name].to_numpy(zero_copy_only=False) for name in numbers}
     return TrainingData(
         names=tuple(features),
         types=tuple(features.values()),
         values=np.column_stack([np.asarray(values[name], dtype=np.float64) for name in features]),
-        anchor=values[ANCHOR],
+        anchor=values[roles.anchor],
         revenue=values["label_revenue"],
         purchases=values["label_purchases"],
         trainable=table["is_trainable"].to_numpy(zero_copy_only=False).astype(bool),
@@ -174,8 +127,9 @@ def read_training_rows(connection: duckdb.DuckDBPyConnection, settings: Settings
         as_of=table["as_of_date"].to_numpy(zero_copy_only=False).astype("datetime64[D]"),
         split=np.asarray(table["split"].to_pylist(), dtype=str),
         behavior=np.asarray(table["behavior_type"].to_pylist(), dtype=str),
-        anchor_components={name: values[name] for name in ANCHOR_COMPONENTS},
-        baselines={name: values[column] for name, column in BASELINES.items()},
+        anchor_components={name: values[name] for name in roles.components},
+        baselines={name: values[column] for name, column in roles.baselines.items()},
+        roles=roles,
     )
 
 
@@ -184,15 +138,20 @@ def _kind(type_: pa.DataType) -> str | None:
     return next((name for name, matches in TYPES.items() if matches(type_)), None)
 
 
-def read_scoring_rows(connection: duckdb.DuckDBPyConnection, names: tuple[str, ...]) -> Customers:
-    """The customers of the scoring date, from ``scoring_rows``, with the features named, in their order."""
+def read_scoring_rows(
+    connection: duckdb.DuckDBPyConnection, names: tuple[str, ...], anchor: str
+) -> Customers:
+    """
+    The customers of the scoring date, from ``scoring_rows``, with the features named, in their order, and the
+    column that is their anchor.
+    """
     columns = ", ".join(
         f"cast({quoted_name(name)} as double) as {quoted_name(name)}"
-        for name in dict.fromkeys((*names, ANCHOR))
+        for name in dict.fromkeys((*names, anchor))
     )
     table = connection.sql(f"select {columns} from scoring_rows order by customer_id").to_arrow_table()
     values = [np.asarray(table[name].to_numpy(zero_copy_only=False), dtype=np.float64) for name in names]
-    return Customers(np.column_stack(values), table[ANCHOR].to_numpy(zero_copy_only=False))
+    return Customers(np.column_stack(values), table[anchor].to_numpy(zero_copy_only=False))
 
 
 def label_ends(days: NDArray[np.datetime64], settings: Settings) -> NDArray[np.datetime64]:

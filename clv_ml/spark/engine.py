@@ -38,7 +38,7 @@ FIT_COLUMNS = (
     "as_of_date, total_purchases, days_since_first_purchase, days_since_last_purchase, total_revenue"
 )
 REGISTRY_TABLES = ("model_registry", "training_runs")
-SMALL_TABLES = ("as_of_dates", "feature_definitions", "feature_drivers", "shop_levels", *REGISTRY_TABLES)
+SMALL_TABLES = ("as_of_dates", "feature_definitions", "column_roles", "shop_levels", *REGISTRY_TABLES)
 
 
 @dataclass(frozen=True)

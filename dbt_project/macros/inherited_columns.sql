@@ -1,6 +1,7 @@
 {#- A feature is described once, with the model that computes it. Wider tables take columns over from the models that
     their `meta.columns_of` names: the SQL through `feature_columns`, the contract through the override below. So a new
-    feature is one SQL column and its YAML entry. A model with `meta.declared_by` has columns that a setting declares. -#}
+    feature is one SQL column and its YAML entry. A model with `meta.declared_by` has columns that a setting declares, of the
+    role that the model names. -#}
 {% macro key_columns() -%} {{ return(["customer_id", "as_of_date", "build_hash"]) }} {%- endmacro %}
 
 {#- The described columns of a model, keys left out, as a dict by name; those that it inherits come first. -#}
@@ -14,7 +15,10 @@
             {%- do columns.update({name: column}) -%}
         {%- endfor -%}
         {%- if node.config.meta.get("declared_by") == "customer_attributes" -%}
-            {%- do columns.update(attribute_columns()) -%}
+            {%- for name, column in attribute_columns().items() -%}
+                {%- do column.config.meta.update({"role": node.config.meta.role}) -%}
+                {%- do columns.update({name: column}) -%}
+            {%- endfor -%}
         {%- endif -%}
     {%- endfor -%}
     {{ return(columns) }}

@@ -1,8 +1,6 @@
 -- Grain: as_of_date x customer_id x estimator: what was predicted for a customer on an earlier scoring
 -- date against what then happened, for dates whose whole horizon lies within the data. The model (its
 -- mean and its median) and every baseline.
-{% set baselines = ["simple", "persistence", "empirical_bayes", "bgnbd", "paretonbd", "btyd"] %}
-
 with
     delivered as (select max(occurred_at) as newest_at from {{ ref("int_events") }}),
 
@@ -47,12 +45,12 @@ with
             null as churn,
             null as is_churned
         from happened
-        {%- for baseline in baselines %}
+        {%- for estimator, column in baseline_columns().items() %}
             union all
             select
-                '{{ baseline }}' as estimator,
+                '{{ estimator }}' as estimator,
                 happened.*,
-                cast(baselines.{{ baseline }}_value as double) as predicted,
+                cast(baselines.{{ column }} as double) as predicted,
                 null as is_inside,
                 null as confidence,
                 null as is_hit,
