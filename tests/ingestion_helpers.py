@@ -1,12 +1,12 @@
 """What the tests of ingestion share: an empty warehouse, files, and a look at what was stored."""
 
 import csv
-import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import duckdb
+from shops import RAW_TABLES
 
 from clv_ml.ingest.ingestion import IngestSummary, ingest
 
@@ -27,14 +27,17 @@ EVENT = {
 
 def empty_warehouse(path: Path | str = ":memory:") -> duckdb.DuckDBPyConnection:
     """
-    A database, in memory unless a path is given, with the raw tables, made by the statements of the dbt macro
-    itself.
+    A database, in memory unless a path is given, with the raw tables as the YAML of the sources describes
+    them.
     """
-    macro = (ROOT / "dbt_project" / "macros" / "input_tables.sql").read_text(encoding="utf-8")
-    statements = re.search(r"{% set statements %}(.*?){% endset %}", macro, flags=re.DOTALL)
-    assert statements is not None
     connection = duckdb.connect(path, config={"threads": 2})
-    connection.execute(re.sub(r'{{ setting\("raw_schema"\) }}', "raw", statements.group(1)))
+    connection.execute("create schema raw")
+    for table, columns in RAW_TABLES.items():
+        defined = [
+            f"{column['name']} {column['data_type']} {'not null' if column.get('constraints') else ''}"
+            for column in columns
+        ]
+        connection.execute(f"create table raw.{table} ({', '.join(defined)})")
     return connection
 
 

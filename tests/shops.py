@@ -14,11 +14,13 @@ from typing import Any
 import duckdb
 import pandas as pd
 import pyarrow as pa
+import yaml
 
 from clv_ml.operate.report_facts import read_facts
 from clv_ml.settings import Settings, load_settings, report_path
 from clv_ml.show.report import ReportResult, write_report
 from clv_ml.warehouse.dbt_runner import run_dbt
+from clv_ml.warehouse.input_contract import SOURCES
 
 ROOT = Path(__file__).resolve().parents[1]
 OPENING = datetime(2024, 1, 1)
@@ -40,15 +42,19 @@ DATED_TABLES = (
 )
 FEATURES_ONLY = ("--select", "+customer_features", "+customer_anchors")
 
+RAW_TABLES = {
+    table["name"]: table["columns"]
+    for table in yaml.safe_load(SOURCES.read_text(encoding="utf-8"))["sources"][0]["tables"]
+}
+"""What the YAML of the sources says of the columns of each raw table."""
+ARROW_TYPES = {
+    "string": pa.string(),
+    "timestamp": pa.timestamp("us"),
+    "decimal(18,3)": pa.decimal128(18, 3),
+    "decimal(18,2)": pa.decimal128(18, 2),
+}
 EVENT_SCHEMA = pa.schema(
-    [
-        *((name, pa.string()) for name in ("event_id", "customer_id", "event_type")),
-        *((name, pa.timestamp("us")) for name in ("occurred_at", "recorded_at")),
-        *((name, pa.string()) for name in ("session_id", "order_id", "product_id", "category")),
-        ("quantity", pa.decimal128(18, 3)),
-        ("amount", pa.decimal128(18, 2)),
-        ("currency", pa.string()),
-    ]
+    [(column["name"], ARROW_TYPES[column["data_type"]]) for column in RAW_TABLES["events"]]
 )
 
 
@@ -188,7 +194,8 @@ def add_feature(project: Path, expression: str, data_type: str) -> None:
         "models_sql/features/_features__models.yml",
         "      - name: category_diversity_count\n",
         f"      - name: doubled_category_count\n        data_type: {data_type}\n"
-        "        description: For a test.\n        config: {meta: {role: feature, group: category, unit: categories}}\n"
+        "        description: For a test.\n"
+        "        config: {meta: {role: feature, group: category, unit: categories}}\n"
         "      - name: category_diversity_count\n",
     )
 

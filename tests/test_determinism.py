@@ -66,7 +66,11 @@ def test_settings_that_are_no_features_leave_features_alone(simulated_copy: Sett
 
     build(
         with_vars(
-            simulated_copy, test_size=0.3, val_size=0.3, min_purchases_for_training=3, excluded_features=[]
+            simulated_copy,
+            test_size=0.3,
+            val_size=0.3,
+            min_purchases_for_training=3,
+            excluded_features=["overdue_ratio"],
         ),
         "--select",
         "+customer_features",

@@ -1,5 +1,6 @@
 """
-Nothing is undocumented: every model, column, macro, argument, source column and setting says what it is.
+Nothing is undocumented: every model, column, macro, argument, source column and setting says what it is. What
+it says stands once.
 """
 
 import inspect
@@ -14,12 +15,14 @@ from shops import ROOT
 from typer.main import get_command_name
 
 from clv_ml.cli import app, models_app
+from clv_ml.learn.candidates import CANDIDATE_BASELINES
 from clv_ml.settings import setting_rules
 
 CONTRACTED = {"features", "training", "scoring", "mart_steps", "marts"}
 KEY_TESTS = {"unique", "unique_key"}
 SOURCES = {".py", ".sql", ".yml", ".md", ".j2", ".css", ".js", ".properties"}
 NUMBERS = {"int", "bigint", "double"}
+KEYS = {"customer_id", "as_of_date", "build_hash"}
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +51,14 @@ def says_nothing(name: str, description: str) -> bool:
     """Whether a description is empty or only repeats the words of the name."""
     words = set(re.findall(r"[a-z0-9]+", description.lower())) - {"the", "a", "an", "of", "is", "in"}
     return not words - set(name.lower().split("_"))
+
+
+def lists_of_words(text: str) -> list[list[str]]:
+    """The words in quotes of every bracket, of whatever kind, that holds two or more with commas between."""
+    runs = re.findall(
+        r"""(?:["']\w+["']\s*(?::\s*["']\w+["']\s*)?,\s*)+["']\w+["'](?:\s*:\s*["']\w+["'])?""", text
+    )
+    return [re.findall(r"\w+", run) for run in runs]
 
 
 def test_every_model_is_described(built: Project) -> None:
@@ -95,6 +106,27 @@ def test_every_source_column_is_described(built: Project) -> None:
     assert not faults
 
 
+def test_a_source_column_has_the_type_that_its_description_says(built: Project) -> None:
+    """
+    Type and order stand once: in the YAML, which creates the tables. Staging casts to the same types, for who
+    brings tables of their own.
+    """
+    kinds = {"string": "varchar", "int": "integer"}
+    described = {
+        name: {c: kinds.get(d["data_type"], d["data_type"]) for c, d in source["columns"].items()}
+        for name, source in built.sources.items()
+    }
+    staged = {
+        name.removeprefix("stg_"): built.types[name] for name in built.models if name.startswith("stg_")
+    }
+
+    for name, columns in described.items():
+        assert list(columns.items()) == list(built.types[name].items()), name
+    assert len(staged) == 4
+    for name, columns in staged.items():
+        assert columns | described[name] == described[name] | columns, name
+
+
 def test_every_table_is_a_model_or_a_source(built: Project) -> None:
     """A run leaves no table behind that nobody describes."""
     known = set(built.models) | set(built.sources)
@@ -111,6 +143,58 @@ def test_tables_that_others_read_are_contracts(built: Project) -> None:
                 faults.append(f"{name} has no contract")
             faults += [f"{name}.{c}" for c, column in model["columns"].items() if not column["data_type"]]
 
+    assert not faults
+
+
+def test_every_column_of_the_training_rows_has_one_role(built: Project) -> None:
+    """
+    A column says once what it is for; only the keys have no role. What an anchor or a baseline is made of, by
+    its description, is there.
+    """
+    described = [
+        (column, it["config"]["meta"])
+        for model in built.family("training_rows")
+        for column, it in built.models[model]["columns"].items()
+        if column not in KEYS
+    ]
+    roles = built.models["column_roles"]["config"]["meta"]["roles"]
+    by_role = {role: [name for name, meta in described if meta["role"] == role] for role in roles}
+    names = [name for name, _ in described]
+
+    assert sorted(names) == sorted(set(built.types["training_rows"]) - KEYS)
+    assert sum(map(len, by_role.values())) == len(names)
+    assert all(by_role.values())
+    assert len(by_role["anchor"]) == 1
+    estimators = [meta["estimator"] for _, meta in described if meta["role"] == "baseline"]
+    assert len(set(estimators)) == len(by_role["baseline"])
+    parts = {part for _, meta in described for part in (*meta.get("factors", ()), *meta.get("addends", ()))}
+    assert parts >= set(by_role["component"])
+    assert parts <= {*by_role["component"], *by_role["feature"]}
+    opened = {meta.get("estimator") for _, meta in described if meta.get("factors")}
+    assert opened == {None, *CANDIDATE_BASELINES}
+
+
+def test_no_list_of_columns_of_a_role_stands_in_code(built: Project) -> None:
+    """Neither Python nor SQL nor the settings list columns of one role: the YAML does, beside each column."""
+    role_of = {
+        name: meta["config"]["meta"]["role"]
+        for name, meta in built.columns("training_rows").items()
+        if name not in KEYS
+    }
+    lists = [
+        (path.name, words)
+        for folder in ("clv_ml", "dbt_project", "models_sql")
+        for path in sorted((ROOT / folder).rglob("*"))
+        if path.suffix in {".py", ".sql"}
+        for words in lists_of_words(path.read_text(encoding="utf-8"))
+    ]
+    lists += [(name, rule["default"]) for name, rule in setting_rules(ROOT).items()]
+    faults = []
+    for place, words in lists:
+        roles = [role_of[word] for word in words if word in role_of] if isinstance(words, list) else []
+        faults += [f"{place}: {words}" for role in set(roles) if roles.count(role) >= 3]
+
+    assert len(lists) > 100
     assert not faults
 
 
@@ -330,5 +414,7 @@ def test_the_checks_see_what_is_missing() -> None:
     assert section("# x\n## a\none\n### b\ntwo\n## c\n", "## a") == "one\n### b\ntwo"
     assert argument_names("{% macro m(a, b=[], c = none) -%}") == ["a", "b", "c"]
     assert argument_names("{%- macro m() -%}") == []
+    assert lists_of_words("f('a')\nX = (\"b_1\", 'c',\n 'd')") == [["b_1", "c", "d"]]
+    assert lists_of_words('{"a": "b", "c": "d"}') == [["a", "b", "c", "d"]]
     assert says_nothing("order_count", "The count of order.")
     assert not says_nothing("order_count", "Standing orders so far.")

@@ -32,7 +32,7 @@ from clv_ml.model import registry
 from clv_ml.model.model_files import load_model
 from clv_ml.model.prediction import predict
 from clv_ml.operate.promotion import switch_model
-from clv_ml.pipeline import engine_of, run
+from clv_ml.pipeline import SCORING, engine_of, run
 from clv_ml.serve import strongest_drivers
 from clv_ml.serve.columns import feature_matrix
 from clv_ml.serve.narrative import OTHERS
@@ -40,7 +40,6 @@ from clv_ml.serve.strongest_drivers import explain_batches
 from clv_ml.settings import Settings
 from clv_ml.warehouse.dbt_runner import run_dbt
 
-SCORING = ("scoring_rows", "customer_predictions+", "customer_drivers+")
 OUTPUTS = ["clv_predicted", "clv_typical", "churn_probability"]
 INTERVAL = ["clv_low", "clv_high", "clv_prediction_confidence"]
 
@@ -53,7 +52,7 @@ def _rebuild(settings: Settings) -> None:
 
 
 def _rescore(settings: Settings) -> None:
-    run_dbt(settings, ["run", "--select", *SCORING])
+    run_dbt(settings, ["run", "--select", "scoring_rows", *SCORING])
 
 
 def _methods(settings: Settings) -> dict[str, int]:

@@ -10,11 +10,11 @@ from typing import Any
 import lightgbm
 import numpy as np
 import pytest
-from shops import HORIZON, build, copied, execute, frame, one, query, with_vars
+from shops import HORIZON, build, copied, edit, execute, frame, one, query, with_project, with_vars
 from sklearn import metrics as reference
 
 from clv_ml import evaluate, temporal_split
-from clv_ml.errors import ClvError, TrainingError
+from clv_ml.errors import BuildError, ClvError, TrainingError
 from clv_ml.learn import boosters, calibration, rounds, training
 from clv_ml.learn.boosters import Parameters
 from clv_ml.learn.folds import FOLDS
@@ -31,6 +31,7 @@ from clv_ml.operate.promotion import switch_model
 from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect
+from clv_ml.warehouse.dbt_runner import run_dbt
 
 METRICS = ("r2", "mae", "rmse")
 
@@ -227,13 +228,45 @@ def test_importance_is_shares_of_features_the_model_has(by_type: tuple[Settings,
     assert list(importance.values()) == sorted(importance.values(), reverse=True)
     assert set(importance) <= features
     excluded = {
-        *settings.vars.excluded_features,
+        *(
+            name
+            for (name,) in query(settings, "select column_name from column_roles where role <> 'feature'")
+        ),
         "label_revenue",
         "label_purchases",
         "first_purchase_at",
         "split",
     }
     assert not features & excluded
+
+
+def test_a_shop_leaves_out_features_of_its_own_choice(simulated: Settings):
+    """
+    ``excluded_features`` takes away what it names, nothing else. A column for analysts is no feature anyway.
+    """
+    with connect(simulated) as connection:
+        usual = read_training_rows(connection, simulated).names
+        fewer = read_training_rows(
+            connection, with_vars(simulated, excluded_features=["overdue_ratio", "total_revenue"])
+        ).names
+
+    assert "overdue_ratio" in usual and "total_revenue" not in usual
+    assert fewer == tuple(name for name in usual if name != "overdue_ratio")
+
+
+def test_a_column_without_a_role_is_refused(open_shop: Callable[..., Settings], own_project: Path):
+    """The error names the column and what may stand there: a feature that nobody placed would be missed."""
+    edit(
+        own_project,
+        "models_sql/features/_features__models.yml",
+        "{role: feature, group: category",
+        "{group: category",
+    )
+
+    with pytest.raises(
+        BuildError, match=r"'top_category_concentration' of training_rows has the role .*: feature, analyst"
+    ):
+        run_dbt(with_project(open_shop(), own_project), ["run", "--select", "column_roles"])
 
 
 def test_the_registry_tables_say_what_the_folders_hold(by_type: tuple[Settings, dict[str, TrainingResult]]):

@@ -17,7 +17,8 @@ import duckdb
 
 from clv_ml.errors import InputError, WarehouseError
 from clv_ml.ingest.feeds import SIDECAR_SUFFIX, Feed, read_feed, sql_text
-from clv_ml.ingest.presets import CONTRACT, Preset, load_preset
+from clv_ml.ingest.presets import Preset, load_preset
+from clv_ml.warehouse.input_contract import contract
 from clv_ml.warehouse.quoting import quoted_name
 
 STEPS = {"events": ("typed_events", "judged_events")}
@@ -250,7 +251,7 @@ def _map(connection: duckdb.DuckDBPyConnection, preset: Preset, feed: Feed, path
         "create or replace temp view feed_texts as "
         f"select feed_row, cast(to_json(struct_pack({fields})) as varchar) as raw_text from feed_rows"
     )
-    columns = ", ".join(f"{name} varchar" for name in CONTRACT[preset.table])
+    columns = ", ".join(f"{name} varchar" for name in contract()[preset.table])
     connection.execute(f"create or replace temp table mapped (feed_row bigint, {columns})")
     try:
         connection.execute(f"insert into mapped by name\n{preset.sql}")

@@ -20,28 +20,10 @@ from pathlib import Path
 
 from clv_ml.errors import InputError
 from clv_ml.folders import DBT_FOLDER
+from clv_ml.warehouse.input_contract import contract
 
 PRESETS_FOLDER = DBT_FOLDER / "presets"
 
-CONTRACT: dict[str, tuple[str, ...]] = {
-    "events": (
-        "event_id",
-        "customer_id",
-        "event_type",
-        "occurred_at",
-        "recorded_at",
-        "session_id",
-        "order_id",
-        "product_id",
-        "category",
-        "quantity",
-        "amount",
-        "currency",
-    ),
-    "id_history": ("old_customer_id", "new_customer_id", "merged_at"),
-    "fx_rates": ("currency", "valid_from", "rate_to_reporting"),
-    "attributes": ("customer_id", "known_at", "attributes"),
-}
 EVENT_ID_RULES = ("given", "content", "numbered content")
 
 
@@ -90,8 +72,8 @@ def load_preset(name: str, folder: Path = PRESETS_FOLDER) -> Preset:
     if original := _declared(sql, "same as"):
         return load_preset(original, folder)
     table, rule = _declared(sql, "table"), _declared(sql, "event_id")
-    if table not in CONTRACT:
-        raise InputError(f"Preset {name!r} must declare '-- table:' as one of {', '.join(CONTRACT)}.")
+    if table not in contract():
+        raise InputError(f"Preset {name!r} must declare '-- table:' as one of {', '.join(contract())}.")
     if (rule in EVENT_ID_RULES) != (table == "events"):
         raise InputError(
             f"Preset {name!r} must declare '-- event_id:' as one of {', '.join(EVENT_ID_RULES)} "

@@ -1,8 +1,8 @@
 """
 What the model is compared with: the closed forms of SQL, and the usual first attempts with LightGBM.
 
-A new closed form is a column of ``customer_baselines`` whose description gives it the role ``baseline``; a new
-first attempt is an entry of ``baseline_predictions``.
+A new closed form is a column of ``customer_baselines``, described with ``role: baseline``. A new first
+attempt is an entry of ``baseline_predictions``.
 """
 
 from collections.abc import Callable

@@ -32,27 +32,15 @@ from clv_ml.simulate.simulated_shop import (
     seconds,
     stream,
 )
+from clv_ml.warehouse.input_contract import contract
 
 EVENT_TYPES = ("session_start", "page_view", "add_to_cart", "purchase", "refund")
 SESSION_START, PAGE_VIEW, ADD_TO_CART, PURCHASE, REFUND = range(5)
 
-_TEXT_COLUMNS = (
-    "event_id",
-    "customer_id",
-    "event_type",
-    "occurred_at",
-    "recorded_at",
-    "session_id",
-    "order_id",
-    "product_id",
-    "category",
-    "quantity",
-    "amount",
-    "currency",
+EVENTS, ID_HISTORY, FX_RATES = (
+    pa.schema([(name, pa.string()) for name in contract()[table]])
+    for table in ("events", "id_history", "fx_rates")
 )
-EVENTS = pa.schema([(name, pa.string()) for name in _TEXT_COLUMNS])
-ID_HISTORY = pa.schema([(name, pa.string()) for name in ("old_customer_id", "new_customer_id", "merged_at")])
-FX_RATES = pa.schema([(name, pa.string()) for name in ("currency", "valid_from", "rate_to_reporting")])
 
 # What each kind of dirt puts where, in a copy of a purchase row under an event_id of its own.
 DIRT: dict[str, tuple[str, str | None]] = {
@@ -137,12 +125,12 @@ def id_history_of(shop: Shop, chunk: Chunk) -> pa.Table:
     owner, stage = np.nonzero(np.isfinite(merges))
     names = _customer_names(chunk)
 
-    columns = [
-        names.take(pa.array(owner * 3 + stage)),
-        names.take(pa.array(owner * 3 + stage + 1)),
-        _time_text(seconds(shop, merges[owner, stage])),
-    ]
-    return pa.Table.from_arrays(columns, schema=ID_HISTORY)
+    columns = {
+        "old_customer_id": names.take(pa.array(owner * 3 + stage)),
+        "new_customer_id": names.take(pa.array(owner * 3 + stage + 1)),
+        "merged_at": _time_text(seconds(shop, merges[owner, stage])),
+    }
+    return pa.Table.from_pydict(columns, schema=ID_HISTORY)
 
 
 def fx_rates_of(shop: Shop) -> pa.Table:
@@ -151,12 +139,12 @@ def fx_rates_of(shop: Shop) -> pa.Table:
     months = np.datetime64(shop.start, "M") + np.arange(len(rates))
     valid_from = months.astype("datetime64[s]").astype(np.int64)
 
-    columns = [
-        pa.array(np.tile(CURRENCIES[1:], len(rates))),
-        _time_text(np.repeat(valid_from, rates.shape[1])),
-        pa.array([f"{rate:.{RATE_DECIMALS}f}" for rate in rates.ravel()]),
-    ]
-    return pa.Table.from_arrays(columns, schema=FX_RATES)
+    columns = {
+        "currency": pa.array(np.tile(CURRENCIES[1:], len(rates))),
+        "valid_from": _time_text(np.repeat(valid_from, rates.shape[1])),
+        "rate_to_reporting": pa.array([f"{rate:.{RATE_DECIMALS}f}" for rate in rates.ravel()]),
+    }
+    return pa.Table.from_pydict(columns, schema=FX_RATES)
 
 
 def _rows(size: int, **columns: Ints | int) -> np.ndarray:
@@ -247,21 +235,21 @@ def _text_table(shop: Shop, chunk: Chunk, rows: np.ndarray) -> pa.Table:
     categories = pa.array([f"category {number + 1:02d}" for number in range(shop.categories)])
     products = pa.array([f"p{number:05d}" for number in range(shop.categories * PRODUCTS_PER_CATEGORY)])
 
-    columns = [
-        _numbered("e", offset + np.arange(rows.size)),
-        _customer_text(shop, chunk, rows),
-        pa.array(EVENT_TYPES).take(pa.array(rows["kind"])),
-        _time_text(rows["at"]),
-        _time_text(rows["recorded"]),
-        _numbered("s", np.where(rows["session"] < 0, -1, offset + rows["session"])),
-        _numbered("o", np.where(rows["order"] < 0, -1, offset + rows["order"])),
-        _named(products, rows["product"]),
-        _named(categories, category),
-        pa.array(rows["quantity"], mask=rows["quantity"] == 0).cast(pa.string()),
-        _money_text(rows["cents"]),
-        _named(pa.array(CURRENCIES), currency),
-    ]
-    return pa.Table.from_arrays(columns, schema=EVENTS)
+    columns = {
+        "event_id": _numbered("e", offset + np.arange(rows.size)),
+        "customer_id": _customer_text(shop, chunk, rows),
+        "event_type": pa.array(EVENT_TYPES).take(pa.array(rows["kind"])),
+        "occurred_at": _time_text(rows["at"]),
+        "recorded_at": _time_text(rows["recorded"]),
+        "session_id": _numbered("s", np.where(rows["session"] < 0, -1, offset + rows["session"])),
+        "order_id": _numbered("o", np.where(rows["order"] < 0, -1, offset + rows["order"])),
+        "product_id": _named(products, rows["product"]),
+        "category": _named(categories, category),
+        "quantity": pa.array(rows["quantity"], mask=rows["quantity"] == 0).cast(pa.string()),
+        "amount": _money_text(rows["cents"]),
+        "currency": _named(pa.array(CURRENCIES), currency),
+    }
+    return pa.Table.from_pydict(columns, schema=EVENTS)
 
 
 def _customer_text(shop: Shop, chunk: Chunk, rows: np.ndarray) -> pa.Array:

@@ -84,8 +84,7 @@ def _invoke(command: Sequence[str], manifest: Manifest | None = None) -> dbtRunn
 
 def create_tables(settings: Settings) -> None:
     """Creates the tables that are not dbt's own, where absent: the input contract's and those of models."""
-    for macro in ("create_input_tables", "create_model_tables"):
-        run_dbt(settings, ["run-operation", macro])
+    run_dbt(settings, ["run-operation", "create_source_tables"])
 
 
 def _failure(verb: str, result: dbtRunnerResult) -> str:
