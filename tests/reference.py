@@ -187,10 +187,15 @@ def _columns(columns: dict[str, Any], types: dict[str, str]) -> str:
         return column["config"]["meta"].get(key, "")
 
     rows = [
-        (code(name), types.get(name, ""), meta(it, "unit"), meta(it, "group"), it["description"])
+        (
+            code(name),
+            types.get(name, ""),
+            *(meta(it, key) for key in ("role", "unit", "group")),
+            it["description"],
+        )
         for name, it in columns.items()
     ]
-    return table(("column", "type", "unit", "group", "what it is"), rows) if rows else ""
+    return table(("column", "type", "role", "unit", "group", "what it is"), rows) if rows else ""
 
 
 def _sources_page(project: Project) -> str:
