@@ -161,7 +161,7 @@ def _models_page(project: Project, step: str) -> str:
             path = model["original_file_path"]
             parts.append(
                 f"\n## {name}\n\n{flowing(model['description'])}\n\n{_header(model['raw_code'])} "
-                f"([{Path(path).name}](../../{path}))\n{_taken_over(project, name)}\n"
+                f"([{Path(path).name}](../../{path}))\n{_taken_over(project, name)}{_roles(model)}\n"
                 f"{_columns(model['columns'], project.types[name])}"
             )
     return "".join(parts)
@@ -180,6 +180,16 @@ def _taken_over(project: Project, name: str) -> str:
         f"[{parent}]({project.models[parent]['fqn'][1]}.md#{parent})" for parent in project.parents(name)
     ]
     return f"\nIt also has every column of {', '.join(named)}.\n" if named else ""
+
+
+def _roles(model: dict[str, Any]) -> str:
+    """The roles of columns and what they mean, where a model lists them."""
+    roles = model["config"]["meta"].get("roles", {})
+    return (
+        "\n" + table(("role", "what it means"), [(code(name), roles[name]) for name in roles])
+        if roles
+        else ""
+    )
 
 
 def _columns(columns: dict[str, Any], types: dict[str, str]) -> str:
