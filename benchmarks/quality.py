@@ -82,10 +82,10 @@ def _run(case: Case) -> tuple[View, View] | None:
         engine_of(settings).build_features()
         _say(f"{case.title}: backtest of the newest dates")
         newest = backtest(settings, case.origins, newest=True)
-        view = View(case, newest, checks(settings, newest))
+        view = View(case, newest, checks(newest))
         _say(f"{case.title}: backtest")
         spread = backtest(settings, case.origins)
-        found = checks(settings, spread)
+        found = checks(spread)
         truth = truth_sheet(settings, case.truth) if case.truth else None
         return View(case, spread, found, truth), view
 

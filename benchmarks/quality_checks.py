@@ -6,33 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from clv_ml.learn.backtest import BacktestResult
-from clv_ml.settings import Settings
-from clv_ml.show.backtest_sheets import Sheet
-from clv_ml.warehouse.connection import connect
+from clv_ml.measure.evaluation import TENURE_ORDERS
+from clv_ml.show.backtest_sheets import Sheet, segment_sizes
 
 FEWEST_ROWS = 500
 WIDEST_TOTAL = 1.5
 GROUP_LIMIT = 0.15
 FEWEST_JUDGED = 300
-GROUPS = """
-select
-    case
-        when days_since_first_purchase < 90 then 'under 90 days' when days_since_first_purchase < 365
-            then '90 to 364 days'
-        when days_since_first_purchase < 730 then '1 to 2 years' else 'over 2 years'
-    end as tenure,
-    case
-        when total_purchases = 1 then '1 order' when total_purchases <= 3 then '2 to 3 orders'
-        when total_purchases <= 9 then '4 to 9 orders' else '10 orders and more'
-    end as orders,
-    count(*) as customers, sum(predicted) as predicted, sum(cast(actual as double)) as actual
-from backtest_predictions as predictions
-inner join customer_rfm as rfm on rfm.customer_id = predictions.customer_id
-    and rfm.as_of_date = predictions.origin
-where estimator = 'model'
-group by tenure, orders having count(*) >= ?
-order by min(days_since_first_purchase), min(total_purchases)
-"""
 
 
 @dataclass(frozen=True)
@@ -61,10 +41,8 @@ class Checks:
         return sum(abs(ratio - 1) > GROUP_LIMIT for _, _, ratio in self.groups)
 
 
-def checks(settings: Settings, result: BacktestResult) -> Checks:
-    """Of the backtest whose predictions stand in the warehouse."""
-    with connect(settings) as connection:
-        rows = connection.execute(GROUPS, [FEWEST_ROWS]).fetchall()
+def checks(result: BacktestResult) -> Checks:
+    """Of a backtest."""
     each = [result.figures(origin)["model"] for origin in result.dates]
     sizes = _customers(result)
     judged = [
@@ -73,10 +51,7 @@ def checks(settings: Settings, result: BacktestResult) -> Checks:
     together = result.figures(None)["model"]
     return Checks(
         totals=tuple(model["mean_predicted"] / max(model["mean_actual"], 1e-9) for model in each),
-        groups=tuple(
-            (f"{tenure}, {orders}", customers, predicted / max(actual, 1e-9))
-            for tenure, orders, customers, predicted, actual in rows
-        ),
+        groups=_groups(result),
         brier=together["churn_brier"],
         brier_of_constant=together["churn_brier_of_constant"],
         churn_lost=sum(model["churn_brier"] > model["churn_brier_of_constant"] for model in judged),
@@ -129,6 +104,17 @@ def groups_sheet(found: Checks) -> Sheet:
         for group, customers, ratio in found.groups
     )
     return Sheet("By tenure and orders, pooled", ("group", "customers", "predicted / actual", ""), rows)
+
+
+def _groups(result: BacktestResult) -> tuple[tuple[str, int, float], ...]:
+    """Groups of tenure and orders that are large enough, with customers and pooled predicted / actual."""
+    found = []
+    for segment, customers in segment_sizes(result, (TENURE_ORDERS,)):
+        model = result.figures(None, segment)["model"]
+        if customers >= FEWEST_ROWS:
+            ratio = model["mean_predicted"] / max(model["mean_actual"], 1e-9)
+            found.append((segment.removeprefix(f"{TENURE_ORDERS}="), customers, ratio))
+    return tuple(found)
 
 
 def _customers(result: BacktestResult) -> dict[str, int]:

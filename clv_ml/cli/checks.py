@@ -25,8 +25,9 @@ def backtest(
 ) -> None:
     """Predict from past dates, strictly out of time, and compare the model with every baseline."""
     from clv_ml.learn.backtest import backtest as run_backtest
+    from clv_ml.measure.comparison import verdict
     from clv_ml.pipeline import DuckDB
-    from clv_ml.show.backtest_sheets import show_backtest
+    from clv_ml.show.backtest_sheets import HEADS, show_backtest
     from clv_ml.warehouse.locking import locked
 
     with reported():
@@ -37,6 +38,7 @@ def backtest(
             on_step("backtest")
             result = run_backtest(settings, origins, newest)
         shown = {
+            "verdict": verdict(result.comparisons, HEADS),
             "horizon_days": result.horizon_days,
             "origins": result.dates,
             "candidates": result.candidates,

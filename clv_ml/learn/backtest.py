@@ -28,7 +28,7 @@ from clv_ml.warehouse.connection import connect
 
 MIN_FIT_DATES = 2
 """Labelled dates before a backtest date: one to fit, one to calibrate on."""
-OWN = ("model", "typical", *MODEL_TYPES)
+OWN = ("model", "typical", "anchor", *MODEL_TYPES)
 """The estimators of this project; all others are baselines."""
 
 
@@ -57,15 +57,15 @@ class BacktestResult:
 
     def averages(self) -> dict[str, dict[str, float]]:
         """
-        Estimator -> metric -> mean over the dates, as compared; only estimators that all dates have.
+        Estimator -> metric -> mean over the dates, as compared; NaN where it is not defined on one of them.
         """
         each = [self.figures(date) for date in self.dates]
         return {
             estimator: {
-                metric: float(np.mean([figures[estimator][metric] for figures in each])) for metric in metrics
+                metric: float(np.mean([figures[estimator].get(metric, np.nan) for figures in each]))
+                for metric in metrics
             }
             for estimator, metrics in each[0].items()
-            if all(estimator in figures for figures in each)
         }
 
 
@@ -156,5 +156,5 @@ def evaluate_date(
     others = {
         model_type: predict(recipe, rows.values, rows.anchor)["clv_predicted"]
         for model_type, recipe in recipes.items()
-    } | baseline_predictions(known, rows)
+    } | {"anchor": rows.anchor, **baseline_predictions(known, rows)}
     return evaluate_fit(recipes["lightgbm"], calibration, rows, history, settings, others)

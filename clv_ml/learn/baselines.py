@@ -19,17 +19,15 @@ Estimate = Callable[[TrainingData], Array]
 
 
 def baseline_predictions(known: TrainingData, rows: TrainingData) -> dict[str, Array]:
-    """Each baseline's prediction of the rows by its name, fitted on trainable rows where it is fitted."""
+    """
+    Each baseline's prediction of the rows by its name, fitted on trainable rows where it is fitted; NaN where
+    a closed form of SQL has no value.
+    """
     return {
         "plain_lightgbm": fit_plain_lightgbm(known, Parameters())(rows),
         "lognormal_hurdle": fit_lognormal_hurdle(known, Parameters())(rows),
-        **closed_baselines(rows),
+        **rows.baselines,
     }
-
-
-def closed_baselines(rows: TrainingData) -> dict[str, Array]:
-    """The closed forms of SQL; one that is NULL for anybody is left out."""
-    return {name: values for name, values in rows.baselines.items() if np.isfinite(values).all()}
 
 
 def fit_plain_lightgbm(data: TrainingData, parameters: Parameters) -> Estimate:

@@ -7,6 +7,7 @@ Training measures its test dates so, and the backtest each of its dates.
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clv_ml.learn.calibration import Calibration
 from clv_ml.learn.candidates import candidate_mean
@@ -15,10 +16,13 @@ from clv_ml.learn.intervals import measure_intervals, recency_of
 from clv_ml.learn.median_value import median_value
 from clv_ml.learn.store_history import StoreHistory
 from clv_ml.learn.training_data import TrainingData
-from clv_ml.measure.evaluation import Evaluation, spend_band
+from clv_ml.measure.evaluation import TENURE_ORDERS, Evaluation, spend_band, tenure_and_orders
 from clv_ml.measure.metrics import Array
 from clv_ml.model.recipe import Recipe
 from clv_ml.settings import Settings
+
+TENURE, ORDERS = "days_since_first_purchase", "total_purchases"
+"""Features that customers are grouped by."""
 
 
 def evaluate_fit(
@@ -38,7 +42,8 @@ def evaluate_fit(
 
         calibration: Made of that, too.
 
-        others: Predictions of further estimators by name, shape (n,) each.
+        others: Predictions of further estimators by name, shape (n,) each; one that is NaN for anybody could
+            not be fitted.
     """
     days = np.unique(rows.as_of)
     mean = candidate_mean(calibration.choice.candidate, recipe, rows)
@@ -50,17 +55,28 @@ def evaluate_fit(
         settings.vars.confidence_floor,
     )
     low, high, confidence = bins.intervals(mean, recency_of(rows))
+    fitted = {name: predicted for name, predicted in others.items() if np.isfinite(predicted).all()}
     return Evaluation(
         as_of=str(days[0]) if days.size == 1 else None,
         candidate=calibration.choice.candidate,
         customer=rows.customer,
-        groups={"behavior_type": rows.behavior, "spend_band": spend_band(rows.anchor)},
+        groups=_groups(rows),
         actual=rows.revenue,
         left=rows.purchases == 0,
-        predicted={"model": mean, "typical": median_value(mean, 1 - leaving, calibration.spread), **others},
+        predicted={"model": mean, "typical": median_value(mean, 1 - leaving, calibration.spread), **fitted},
         low=low,
         high=high,
         confidence=confidence,
         confidence_floor=settings.vars.confidence_floor,
         churn=leaving,
+        unfitted=tuple(name for name in others if name not in fitted),
     )
+
+
+def _groups(rows: TrainingData) -> dict[str, NDArray[np.str_]]:
+    """Each customer's groups; of tenure and orders only where those features are not left out."""
+    groups = {"behavior_type": rows.behavior, "spend_band": spend_band(rows.anchor)}
+    if {TENURE, ORDERS} <= set(rows.names):
+        tenure, orders = (rows.values[:, rows.names.index(name)] for name in (TENURE, ORDERS))
+        groups[TENURE_ORDERS] = tenure_and_orders(tenure, orders)
+    return groups

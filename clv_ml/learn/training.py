@@ -12,7 +12,6 @@ from datetime import date
 
 import numpy as np
 
-from clv_ml.learn.baselines import closed_baselines
 from clv_ml.learn.boosters import Parameters
 from clv_ml.learn.calibration import Calibration, calibrate
 from clv_ml.learn.candidates import candidate_anchor, candidate_mean, reduced_to
@@ -62,7 +61,8 @@ class TrainingResult:
     What ``train`` did.
 
     ``metrics`` maps an estimator (``model``, ``typical``, ``simple``, ``persistence``, ...) to its metrics on
-    the test dates (``intervals``, ``churn`` and ``decile_01`` to ``decile_10`` hold how those did);
+    the test dates, NaN where it could not be fitted (``intervals``, ``churn`` and ``decile_01`` to
+    ``decile_10`` hold how those did);
     ``importance`` a feature to its share of the mean's total split gain, largest first. ``is_new`` is false
     where the same model had been published before. ``reason`` says which candidate was published and why;
     ``caution`` why the shop is hard to learn from, None where it is not. ``tuned_before`` is the date before
@@ -186,7 +186,7 @@ def _measure(task: Task) -> Measured:
     late = fit_recipe(before, test.customers, task.model_type, calibration.rounds, task.parameters)
     tested = HeldOut(test, candidate_mean("model", late, test))
     calibration = calibration.confirmed(tested, data, task.is_small_shop)
-    evaluation = evaluate_fit(late, calibration, test, history, task.settings, closed_baselines(test))
+    evaluation = evaluate_fit(late, calibration, test, history, task.settings, test.baselines)
     bins = measure_intervals(
         [calibration.held_out, HeldOut(test, evaluation.predicted["model"])],
         history.level_log_sd(np.datetime64(history.as_of_date)),

@@ -4,8 +4,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
-from clv_ml.measure.evaluation import Evaluation, churn_metrics, interval_metrics, pooled, segments
-from clv_ml.measure.metrics import Array, evaluate_predictions, tenths
+from clv_ml.measure.evaluation import (
+    TENURE_ORDERS,
+    Evaluation,
+    churn_metrics,
+    interval_metrics,
+    pooled,
+    segments,
+)
+from clv_ml.measure.metrics import NOT_DEFINED, Array, evaluate_predictions, tenths
 
 METRIC_ROW = pa.schema(
     [
@@ -37,14 +44,19 @@ def metric_rows(evaluation: Evaluation) -> Iterator[MetricRow]:
     """
     Every figure of a date: date, segment, estimator, metric, value (NaN where not defined), customers.
 
-    Segments are ``all``, each group, ``decile=1`` to ``10`` by prediction (means only) and ``churn_decile=1``
-    to ``10`` by chance of churn (its mean, and the share that left); 10 is the highest.
+    Segments are ``all``, each group, ``decile=1`` to ``10`` by prediction and ``churn_decile=1`` to ``10`` by
+    chance of churn (its mean, and the share that left); 10 is the highest. Of deciles, and of tenure and
+    orders, there are means only.
     """
     for segment, mask in segments(evaluation).items():
         actual = evaluation.actual[mask]
         for estimator, predicted in evaluation.predicted.items():
-            figures = {**evaluate_predictions(actual, predicted[mask]), **_means(actual, predicted[mask])}
+            figures = _means(actual, predicted[mask])
+            if not segment.startswith(TENURE_ORDERS):
+                figures |= evaluate_predictions(actual, predicted[mask])
             yield from _rows(evaluation, segment, estimator, figures, actual.size)
+    for estimator in evaluation.unfitted:
+        yield from _rows(evaluation, "all", estimator, NOT_DEFINED, len(evaluation))
     churn = {f"churn_{name}": value for name, value in churn_metrics(evaluation).items()}
     yield from _rows(evaluation, "all", "model", interval_metrics(evaluation) | churn, len(evaluation))
     yield from _decile_rows(evaluation)

@@ -9,7 +9,7 @@ Sources: Efron and Tibshirani (1993) for the percentile interval; Davison and Hi
 p-value that is never 0; Holm (1979).
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -56,6 +56,11 @@ class Comparison:
         """Whether ours is worse beyond chance."""
         return self.gain < 0 and self.p_holm < 0.05
 
+    @property
+    def is_gain(self) -> bool:
+        """Whether ours is better beyond chance."""
+        return self.gain > 0 and self.p_holm < 0.05
+
 
 def compare(
     evaluations: Sequence[Evaluation],
@@ -90,6 +95,25 @@ def compare(
             for (metric, ours, theirs), column in zip(pairs, drawn.T, strict=True)
         ]
     )
+
+
+def verdict(comparisons: Sequence[Comparison], names: Mapping[str, str]) -> str:
+    """
+    All comparisons in one sentence: in how many metrics ours is better than the best baseline, equal within
+    chance, and worse, and in which. ``names`` says what a metric is called.
+    """
+    found = {
+        "better than every baseline": [one for one in comparisons if one.is_gain],
+        "equal within chance": [one for one in comparisons if not (one.is_gain or one.is_loss)],
+        "worse": [one for one in comparisons if one.is_loss],
+    }
+    counted = [
+        f"{words} in {len(group)} {'metric' if len(group) == 1 else 'metrics'} "
+        f"({', '.join(names.get(one.metric, one.metric) for one in group)})"
+        for words, group in found.items()
+        if group
+    ]
+    return f"The model is {', '.join(counted)}."
 
 
 def _compared(

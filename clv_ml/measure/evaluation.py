@@ -13,9 +13,14 @@ from numpy.typing import NDArray
 
 from clv_ml.measure import coverage
 from clv_ml.measure.coverage import came_true
-from clv_ml.measure.metrics import Array, evaluate_predictions, tenths
+from clv_ml.measure.metrics import NOT_DEFINED, Array, evaluate_predictions, tenths
 
 SPEND_BANDS = 5
+TENURE_ORDERS = "tenure_orders"
+"""The group that ``tenure_and_orders`` makes."""
+TENURES = {0: "under 90 days", 90: "90 to 364 days", 365: "1 to 2 years", 730: "over 2 years"}
+ORDERS = {0: "1 order", 2: "2 to 3 orders", 4: "4 to 9 orders", 10: "10 orders and more"}
+"""Bands by what they begin with: days since the first purchase, and purchases."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Evaluation:
     ``predicted`` maps an estimator to its prediction; ``model`` is ``clv_predicted`` as it would have been
     published, by the ``candidate`` named. ``low``, ``high`` and ``confidence`` belong to it, ``churn`` is its
     chance of no purchase, and ``left`` whether there was none. ``groups`` maps a column's name to each
-    customer's group.
+    customer's group. ``unfitted`` names estimators that have no prediction, as a fit that does not converge.
     """
 
     as_of: str | None
@@ -42,6 +47,7 @@ class Evaluation:
     confidence: Array
     confidence_floor: float
     churn: Array
+    unfitted: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return self.actual.size
@@ -53,8 +59,17 @@ def spend_band(anchor: Array) -> NDArray[np.str_]:
     return (rank * SPEND_BANDS // max(anchor.size, 1) + 1).astype(str)
 
 
+def tenure_and_orders(days: Array, orders: Array) -> NDArray[np.str_]:
+    """Each customer's bands, of days since the first purchase and of purchases. Shape (n,)."""
+    tenure, bought = (
+        np.array(list(bands.values()))[np.searchsorted(list(bands), values, side="right") - 1]
+        for bands, values in ((TENURES, days), (ORDERS, orders))
+    )
+    return np.strings.add(np.strings.add(tenure, ", "), bought)
+
+
 def pooled(evaluations: Sequence[Evaluation]) -> Evaluation:
-    """The rows of all of them together, with the estimators that each of them has."""
+    """The rows of all of them together, with the estimators that each has; unfitted are the others."""
 
     def together(name: str) -> NDArray:
         return np.concatenate([getattr(one, name) for one in evaluations])
@@ -76,6 +91,7 @@ def pooled(evaluations: Sequence[Evaluation]) -> Evaluation:
         confidence=together("confidence"),
         confidence_floor=first.confidence_floor,
         churn=together("churn"),
+        unfitted=tuple(dict.fromkeys(name for one in evaluations for name in one.unfitted)),
     )
 
 
@@ -133,7 +149,8 @@ def decile_metrics(evaluation: Evaluation) -> dict[str, dict[str, float]]:
 
 def all_metrics(evaluation: Evaluation) -> dict[str, dict[str, float]]:
     """
-    Every estimator's metrics by its name, then ``intervals``, ``decile_01`` to ``decile_10``, ``churn``.
+    Every estimator's metrics by its name, NaN where it is unfitted, then ``intervals``, ``decile_01`` to
+    ``decile_10``, ``churn``.
     """
     estimators = {
         name: dict(evaluate_predictions(evaluation.actual, predicted))
@@ -141,6 +158,7 @@ def all_metrics(evaluation: Evaluation) -> dict[str, dict[str, float]]:
     }
     return {
         **estimators,
+        **{name: dict(NOT_DEFINED) for name in evaluation.unfitted},
         "intervals": interval_metrics(evaluation),
         **decile_metrics(evaluation),
         "churn": churn_metrics(evaluation),

@@ -145,6 +145,8 @@ METRICS = {
     "decile_mape": decile_mape,
     "decile_wape": decile_wape,
 }
+NOT_DEFINED = dict.fromkeys(METRICS, np.nan)
+"""The metrics of an estimator that has no prediction."""
 HIGHER_IS_BETTER = frozenset({"r2", "spearman", "gini", "top_decile_lift"})
 
 

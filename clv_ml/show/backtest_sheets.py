@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from clv_ml.show.terminal import print_wide
+from clv_ml.measure.evaluation import ORDERS, TENURE_ORDERS, TENURES
+from clv_ml.show.models import is_fitted
+from clv_ml.show.terminal import print_wide, say
 
 if TYPE_CHECKING:
     from clv_ml.learn.backtest import BacktestResult
@@ -29,6 +31,7 @@ HEADS = {
     "decile_wape": "dWAPE",
 }
 """Metrics shown of every estimator, and how they are headed. docs/explanation/backtest.md defines them."""
+DATE_HEADS = {name: HEADS[name] for name in ("r2", "spearman", "gini", "top_decile_lift", "bias")}
 SEGMENT_HEADS = {name: HEADS[name] for name in ("nmae", "r2", "spearman", "gini", "bias")}
 COVERAGE_HEADS = {
     "coverage": "coverage",
@@ -51,30 +54,47 @@ class Sheet:
 
 
 def show_backtest(result: BacktestResult) -> None:
-    for sheet in sheets(result):
+    """The verdict, and the tables that a reader needs."""
+    from clv_ml.measure.comparison import verdict
+
+    say(verdict(result.comparisons, HEADS))
+    for sheet in short_sheets(result):
         table = Table(title=sheet.title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for number, head in enumerate(sheet.head):
             table.add_column(head, justify="right" if number else "left", no_wrap=True)
         for row in sheet.rows:
             table.add_row(*row)
         print_wide(table)
+    say(
+        "Each date's estimators, segments, the chance of churn and everybody's prediction: tables "
+        "backtest_metrics and backtest_predictions, or --json."
+    )
+
+
+def short_sheets(result: BacktestResult) -> list[Sheet]:
+    """What a reader needs first: estimators, comparison, dates, tenure and orders, deciles."""
+    ahead = f"{result.horizon_days} days ahead"
+    return [
+        _estimators(f"{ahead}, mean of {len(result.dates)} dates", result.averages(), result),
+        comparison_sheet("Against the best baseline, mean of the dates", result.comparisons),
+        _dates(result),
+        *_tenure_and_orders(result),
+        _deciles(result),
+    ]
 
 
 def sheets(result: BacktestResult) -> list[Sheet]:
-    """Everything a reader needs: estimators, dates, comparison, segments, deciles, churn, intervals."""
+    """Everything: the short sheets, then all estimators by date, segments, churn, intervals."""
     ahead = f"{result.horizon_days} days ahead"
-    pooled = result.figures(None)
     each = [
         _estimators(f"{ahead}, from {day} (published: {candidate})", result.figures(day))
         for day, candidate in zip(result.dates, result.candidates, strict=True)
     ]
     return [
-        _estimators(f"{ahead}, mean of {len(result.dates)} dates", result.averages()),
-        comparison_sheet("Against the best baseline, mean of the dates", result.comparisons),
-        _estimators(f"{ahead}, customers of all dates pooled", pooled),
+        *short_sheets(result),
+        _estimators(f"{ahead}, customers of all dates pooled", result.figures(None), result),
         *each,
         _segments(result),
-        _deciles(result),
         _churn(result),
         _coverage(result),
     ]
@@ -103,15 +123,61 @@ def markdown(sheet: Sheet) -> str:
     return "\n".join([f"**{sheet.title}**", "", *("| " + " | ".join(line) + " |" for line in lines)])
 
 
-def _estimators(title: str, figures: Mapping[str, Mapping[str, float]]) -> Sheet:
-    rows = [(name, *(_number(metrics[key]) for key in HEADS)) for name, metrics in figures.items()]
+def _estimators(
+    title: str, figures: Mapping[str, Mapping[str, float]], result: BacktestResult | None = None
+) -> Sheet:
+    """
+    A row per estimator, with every metric; of one that could not be fitted that is said, and of the result's
+    dates on how many it was.
+    """
+    rows = []
+    for name, metrics in figures.items():
+        missing = "not fitted"
+        if result is not None:
+            fitted = sum(is_fitted(result.figures(day)[name]) for day in result.dates)
+            missing = f"fitted on {fitted} of {len(result.dates)}"
+        cells = [_number(metrics[key]) for key in HEADS]
+        rows.append((name, *(cells if is_fitted(metrics) else [missing, *[""] * (len(HEADS) - 1)])))
     return Sheet(title, ("estimator", *HEADS.values()), tuple(rows))
+
+
+def _dates(result: BacktestResult) -> Sheet:
+    """A row per date: what would have been published, and how it did."""
+    rows = []
+    for day, candidate in zip(result.dates, result.candidates, strict=True):
+        model = result.figures(day)["model"]
+        total = model["mean_predicted"] / model["mean_actual"] if model["mean_actual"] > 0 else math.nan
+        figures = (total, *(model[key] for key in (*DATE_HEADS, "coverage", "coverage_top_fifth")))
+        rows.append((day, candidate, *(_number(figure) for figure in figures)))
+    heads = (*DATE_HEADS.values(), COVERAGE_HEADS["coverage"], COVERAGE_HEADS["coverage_top_fifth"])
+    title = "From each date: candidate, predicted / actual total, metrics of the model"
+    return Sheet(title, ("date", "published", "total", *heads), tuple(rows))
+
+
+def _tenure_and_orders(result: BacktestResult) -> list[Sheet]:
+    """
+    Predicted / actual of the model and customers, by tenure and orders; no sheet where those features are
+    left out.
+    """
+    cells: dict[str, dict[str, str]] = {}
+    for segment, customers in segment_sizes(result, (TENURE_ORDERS,)):
+        tenure, orders = segment.removeprefix(f"{TENURE_ORDERS}=").split(", ")
+        model = result.figures(None, segment)["model"]
+        ratio = f"{model['mean_predicted'] / model['mean_actual']:.2f}" if model["mean_actual"] > 0 else "-"
+        cells.setdefault(tenure, {})[orders] = f"{ratio} ({customers:,})"
+    rows = tuple(
+        (tenure, *(cells[tenure].get(orders, "") for orders in ORDERS.values()))
+        for tenure in TENURES.values()
+        if tenure in cells
+    )
+    title = "Predicted / actual (customers), by time since the first order and number of orders, pooled"
+    return [Sheet(title, ("first order", *ORDERS.values()), rows)] if rows else []
 
 
 def _segments(result: BacktestResult) -> Sheet:
     """The model by group; nMAE is the median's."""
     rows = []
-    for segment, customers in _segment_sizes(result, ("behavior_type", "spend_band")):
+    for segment, customers in segment_sizes(result, ("behavior_type", "spend_band")):
         figures = result.figures(None, segment)
         model = {**figures["model"], "nmae": figures["typical"]["nmae"]}
         means = (_number(model["mean_predicted"]), _number(model["mean_actual"]))
@@ -122,7 +188,7 @@ def _segments(result: BacktestResult) -> Sheet:
 
 def _deciles(result: BacktestResult) -> Sheet:
     rows = []
-    for segment, customers in _segment_sizes(result, ("decile",)):
+    for segment, customers in segment_sizes(result, ("decile",)):
         model = result.figures(None, segment)["model"]
         predicted, actual = model["mean_predicted"], model["mean_actual"]
         ratio = _number(actual / predicted) if predicted > 0 else ""
@@ -133,7 +199,7 @@ def _deciles(result: BacktestResult) -> Sheet:
 
 def _churn(result: BacktestResult) -> Sheet:
     rows = []
-    for segment, customers in _segment_sizes(result, ("churn_decile",)):
+    for segment, customers in segment_sizes(result, ("churn_decile",)):
         model = result.figures(None, segment)["model"]
         rows.append(
             (segment, f"{customers:,}", f"{model['churn_predicted']:.3f}", f"{model['churn_observed']:.3f}")
@@ -151,7 +217,7 @@ def _coverage(result: BacktestResult) -> Sheet:
     return Sheet(title, ("date", *COVERAGE_HEADS.values()), tuple(rows))
 
 
-def _segment_sizes(result: BacktestResult, columns: Sequence[str]) -> list[tuple[str, int]]:
+def segment_sizes(result: BacktestResult, columns: Sequence[str]) -> list[tuple[str, int]]:
     """Segments of these columns over all dates, in order, with their customers."""
     sizes = {
         row["segment"]: row["customers"]

@@ -58,7 +58,8 @@ def _show_metrics(metrics: Mapping[str, Any]) -> None:
     table = Table("estimator", *shown)
     for estimator, figures in metrics.items():
         if "r2" in figures:
-            table.add_row(estimator, *(_figure(figures.get(name)) for name in shown))
+            cells = [_figure(figures.get(name)) for name in shown] if is_fitted(figures) else ["not fitted"]
+            table.add_row(estimator, *cells)
     out.print(table)
     if lost := better_than_model(metrics):
         out.print(
@@ -78,13 +79,23 @@ def better_than_model(metrics: Mapping[str, Any]) -> str:
     Which baselines had the better R² or MAE, so that nobody has to search the table for what speaks against
     the model.
     """
-    rivals = {name: one for name, one in metrics.items() if "r2" in one and name not in ("model", "typical")}
+    rivals = {
+        name: one
+        for name, one in metrics.items()
+        if "r2" in one and is_fitted(one) and name not in ("model", "typical")
+    }
     lost = []
     for name, sign in (("r2", 1), ("mae", -1)):
         best = max(rivals, key=lambda rival: sign * rivals[rival][name], default="model")
         if sign * metrics[best][name] > sign * metrics["model"][name]:
             lost.append(f"{best} in {name} ({_figure(metrics[best][name])})")
     return ", ".join(lost)
+
+
+def is_fitted(figures: Mapping[str, float | None]) -> bool:
+    """Whether the estimator of these metrics had a prediction: an absolute error is defined then."""
+    error = figures.get("mae")
+    return error is not None and not math.isnan(error)
 
 
 def _figure(value: float | None) -> str:
