@@ -56,8 +56,8 @@ def anchors(count: int = 300, seed: int = 1) -> NDArray[np.float64]:
 
 def recipe() -> Recipe:
     """
-    Every part of the grammar: two-term anchored mean, anchored relu, a line as a chance, a power of what is
-    beyond one half, a line as the offset of trees, identity without anchor.
+    Every part of the grammar: two-term anchored mean, anchored relu, a line with limits as a chance, a power
+    of what is beyond one half, a line as the offset of trees, identity without anchor.
     """
     table = rows()
     spend = booster(table, target(table), objective="tweedie")
@@ -71,6 +71,8 @@ def recipe() -> Recipe:
         medians=medians,
         intercept=-0.1,
         link="sigmoid",
+        lowest=tuple(np.nanquantile(table, 0.2, axis=0).tolist()),
+        highest=tuple(np.nanquantile(table, 0.8, axis=0).tolist()),
     )
     offset = Line(
         "offset",

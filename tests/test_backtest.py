@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pytest
+from made_evaluations import evaluation
 from markdown_pages import DOCS, blocks
 from shops import copied, query
 from typer.testing import CliRunner
@@ -22,10 +23,13 @@ from clv_ml.learn.boosters import BOOSTERS
 from clv_ml.learn.candidates import Choice
 from clv_ml.learn.store_history import StoreHistory, read_store_history
 from clv_ml.learn.training_data import TrainingData, read_training_rows
+from clv_ml.measure.backtest_tables import metric_table
+from clv_ml.measure.comparison import compare
 from clv_ml.measure.evaluation import Evaluation
 from clv_ml.measure.metrics import METRICS
 from clv_ml.settings import Settings
-from clv_ml.show.backtest_sheets import HEADS, markdown, sheets, show_backtest
+from clv_ml.show.backtest_sheets import HEADS, markdown, sheets, short_sheets, show_backtest
+from clv_ml.show.models import is_fitted
 
 DATES = 2
 HORIZON = np.timedelta64(60, "D")
@@ -165,7 +169,8 @@ def test_a_date_grows_as_many_trees_as_training_would(
     spy: Callable[[Any, str], list[tuple]],
 ):
     """
-    Both fits of a date grow what `choose_rounds` says of dates whose windows had ended by then.
+    All fits of a date (on the date that chooses the candidate, on the newest known, and on all that is known)
+    grow what `choose_rounds` says of dates whose windows had ended by then.
     """
     data, history = rows_and_history
     day = choose_dates(data, simulated, DATES)[-1]
@@ -178,10 +183,10 @@ def test_a_date_grows_as_many_trees_as_training_would(
 
     evaluate_date(data, history, day, simulated)
 
-    assert [arguments[3] for arguments, _ in fits + finals] == [rounds, rounds]
-    fit, later = asked
-    assert fit.as_of.max() + HORIZON <= later.as_of.min()
-    assert later.as_of.max() + HORIZON <= day
+    assert [arguments[3] for arguments, _ in fits + finals] == [rounds] * 3
+    for fit, later in (asked[:2], asked[2:]):
+        assert fit.as_of.max() + HORIZON <= later.as_of.min()
+        assert later.as_of.max() + HORIZON <= day
 
 
 def test_the_newest_dates_follow_each_other(
@@ -215,7 +220,7 @@ def test_every_model_type_and_baseline_stands_beside_the_model(tested: tuple[Set
     """
     _, result = tested
     expected = {"model", "typical", "lightgbm", "ridge", "ensemble", "plain_lightgbm", "lognormal_hurdle"}
-    expected |= {"simple", "persistence", "empirical_bayes"}
+    expected |= {"anchor", "simple", "persistence", "empirical_bayes", "bgnbd", "paretonbd", "btyd"}
 
     for day in (*result.dates, None):
         figures = result.figures(day)
@@ -240,10 +245,10 @@ def test_the_table_of_figures_follows_from_the_table_of_predictions(tested: tupl
         )
         found = result.figures(day)
         for estimator, *values in rows:
-            if estimator in found:
+            if is_fitted(found[estimator]):
                 mine = [found[estimator][name] for name in ("mae", "rmse", "bias", "r2")]
                 assert mine == pytest.approx(values, rel=1e-9), (day, estimator)
-        assert set(found) <= {row[0] for row in rows}
+        assert {name for name, figures in found.items() if is_fitted(figures)} <= {row[0] for row in rows}
 
 
 def test_intervals_are_counted_alike_in_sql(tested: tuple[Settings, BacktestResult]):
@@ -315,6 +320,61 @@ def test_segments_add_up(tested: tuple[Settings, BacktestResult]):
     assert result.figures(None)["model"]["mae"] == pytest.approx(np.average(errors, weights=sizes))
 
 
+def test_groups_of_tenure_and_orders_are_those_that_sql_finds(tested: tuple[Settings, BacktestResult]):
+    """
+    Pooled predicted / actual and customers of each group, by SQL over features and predictions.
+    """
+    settings, result = tested
+    rows = query(
+        settings,
+        "select case when days_since_first_purchase < 90 then 'under 90 days' "
+        "when days_since_first_purchase < 365 then '90 to 364 days' "
+        "when days_since_first_purchase < 730 then '1 to 2 years' else 'over 2 years' end, "
+        "case when total_purchases = 1 then '1 order' when total_purchases <= 3 then '2 to 3 orders' "
+        "when total_purchases <= 9 then '4 to 9 orders' else '10 orders and more' end, "
+        "avg(predicted), avg(actual), count(*) from backtest_predictions as b inner join customer_rfm as r "
+        "on r.customer_id = b.customer_id and r.as_of_date = b.origin where estimator = 'model' group by all",
+    )
+    (sheet,) = [sheet for sheet in short_sheets(result) if sheet.head[0] == "first order"]
+    cells = {
+        (row[0], orders): cell
+        for row in sheet.rows
+        for orders, cell in zip(sheet.head[1:], row[1:], strict=True)
+    }
+
+    assert len(rows) == sum(cell != "" for cell in cells.values()) > 3
+    for tenure, orders, predicted, actual, customers in rows:
+        figures = result.figures(None, f"tenure_orders={tenure}, {orders}")["model"]
+        assert (figures["mean_predicted"], figures["mean_actual"]) == pytest.approx((predicted, actual))
+        ratio = f"{predicted / actual:.2f}" if actual > 0 else "-"
+        assert cells[tenure, orders] == f"{ratio} ({customers:,})"
+
+
+def test_a_baseline_that_was_not_fitted_on_a_date_says_so():
+    """
+    A fit that did not converge on the first of two dates: named in the table of that date, and in the mean
+    of both with the number of dates that it has; the model is compared with the others.
+    """
+    actual = np.arange(1.0, 41)
+    others = {"typical": actual, "simple": actual[::-1].copy()}
+    first = replace(evaluation("2024-01-01", actual, model=actual, **others), unfitted=("bgnbd",))
+    evaluations = [first, evaluation("2024-02-01", actual, model=actual, **others, bgnbd=actual)]
+    result = BacktestResult(
+        horizon_days=60,
+        dates=("2024-01-01", "2024-02-01"),
+        candidates=("model", "model"),
+        metrics=metric_table(evaluations),
+        comparisons=compare(evaluations, replicates=20),
+    )
+
+    rows = {sheet.title: {row[0]: row[1] for row in sheet.rows} for sheet in sheets(result)}
+
+    assert rows["60 days ahead, mean of 2 dates"]["bgnbd"] == "fitted on 1 of 2"
+    assert rows["60 days ahead, from 2024-01-01 (published: model)"]["bgnbd"] == "not fitted"
+    assert rows["60 days ahead, from 2024-02-01 (published: model)"]["bgnbd"] == "0.000"
+    assert {one.baseline for one in result.comparisons} == {"simple"}
+
+
 _BUYERS = """
     select avg(cast(label_purchases > 0 as double)) from training_rows
     where as_of_date in (select distinct origin from backtest_predictions where {})
@@ -356,7 +416,8 @@ def test_json_table_and_print_agree(
 ):
     """
     The command's JSON, on features that are built already, is what the warehouse holds and what the first run
-    found; the print shows the same figures, and every estimator, segment, decile and tenth of churn.
+    found; the print begins with the verdict and shows the same figures, every estimator, date and decile, and
+    the sheets every segment and tenth of churn.
     """
     settings, result = tested
     monkeypatch.chdir(project)
@@ -384,12 +445,19 @@ def test_json_table_and_print_agree(
     for text in (
         *result.figures(None),
         *result.dates,
-        *(row["segment"] for row in found["metrics"]),
+        *(row["segment"] for row in found["metrics"] if row["segment"].startswith("decile=")),
         f"{result.averages()['model']['r2']:.3f}",
-        f"{result.figures(None)['model']['coverage_top_fifth']:.3f}",
+        f"{result.figures(result.dates[0])['model']['coverage_top_fifth']:.3f}",
         *HEADS.values(),
     ):
-        assert text in printed or text == "all", text
+        assert text in printed, text
+    whole = "\n".join(markdown(sheet) for sheet in sheets(result))
+    for text in (
+        *(row["segment"] for row in found["metrics"] if not row["segment"].startswith("tenure_orders=")),
+        f"{result.figures(None)['model']['coverage_top_fifth']:.3f}",
+    ):
+        assert text in whole or text == "all", text
+    assert " ".join(printed.split()).startswith(found["verdict"])
 
 
 def test_sheets_are_whole_markdown_tables(tested: tuple[Settings, BacktestResult]):

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,8 @@ def test_what_beat_the_model_is_said():
 
     assert better_than_model(figures) == "bgnbd in r2 (0.600)"
     assert better_than_model({"model": {"r2": 0.4, "mae": 60.0}}) == ""
+    unfitted = {"bgnbd": {"r2": None, "mae": None}, "btyd": {"r2": nan, "mae": nan}}
+    assert better_than_model(unfitted | {"model": {"r2": 0.4, "mae": 60.0}}) == ""
 
 
 def test_an_unknown_setting_is_named(nowhere: Settings):

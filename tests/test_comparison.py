@@ -5,7 +5,25 @@ import pytest
 from made_evaluations import evaluation
 
 from clv_ml.learn.backtest import OWN
-from clv_ml.measure.comparison import compare, holm, with_holm
+from clv_ml.measure.comparison import Comparison, compare, holm, verdict, with_holm
+
+
+def _compared(metric: str, gain: float, p_holm: float) -> Comparison:
+    return Comparison(metric, "model", 1.0, "simple", 1.0 - gain, gain, gain, gain, p_holm, p_holm)
+
+
+def test_the_verdict_is_one_sentence():
+    """
+    Better and worse need a corrected p below 5 %; what nobody is worse in is not spoken of.
+    """
+    names = {"r2": "R²", "gini": "Gini"}
+    compared = [_compared("r2", 0.1, 0.01), _compared("gini", 0.2, 0.049), _compared("bias", -0.3, 0.05)]
+
+    assert verdict(compared, names) == (
+        "The model is better than every baseline in 2 metrics (R², Gini), "
+        "equal within chance in 1 metric (bias)."
+    )
+    assert verdict([_compared("bias", -0.3, 0.01)], names) == "The model is worse in 1 metric (bias)."
 
 
 def test_holm_by_hand_and_by_its_definition():
@@ -74,7 +92,7 @@ def test_the_same_prediction_is_neither_gain_nor_loss():
         assert one.baseline == "btyd"
         assert one.estimator == ("typical" if one.metric == "nmae" else "model")
         assert not one.is_loss
-    assert {"model", "typical", "lightgbm", "ridge", "ensemble"} == set(OWN)
+    assert {"model", "typical", "anchor", "lightgbm", "ridge", "ensemble"} == set(OWN)
 
 
 def test_a_baseline_that_some_date_lacks_is_no_rival():

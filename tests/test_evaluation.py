@@ -7,7 +7,14 @@ import pytest
 from made_evaluations import evaluation
 
 from clv_ml.measure.backtest_tables import metric_rows
-from clv_ml.measure.evaluation import Evaluation, pooled, segments, spend_band
+from clv_ml.measure.evaluation import (
+    Evaluation,
+    all_metrics,
+    pooled,
+    segments,
+    spend_band,
+    tenure_and_orders,
+)
 
 
 def test_spend_bands_are_fifths_from_the_lowest():
@@ -17,6 +24,45 @@ def test_spend_bands_are_fifths_from_the_lowest():
     anchor = np.array([9.0, 1, 8, 2, 7, 3, 6, 4, 5, 0])
 
     np.testing.assert_array_equal(spend_band(anchor).astype(int), anchor.astype(int) // 2 + 1)
+
+
+def test_tenure_and_orders_at_their_edges():
+    """
+    Each band holds what it begins with, and nothing of the next.
+    """
+    days, orders = np.array([0.0, 89, 90, 364, 365, 729, 730]), np.array([1.0, 1, 2, 3, 4, 9, 10])
+
+    assert tenure_and_orders(days, orders).tolist() == [
+        "under 90 days, 1 order",
+        "under 90 days, 1 order",
+        "90 to 364 days, 2 to 3 orders",
+        "90 to 364 days, 2 to 3 orders",
+        "1 to 2 years, 4 to 9 orders",
+        "1 to 2 years, 4 to 9 orders",
+        "over 2 years, 10 orders and more",
+    ]
+
+
+def test_what_could_not_be_fitted_has_figures_that_are_not_defined():
+    """
+    Every metric is there and is no number, so that a table can say so; on a date that has the estimator it
+    has figures, and all dates together have none.
+    """
+    actual = np.arange(10.0)
+    without = replace(evaluation("2024-01-01", actual, model=actual), unfitted=("bgnbd",))
+    fitted = evaluation("2024-02-01", actual, model=actual, bgnbd=actual)
+
+    assert np.isnan(list(all_metrics(without)["bgnbd"].values())).all()
+    assert set(all_metrics(without)["bgnbd"]) == set(all_metrics(without)["model"])
+    assert all_metrics(fitted)["bgnbd"]["mae"] == 0
+    assert pooled([without, fitted]).unfitted == ("bgnbd",)
+    found = {
+        (estimator, metric): value
+        for _, segment, estimator, metric, value, _ in metric_rows(without)
+        if segment == "all"
+    }
+    assert np.isnan(found["bgnbd", "r2"])
+    assert found["model", "r2"] == 1
 
 
 def test_coverage_is_counted_by_hand():

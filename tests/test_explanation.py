@@ -256,6 +256,18 @@ def test_missing_value_in_a_line_is_its_flag():
     np.testing.assert_allclose(found.values, [[0.25, 2.0]])
 
 
+def test_a_value_beyond_a_lines_limits_counts_as_the_limit():
+    """
+    Five times the limit less the median, by the coefficient; below as above.
+    """
+    line = Line("line", (5.0, 1.0), (0.0, 0.0), (3.0, 0.0), 0.0, "identity", (-4.0, -1.0), (8.0, 1.0))
+    made = _one_term((line,), anchored=False)
+
+    found = contributions(made, np.array([[1000.0, -2.0], [-1000.0, 0.5]]), None)
+
+    np.testing.assert_allclose(found.values, [[25.0, -1.0], [-35.0, 0.5]])
+
+
 def test_grouped_features_are_one_driver():
     """
     A sine and its cosine are reported together under a name of their own; their value is no single number.

@@ -130,6 +130,32 @@ def test_the_terms_of_a_mean_have_their_shares_of_todays_total():
         assert totals == pytest.approx([share * rows.anchor.sum() for share in shares])
 
 
+def test_a_line_reads_no_ratio_beyond_the_cap():
+    """
+    The more a customer spent lately for the anchor, the more is predicted, up to eight anchors, as in the
+    ratio that is learned; five hundred anchors, as of who is nearly lost, count as eight. Nor does a feature
+    count as more than was ever seen.
+    """
+    rng = np.random.default_rng(3)
+    pace, recency = rng.gamma(1.0, 1.0, 400), rng.uniform(0, 100, 400)
+    pace[:5] = 500.0
+    rows = made_rows(
+        10 * np.minimum(pace, 8.0) * rng.gamma(1.0, 1.0, 400),
+        np.full(400, 10.0),
+        names=("revenue_90d_to_anchor", "days_since_last_purchase"),
+        types=("double", "integer"),
+        values=np.column_stack([pace, recency]),
+    )
+
+    recipe = fit_recipe(rows, rows.customers, "ridge")
+
+    asked = np.array([[4.0, 50.0], [8.0, 50.0], [500.0, 50.0], [8.0, 100.0], [8.0, 9999.0]])
+    usual, eight, many, late, never = predict(recipe, asked, np.full(5, 10.0))["clv_predicted"]
+    assert eight > 1.5 * usual
+    assert many == eight
+    assert never == pytest.approx(late, rel=0.02)  # the latest of the draws is a little below 100
+
+
 def test_without_the_anchors_feature_or_a_choice_the_usual_chance_is_the_share():
     """Everybody bought, and the rows have no logarithm of the anchor: one chance for all, below 1."""
     rows = made_rows(np.full(200, 5.0), recency=np.arange(200.0))

@@ -206,6 +206,7 @@ def _line(**changes: object) -> Line:
         ((Output("anchor", (Term(1.0, (_line(),), False),)),), "cannot name"),
         ((Output("a", (Term(np.nan, (_line(),), False),)),), "not finite"),
         ((Output("a", (Term(1.0, (_line(medians=(0.0,) * 4),), False),)),), "does not have 5"),
+        ((Output("a", (Term(1.0, (_line(highest=(1.0,) * 5),), False),)),), "does not have 5"),
         ((Output("a", (Term(1.0, (_line(), _line(intercept=1.0)), False),)),), "called 'line'"),
         ((Output("a", (Term(1.0, (_line(link="probit"),), False),)),), "'probit' is unknown"),
     ],

@@ -21,6 +21,7 @@ from clv_ml.operate.report_facts import Facts, read_facts
 from clv_ml.pipeline import changed, engine_of
 from clv_ml.settings import Settings, report_path
 from clv_ml.show.report import FOLDER, render
+from clv_ml.warehouse.queries import ask
 
 HOSTILE = "</td><script>alert('id')</script><img src=x onerror=alert(1)>{{ 7*7 }}"
 MOST_BYTES = 2_000_000
@@ -52,6 +53,41 @@ class Page(HTMLParser):
     def values(self, attribute: str) -> list[str]:
         """Every value of an attribute."""
         return [value for _, found in self.tags if (value := found.get(attribute))]
+
+
+def test_tables_of_estimators_name_those_that_could_not_be_fitted():
+    """
+    On one of two dates, or on none; and on the test dates of a model. Figures are means of the dates there
+    are.
+    """
+    with duckdb.connect() as connection:
+        connection.execute(
+            "create table backtest_metrics as select origin, 'all' as segment, estimator, metric, "
+            "case when estimator = 'model' then 2.0 when estimator = 'bgnbd' and origin = date '2024-01-01' "
+            "then 3.0 end as metric_value "
+            "from (values (date '2024-01-01'), (date '2024-02-01')) as o (origin), "
+            "(values ('model'), ('bgnbd'), ('btyd')) as e (estimator), "
+            "(values ('mae'), ('r2')) as m (metric)"
+        )
+        connection.execute(
+            "create table training_runs as select 'v' as version, estimator, metric, metric_value "
+            "from backtest_metrics where origin = date '2024-02-01' union all "
+            "select 'v', 'intervals', 'coverage', 0.8"
+        )
+        backtest = ask(connection, "report_backtest")
+        tested = ask(connection, "report_metrics", {"version": "v"})
+
+    assert [(row["estimator"], row["r2"], row["origins"]) for row in backtest] == [
+        ("model", 2.0, 2),
+        ("bgnbd (fitted on 1 of 2)", 3.0, 2),
+        ("btyd (not fitted)", None, 2),
+    ]
+    assert [(row["estimator"], row["r2"]) for row in tested] == [
+        ("model", 2.0),
+        ("bgnbd (not fitted)", None),
+        ("btyd (not fitted)", None),
+        ("intervals", None),
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -5,14 +5,14 @@ For a backtest date, a fit sees only rows whose label was final by then. ``clv_m
 what is measured, ``clv_ml.measure.comparison`` what is beyond chance.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
 from clv_ml.errors import HistoryError
 from clv_ml.learn.baselines import baseline_predictions
-from clv_ml.learn.calibration import calibrate
+from clv_ml.learn.calibration import MIN_TRAINING_ROWS, Calibration, calibrate
 from clv_ml.learn.fit_evaluation import evaluate_fit
 from clv_ml.learn.model_types import fit_recipes
 from clv_ml.learn.store_history import StoreHistory, read_store_history
@@ -143,18 +143,43 @@ def evaluate_date(
     Raises:
         TrainingError: If too few rows were known.
     """
-    ends = label_ends(data.as_of, settings)
-    known = data.only(data.trainable & (ends <= day))
-    last = known.as_of.max()
-    ended = known.only(label_ends(known.as_of, settings) <= last)
-    train = ended if len(ended) else known.only(known.as_of < last)
+    known = data.only(data.trainable & (label_ends(data.as_of, settings) <= day))
     rows = data.only(data.as_of == day)
-    is_small_shop = len(rows) < settings.vars.small_shop_customers
-    seen = data.only(data.as_of <= day)
-    calibration = calibrate(train, data.only(data.as_of == last), known, seen, history, is_small_shop)
+    calibration = _calibrated(data, known, history, day, settings)
     recipes = fit_recipes(known, rows.customers, MODEL_TYPES, calibration.rounds)
     others = {
         model_type: predict(recipe, rows.values, rows.anchor)["clv_predicted"]
         for model_type, recipe in recipes.items()
     } | {"anchor": rows.anchor, **baseline_predictions(known, rows)}
     return evaluate_fit(recipes["lightgbm"], calibration, rows, history, settings, others)
+
+
+def _calibrated(
+    data: TrainingData, known: TrainingData, history: StoreHistory, day: np.datetime64, settings: Settings
+) -> Calibration:
+    """
+    Calibrated on the newest known date. As in training, the candidate is chosen on a date before, where one
+    can be predicted out of time, and the newest may only refute it.
+    """
+    seen = data.only(data.as_of <= day)
+    is_small_shop = (data.as_of == day).sum() < settings.vars.small_shop_customers
+
+    def on_newest(rows: TrainingData) -> tuple[TrainingData, Calibration]:
+        newest = rows.as_of.max()
+        ended = rows.only(label_ends(rows.as_of, settings) <= newest)
+        fit = ended if len(ended) else rows.only(rows.as_of < newest)
+        later = data.only(data.as_of == newest)
+        return ended, calibrate(fit, later, rows, seen, history, is_small_shop)
+
+    ended, calibration = on_newest(known)
+    if not _is_predictable(ended, settings):
+        return calibration
+    _, earlier = on_newest(ended)
+    choice = earlier.confirmed(calibration.full, seen, is_small_shop).choice
+    return replace(calibration, choice=choice)
+
+
+def _is_predictable(rows: TrainingData, settings: Settings) -> bool:
+    """Whether enough rows of earlier dates had ended when the newest of these dates began."""
+    newest = rows.as_of.max() if len(rows) else None
+    return newest is not None and (label_ends(rows.as_of, settings) <= newest).sum() >= MIN_TRAINING_ROWS

@@ -31,7 +31,7 @@ ONNX_OPSET, ML_OPSET, IR_VERSION = 21, 5, 10
 OPERATORS = {
     ("ai.onnx.ml", "TreeEnsemble"),
     *(("", op) for op in ("Squeeze", "Identity", "Mul", "Add", "Neg", "Exp", "Reciprocal", "Relu", "Pow")),
-    *(("", op) for op in ("IsNaN", "Where", "Cast", "MatMul")),
+    *(("", op) for op in ("IsNaN", "Where", "Cast", "MatMul", "Min", "Max")),
 }
 
 
@@ -181,6 +181,11 @@ class _Graph:
         missing = self.node("IsNaN", [FEATURES], "missing")
         medians = self.constant(f"{line.name}/medians", np.array([line.medians]))
         filled = self.node("Where", [missing, medians, FEATURES], f"{line.name}/filled")
+        if line.lowest:
+            highest = self.constant(f"{line.name}/highest", np.array([line.highest]))
+            lowest = self.constant(f"{line.name}/lowest", np.array([line.lowest]))
+            below = self.node("Min", [filled, highest], f"{line.name}/below")
+            filled = self.node("Max", [below, lowest], f"{line.name}/within")
         flags = self.node("Cast", [missing], "missing_flags", to=TensorProto.DOUBLE)
         seen = self.constant(f"{line.name}/coefficients", np.array([line.coefficients]).T)
         unseen = self.constant(f"{line.name}/missing_coefficients", np.array([line.missing_coefficients]).T)

@@ -64,11 +64,14 @@ def margin(factor: Trees | Line, features: Floats, scores: Mapping[str, Floats])
 
 def line_score(line: Line, features: Floats) -> Floats:
     """A line before its link, shape (n,)."""
-    missing = np.isnan(features)
-    filled = np.where(missing, line.medians, features)
-    return (
-        filled @ np.array(line.coefficients) + missing @ np.array(line.missing_coefficients) + line.intercept
-    )
+    known = filled(line, features) @ np.array(line.coefficients)
+    return known + np.isnan(features) @ np.array(line.missing_coefficients) + line.intercept
+
+
+def filled(line: Line, features: Floats) -> Floats:
+    """What a line reads: medians for the missing, and nothing beyond its limits. Shape (n, F)."""
+    values = np.where(np.isnan(features), line.medians, features)
+    return np.clip(values, line.lowest, line.highest) if line.lowest else values
 
 
 def factor_of(factor: Trees | Line, margin: Floats) -> Floats:

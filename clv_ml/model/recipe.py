@@ -37,8 +37,8 @@ class Line:
     """
     A linear score: intercept + coefficients . filled + missing_coefficients . isnan.
 
-    A missing feature is filled with its median. The three tuples have one number per feature, in feature
-    order.
+    A missing feature is filled with its median; one beyond its ``lowest`` or ``highest`` counts as that (both
+    are empty where nothing is limited). The tuples have one number per feature, in feature order.
     """
 
     name: Name
@@ -47,6 +47,8 @@ class Line:
     medians: tuple[float, ...]
     intercept: float
     link: Link
+    lowest: tuple[float, ...] = ()
+    highest: tuple[float, ...] = ()
     kind: Literal["line"] = "line"
 
 

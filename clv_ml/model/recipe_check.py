@@ -67,8 +67,8 @@ def _check_numbers(output: str, term: Term, features: int) -> None:
     for factor in term_factors(term):
         if isinstance(factor, Line) and any(len(vector) != features for vector in _vectors(factor)):
             raise ExportError(
-                f"Line {factor.name!r} does not have {features} coefficients, missing coefficients and "
-                "medians, one per feature. Refit it on the recipe's features."
+                f"Line {factor.name!r} does not have {features} coefficients, missing coefficients, "
+                "medians and limits, one per feature. Refit it on the recipe's features."
             )
 
 
@@ -90,7 +90,9 @@ def _check_lines(recipe: Recipe) -> None:
 
 
 def _vectors(line: Line) -> tuple[tuple[float, ...], ...]:
-    return line.coefficients, line.missing_coefficients, line.medians
+    """One number per feature each; a line without limits has none of them."""
+    limits = (line.lowest, line.highest) if line.lowest or line.highest else ()
+    return line.coefficients, line.missing_coefficients, line.medians, *limits
 
 
 def _numbers(factor: Trees | Line) -> list[float]:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from clv_ml.model.prediction import factor_of
+from clv_ml.model.prediction import factor_of, filled
 from clv_ml.model.recipe import Line, Term, Trees
 
 POSITIVE = ("exp", "sigmoid", "one_over_sigmoid")
@@ -95,9 +95,8 @@ def _margin(factor: Trees | Line, rows: ExplainedRows) -> Change:
 
 def _line_shares(line: Line, features: Floats) -> tuple[Floats, Floats]:
     """What each feature adds to a line's score, and the score at its medians. Shapes (n, k) and (n,)."""
-    missing = np.isnan(features)
-    shares = np.where(missing, 0.0, features - line.medians) * line.coefficients
-    shares = shares + missing * line.missing_coefficients
+    shares = (filled(line, features) - line.medians) * line.coefficients
+    shares = shares + np.isnan(features) * line.missing_coefficients
     return shares, np.full(len(features), np.dot(line.medians, line.coefficients) + line.intercept)
 
 
