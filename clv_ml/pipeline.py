@@ -8,9 +8,17 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
+from typing import Any, Protocol
 
-from clv_ml.errors import BuildError, HistoryError, InputError, SettingsError, TrainingError
+from clv_ml.errors import (
+    BuildError,
+    ClvError,
+    HistoryError,
+    InputError,
+    PublishError,
+    SettingsError,
+    TrainingError,
+)
 from clv_ml.ingest.ingestion import IngestSummary, ingest, ingest_folder
 from clv_ml.learn import training
 from clv_ml.learn.fitted_parameters import fit_missing_dates
@@ -20,6 +28,7 @@ from clv_ml.model.model_types import ModelType
 from clv_ml.operate import publication, retention
 from clv_ml.operate.publication import Publication
 from clv_ml.operate.retention import Removed
+from clv_ml.operate.scored_dates import missing_dates
 from clv_ml.operate.scores import ScoringResult, hard_to_learn, read_scoring, require_customers
 from clv_ml.operate.steps import Clock, Step, no_steps
 from clv_ml.settings import Settings
@@ -75,6 +84,9 @@ class Engine(Protocol):
     def publish(self) -> Publication:
         """Gives readers a fresh copy of the marts."""
 
+    def published_model(self) -> str | None:
+        """The version of the model whose scores readers have; None where no model scored them."""
+
     def feature_dates(self) -> frozenset[date]:
         """The dates that features stand for now."""
 
@@ -129,6 +141,9 @@ class DuckDB:
 
     def publish(self) -> Publication:
         return publication.publish(self.settings)
+
+    def published_model(self) -> str | None:
+        return publication.published_model(self.settings)
 
     def feature_dates(self) -> frozenset[date]:
         return retention.feature_dates(self.settings)
@@ -232,9 +247,24 @@ def _train_where_due(
     try:
         return engine, engine.train(model_type)
     except (HistoryError, TrainingError) as error:
+        _require_no_loss(engine, error)
         warnings.append(f"No model was trained. {error}")
         # an older model that no longer fits must not stop the estimate
         return engine_of(changed(engine.settings, fallback_to_simple=True)), None
+
+
+def _require_no_loss(engine: Engine, error: ClvError) -> None:
+    """
+    Raises:
+        PublishError: Where readers have a model's scores, and nobody allowed a formula to replace them.
+    """
+    if engine.settings.vars.fallback_to_simple or not engine.settings.vars.use_ml_clv:
+        return
+    if version := engine.published_model():
+        raise PublishError(
+            f"No model was trained, and readers have the scores of model '{version}'. They keep them. "
+            f"{error} To replace them by a formula, set fallback_to_simple."
+        )
 
 
 def _score(engine: Engine, warnings: list[str]) -> ScoringResult:
@@ -256,7 +286,36 @@ def _score(engine: Engine, warnings: list[str]) -> ScoringResult:
     return scoring
 
 
-def changed(settings: Settings, **values: bool) -> Settings:
+def backfill(
+    settings: Settings, first: date, last: date, every_days: int, on_step: Step = no_steps
+) -> tuple[date, ...]:
+    """
+    Scores past dates with the model in use, then today again, so that tables of record begin earlier. Dates
+    that were scored in their time keep what was said then.
+
+    Returns:
+        The dates that were scored.
+
+    Raises:
+        SettingsError: If the dates do not come one after the other, or are older than predictions are kept.
+    """
+    engine = engine_of(settings)
+    with locked(settings):
+        on_step("build features")
+        engine.build_features()
+        missing = missing_dates(settings, first, last, every_days)
+        for day in missing:
+            on_step(f"score {day}")
+            past = engine_of(changed(settings, as_of_date=day))
+            past.build_features()
+            past.score()
+        on_step("score today")
+        engine.build_features()
+        engine.score()
+    return missing
+
+
+def changed(settings: Settings, **values: Any) -> Settings:
     """The same settings with some vars changed, for dbt too."""
     return settings.model_copy(
         update={

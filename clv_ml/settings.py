@@ -168,13 +168,14 @@ def report_path(settings: Settings) -> Path:
 
 
 def published_folder(settings: Settings) -> Path:
-    """
-    Where readers look, next to the warehouse: ``published`` for ``clv.duckdb``, ``NAME-published`` for
-    ``NAME.duckdb``.
-    """
-    warehouse = settings.warehouse
+    """Where readers look."""
+    return folder_beside(settings.warehouse, "published")
+
+
+def folder_beside(warehouse: Path, name: str) -> Path:
+    """A folder next to the warehouse: ``name`` for ``clv.duckdb``, ``NAME-name`` for ``NAME.duckdb``."""
     usual = Places.model_fields["warehouse"].default.stem
-    return warehouse.with_name("published" if warehouse.stem == usual else f"{warehouse.stem}-published")
+    return warehouse.with_name(name if warehouse.stem == usual else f"{warehouse.stem}-{name}")
 
 
 def find_project() -> Path:

@@ -32,6 +32,7 @@ COMMANDS = (
     ("run",),
     ("backtest",),
     ("publish",),
+    ("backfill",),
     ("forget",),
     ("tune",),
     ("diff",),

@@ -15,6 +15,7 @@ from clv_ml.operate import erased_files
 from clv_ml.operate.erased_files import count_bytes
 from clv_ml.operate.erasure import forget
 from clv_ml.settings import Settings
+from clv_ml.warehouse.locking import locked
 
 GONE, MERGED, STAYS = "person-to-forget", "person-before-that", "person-who-stays"
 
@@ -219,6 +220,77 @@ def test_a_short_number_is_told_from_other_numbers(shop: Settings):
 
     assert done.files[0].rows_removed == {"raw.events": 1}
     assert done.files[0].mentions == {"raw.events.product_id": 2}
+
+
+def test_a_number_within_longer_ones_is_no_leftover(shop: Settings):
+    """
+    Where customer10 stays, the bytes of customer1 are still in every file, and that says nothing; the report
+    goes only with the person.
+    """
+    with duckdb.connect(shop.warehouse) as connection:
+        for table in ("raw.events", "customer_clv", "backtest_predictions"):
+            connection.execute(f"update {table} set customer_id = 'customer1' where customer_id = '{GONE}'")
+            connection.execute(f"update {table} set customer_id = 'customer10' where customer_id = '{STAYS}'")
+        connection.execute("delete from raw.id_history; delete from raw.quarantine")
+    published(shop)
+
+    done = forget(shop, "customer1")
+
+    assert [sum(file.rows_removed.values()) for file in done.files] == [3, 1, 1]
+    assert all(file.bytes_after for file in done.files)
+    assert query(shop, "select distinct customer_id from customer_clv") == [("customer10",)]
+
+
+def test_a_number_is_no_part_of_a_date(shop: Settings):
+    """
+    Forgetting customer 12 leaves what others wrote on the twelfth, at twelve, for 12.50.
+    """
+    others = ["9,c5,12/12/2026 12:30,12.50", '{"customer_id": "c5", "at": "2026-12-12"}']
+    with duckdb.connect(shop.warehouse) as connection:
+        connection.execute("delete from raw.id_history; delete from raw.quarantine where reason <> 'x'")
+        connection.execute("update raw.events set customer_id = '12' where customer_id = 'person-to-forget'")
+        for number, text in enumerate([*others, "9,12,1.1.2026,5", '{"customer_id": "12"}']):
+            connection.execute(
+                "insert into raw.quarantine by name select ? as quarantine_id, timestamp '2026-12-13' as "
+                "quarantined_at, 'f' as source, ? as line_number, 'too_few' as reason, ? as raw_text",
+                [str(number), number, text],
+            )
+
+    done = forget(shop, "12")
+
+    assert done.files[0].texts_emptied == 2
+    assert query(shop, "select raw_text from raw.quarantine where raw_text <> '' order by line_number") == [
+        (text,) for text in others
+    ]
+
+
+@pytest.mark.parametrize("name", ["Ann Smith", "a,b", "a;b", "a|b", 'say "hi"'])
+def test_a_broken_line_of_an_erased_person_is_not_kept(tmp_path: Path, name: str):
+    """
+    Whatever characters a number has, a later line that is no row is emptied where it names the person.
+    """
+    settings = settings_for(tmp_path, ROOT)
+    quoted = '"' + name.replace('"', '""') + '"'
+    path = write_events(tmp_path / "events.csv", {"customer_id": name}, {"customer_id": STAYS})
+    with empty_warehouse(settings.warehouse) as connection:
+        feed(connection, path)
+    forget(settings, name)
+    later = write_events(tmp_path / "later.csv", {"customer_id": STAYS})
+    later.write_bytes(later.read_bytes() + f"e9,{quoted}\r\n".encode())
+
+    with duckdb.connect(settings.warehouse) as connection:
+        feed(connection, later)
+
+    assert query(settings, "select reason, raw_text from raw.quarantine") == [("erased", "")]
+
+
+def test_the_next_command_removes_what_a_killed_erasure_left(shop: Settings):
+    """Whatever the command is: the copies have the person in them."""
+    scratch = shop.warehouse.with_name(f".{shop.warehouse.name}.abc")
+    scratch.mkdir()
+
+    with locked(shop):
+        assert not scratch.exists()
 
 
 def test_the_command_asks_first_and_prints_no_number(shop: Settings, monkeypatch: pytest.MonkeyPatch):

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime
+from importlib.metadata import version as version_of
 from pathlib import Path
 
 import duckdb
@@ -16,9 +18,14 @@ from shops import settings_for
 from clv_ml.errors import PublishError, WarehouseBusyError
 from clv_ml.operate import publication
 from clv_ml.operate.publication import publish
-from clv_ml.settings import Settings
+from clv_ml.settings import Settings, published_folder
 from clv_ml.warehouse.connection import connect
 from clv_ml.warehouse.locking import locked
+
+SAID = (
+    "date '2024-01-01' as as_of_date, 60 as horizon_days, 'EUR' as reporting_currency, "
+    "'v1' as clv_model_version"
+)
 
 
 @pytest.fixture
@@ -35,7 +42,8 @@ def shop(tmp_path: Path) -> Settings:
 def _fill(settings: Settings, generation: int) -> None:
     with connect(settings, read_only=False) as connection:
         connection.execute(
-            f"create or replace table customer_clv as select {generation} as g, i from range(2000) as t(i)"
+            f"create or replace table customer_clv as select {generation} as g, i, {SAID} "
+            "from range(2000) as t(i)"
         )
         connection.execute("comment on table customer_clv is 'It''s value'")
         connection.execute("comment on column customer_clv.g is 'Generation'")
@@ -98,6 +106,51 @@ def test_reader_keeps_the_old_version_and_the_next_reader_gets_the_new(shop: Set
     assert record == parquet_record
     assert rows == parquet_rows == [(3, 3, 2000)]
     assert len([path for path in first.path.parent.iterdir() if path.is_dir() and not path.is_symlink()]) == 2
+
+
+def test_a_publication_says_what_it_is(shop: Settings):
+    """
+    One row: horizon, currency, coverage, model and date of the numbers, the run, when, by which version; each
+    column explained.
+    """
+    before = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    published = publish(shop)
+
+    with duckdb.connect(published.path, read_only=True) as reader:
+        (row,) = reader.sql("from publication").to_arrow_table().to_pylist()
+        explained = reader.execute(
+            "select column_name from duckdb_columns() "
+            "where table_name = 'publication' and comment is not null"
+        ).fetchall()
+
+    assert before <= row.pop("published_at") <= datetime.now(UTC).replace(tzinfo=None)
+    assert row == {
+        "version": row["version"],
+        "run_id": published.run_id,
+        "product_version": version_of("clv-ml"),
+        "as_of_date": date(2024, 1, 1),
+        "horizon_days": 60,
+        "reporting_currency": "EUR",
+        "interval_coverage": shop.vars.interval_coverage,
+        "model_version": "v1",
+        "customers": 2000,
+    }
+    assert published.version.startswith(row["version"])
+    assert {name for (name,) in explained} == {*row, "published_at"}
+
+
+def test_an_empty_shop_is_not_published(shop: Settings):
+    """
+    Where nobody is scored, readers keep what they have.
+    """
+    publish(shop)
+    with connect(shop, read_only=False) as connection:
+        connection.execute("delete from customer_clv")
+
+    with pytest.raises(PublishError, match=r"Nobody is scored.*clv run FILE"):
+        publish(shop)
+
+    assert _seen(published_folder(shop) / "current")[2] == [(1, 1, 2000)]
 
 
 def test_failed_check_leaves_the_old_version(shop: Settings, monkeypatch: pytest.MonkeyPatch):

@@ -21,6 +21,7 @@ for command in (
     runs.score,
     runs.run,
     runs.publish,
+    runs.backfill,
     checks.backtest,
     checks.tune,
     customers.diff,

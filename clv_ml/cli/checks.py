@@ -26,13 +26,12 @@ def backtest(
     """Predict from past dates, strictly out of time, and compare the model with every baseline."""
     from clv_ml.learn.backtest import backtest as run_backtest
     from clv_ml.measure.comparison import verdict
+    from clv_ml.operate.one_off import kept_aside
     from clv_ml.pipeline import DuckDB
     from clv_ml.show.backtest_sheets import HEADS, show_backtest
-    from clv_ml.warehouse.locking import locked
 
-    with reported():
-        settings = settings_of(as_of, horizon_days, vars_)
-        with locked(settings), steps() as on_step:
+    with reported(), kept_aside(settings_of(as_of, horizon_days, vars_), publishes=False) as (settings, _):
+        with steps() as on_step:
             on_step("build features")
             DuckDB(settings).build_features()
             on_step("backtest")

@@ -51,6 +51,14 @@ Target = Annotated[
         "--target", help="Engine that computes: duckdb, or spark (the extra spark, see docs/how-to/spark.md)."
     ),
 ]
+Publishes = Annotated[
+    bool,
+    typer.Option(
+        "--publish",
+        help="Replace what readers see even where this run's horizon, currency or date is not the project's. "
+        "Default: such a run works on a copy.",
+    ),
+]
 Kind = Annotated[ModelType, typer.Option("--model-type", help="What to fit.")]
 
 

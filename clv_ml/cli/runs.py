@@ -1,5 +1,7 @@
 """Commands that fill the warehouse: from files to published scores, in one go or step by step."""
 
+from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +14,7 @@ from clv_ml.cli.options import (
     InputFile,
     Kind,
     PresetName,
+    Publishes,
     Target,
     Vars,
     reported,
@@ -80,25 +83,29 @@ def train(
     horizon_days: Horizon = None,
     data_dir: DataDir = None,
     preset: PresetName = "events",
+    publishes: Publishes = False,
     target: Target = "duckdb",
     vars_: Vars = "",
     as_json: AsJson = False,
 ) -> None:
     """Build the training rows, fit a model, measure it out of time, publish it as champion."""
     from clv_ml.model.model_in_use import version_in_use
+    from clv_ml.operate.one_off import kept_aside
     from clv_ml.pipeline import engine_of
     from clv_ml.show.models import show_trained
     from clv_ml.show.runs import show_ingested
-    from clv_ml.warehouse.locking import locked
+    from clv_ml.show.terminal import warn
 
     def show() -> None:
         show_ingested(ingested)
         show_trained(result, version_in_use(settings))
 
-    with reported():
-        settings = settings_of(as_of, horizon_days, vars_, target)
+    with (
+        reported(),
+        kept_aside(settings_of(as_of, horizon_days, vars_, target), publishes) as (settings, note),
+    ):
         engine, ingested = engine_of(settings), ()
-        with locked(settings), steps() as on_step:
+        with steps() as on_step:
             if data_dir is not None:
                 on_step("ingest")
                 ingested = engine.ingest_files(preset, data_dir=data_dir)
@@ -107,32 +114,37 @@ def train(
             on_step("train")
             result = engine.train(model_type)
         print_result(result, as_json, show)
+        warn(note)
 
 
 def score(
     as_of: AsOf = "",
     horizon_days: Horizon = None,
+    publishes: Publishes = False,
     target: Target = "duckdb",
     vars_: Vars = "",
     as_json: AsJson = False,
 ) -> None:
     """Refresh the features and score every customer with the model in use."""
+    from clv_ml.operate.one_off import kept_aside
     from clv_ml.operate.scores import require_customers, top_customers
     from clv_ml.pipeline import engine_of
     from clv_ml.show.runs import show_scoring
-    from clv_ml.warehouse.locking import locked
+    from clv_ml.show.terminal import warn
 
-    with reported():
-        settings = settings_of(as_of, horizon_days, vars_, target)
+    with (
+        reported(),
+        kept_aside(settings_of(as_of, horizon_days, vars_, target), publishes) as (settings, note),
+    ):
         engine = engine_of(settings)
-        with locked(settings):
-            with steps() as on_step:
-                on_step("build features")
-                engine.build_features()
-                on_step("score")
-                result = engine.score()
-            require_customers(settings, result)
-            print_result(result, as_json, lambda: show_scoring(settings, result, top_customers(settings)))
+        with steps() as on_step:
+            on_step("build features")
+            engine.build_features()
+            on_step("score")
+            result = engine.score()
+        require_customers(settings, result)
+        print_result(result, as_json, lambda: show_scoring(settings, result, top_customers(settings)))
+        warn(note)
 
 
 def run(
@@ -142,23 +154,26 @@ def run(
     model_type: Kind = "lightgbm",
     as_of: AsOf = "",
     horizon_days: Horizon = None,
+    publishes: Publishes = False,
     target: Target = "duckdb",
     vars_: Vars = "",
     as_json: AsJson = False,
 ) -> None:
     """From new files to scores in one process: ingest, build, train where due, score, check, publish."""
     from clv_ml import pipeline
+    from clv_ml.operate.one_off import kept_aside
     from clv_ml.operate.scores import top_customers
     from clv_ml.show.runs import show_run
-    from clv_ml.warehouse.locking import locked
 
     require_one_input(path, data_dir)
-    with reported():
-        settings = settings_of(as_of, horizon_days, vars_, target)
-        with locked(settings):
-            with steps() as on_step:
-                result = pipeline.run(settings, preset, path, data_dir, model_type, on_step)
-            print_result(result, as_json, lambda: show_run(settings, result, top_customers(settings)))
+    with (
+        reported(),
+        kept_aside(settings_of(as_of, horizon_days, vars_, target), publishes) as (settings, note),
+    ):
+        with steps() as on_step:
+            result = pipeline.run(settings, preset, path, data_dir, model_type, on_step)
+        result = replace(result, warnings=(*note, *result.warnings))
+        print_result(result, as_json, lambda: show_run(settings, result, top_customers(settings)))
 
 
 def publish(target: Target = "duckdb", as_json: AsJson = False) -> None:
@@ -175,3 +190,23 @@ def publish(target: Target = "duckdb", as_json: AsJson = False) -> None:
             on_step("publish")
             result = engine.publish()
         print_result(result, as_json, lambda: say(f"Published: {result.path}"))
+
+
+def backfill(
+    first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="The earliest date.")],
+    last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="The latest date.")],
+    every_days: Annotated[int, typer.Option(min=1, help="Days from one date to the next.")] = 30,
+    vars_: Vars = "",
+    as_json: AsJson = False,
+) -> None:
+    """Score past dates with the model in use, where nobody was scored; hindsight is marked as such."""
+    from clv_ml import pipeline
+
+    with reported():
+        settings = settings_of(vars_=vars_)
+        with steps() as on_step:
+            days = pipeline.backfill(settings, first.date(), last.date(), every_days, on_step)
+        text = (
+            f"Scored: {', '.join(map(str, days)) or 'nothing was missing'}. Readers see it after clv publish."
+        )
+        print_result({"scored": days}, as_json, lambda: say(text))

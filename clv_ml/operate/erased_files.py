@@ -12,7 +12,16 @@ from pathlib import Path
 import duckdb
 
 from clv_ml.errors import WarehouseError
-from clv_ml.operate.erased_rows import ERASED_TABLE, delete_person, has_id, in_schema, prove_gone, remember
+from clv_ml.operate.erased_rows import (
+    ERASED_TABLE,
+    catalog_of,
+    delete_person,
+    has_id,
+    in_schema,
+    prove_gone,
+    remember,
+    within_other_words,
+)
 from clv_ml.warehouse.quoting import quoted_name, quoted_text
 from clv_ml.warehouse.safe_files import put_in_place
 
@@ -70,7 +79,8 @@ def erase_database(
             with _copied(connection, catalog, clean) as rebuilt:
                 mentions = prove_gone(connection, rebuilt, path, ids)
                 after = _bytes_in(connection, rebuilt, Path(folder) / "after.duckdb", ids)
-        _refuse_leftovers(path, ids, after)
+                explained = within_other_words(connection, rebuilt, ids) and not mentions
+        _refuse_leftovers(path, ids, 0 if explained else after)
         put_in_place(clean, path, mode=path.stat().st_mode & 0o777)
     return FileErasure(path, rows, texts, before, after, mentions)
 
@@ -124,9 +134,14 @@ def _erase_parquet(path: Path, ids: Sequence[str]) -> FileErasure:
             )
         )
         after = count_bytes(plain, ids)
-        _refuse_leftovers(path, ids, after)
+        connection.execute(
+            f"create table {quoted_name(path.stem)} as from read_parquet({quoted_text(clean)})"
+        )
+        mentions = prove_gone(connection, catalog_of(connection), path, ids)
+        explained = within_other_words(connection, catalog_of(connection), ids) and not mentions
+        _refuse_leftovers(path, ids, 0 if explained else after)
         put_in_place(clean, path, mode=path.stat().st_mode & 0o777)
-    return FileErasure(path, {path.stem: rows} if rows else {}, 0, before, after, {})
+    return FileErasure(path, {path.stem: rows} if rows else {}, 0, before, after, mentions)
 
 
 def _bytes_in(connection: duckdb.DuckDBPyConnection, catalog: str, path: Path, ids: Sequence[str]) -> int:

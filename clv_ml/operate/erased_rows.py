@@ -129,6 +129,25 @@ def prove_gone(
     return mentions
 
 
+def within_other_words(connection: duckdb.DuckDBPyConnection, catalog: str, ids: Sequence[str]) -> bool:
+    """
+    Whether somebody's text holds one of the ids as a part of a longer word, as customer10 holds customer1:
+    then counting bytes says nothing.
+    """
+    patterns = {"patterns": _patterns(connection, ids)}
+    for table in person_tables(connection, catalog):
+        for column in (*table.id_columns, *table.raw_columns, *table.text_columns):
+            text = f"nfc_normalize(cast({column} as varchar))"
+            within = (
+                f"exists (select 1 from unnest($ids) as given(id) where contains({text}, id)) "
+                f"and not {_names_person(column)}"
+            )
+            values = {"ids": list(ids), **patterns}
+            if connection.execute(f"select 1 from {table.name} where {within} limit 1", values).fetchall():
+                return True
+    return False
+
+
 def has_id(columns: Sequence[str]) -> str:
     return " or ".join(f"list_contains($ids, cast({column} as varchar))" for column in columns)
 
@@ -142,10 +161,14 @@ def _names_person(column: str) -> str:
 
 
 def _patterns(connection: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> list[str]:
-    """Each id as a word, also as JSON writes it."""
+    """
+    Each id as a word, also as JSON and CSV write it. A number is none where it is part of a date, a time, an
+    amount or an address.
+    """
     ((patterns,),) = connection.execute(
-        "select list(distinct '(^|[^A-Za-z0-9])' || regexp_escape(form) || '([^A-Za-z0-9]|$)') from ("
-        "select unnest([id, substr(json, 2, length(json) - 2)]) as form "
+        "select list(distinct '(^|' || outside || ')' || regexp_escape(form) || '(' || outside || '|$)') "
+        "from (select unnest([id, substr(json, 2, length(json) - 2), replace(id, '\"', '\"\"')]) as form, "
+        "if(regexp_full_match(id, '[0-9]+'), '[^A-Za-z0-9/.:-]', '[^A-Za-z0-9]') as outside "
         "from (select id, cast(to_json(id) as varchar) as json from unnest(?) as given(id)))",
         [list(ids)],
     ).fetchall()

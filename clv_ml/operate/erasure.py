@@ -7,6 +7,7 @@ one, when nothing of the person is found in it, put in place of the old one in o
 Numbers over many customers (segments, calibration, the shop's level) are made anew by the next run.
 """
 
+import shutil
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,10 +19,11 @@ from clv_ml.errors import InputError, WarehouseError
 from clv_ml.model import registry
 from clv_ml.operate.erased_files import FileErasure, erase_database, erase_file
 from clv_ml.operate.erased_rows import catalog_of, in_schema, is_known, was_erased
-from clv_ml.settings import Settings, published_folder, report_path
+from clv_ml.operate.publication import remove_unfinished_versions
+from clv_ml.settings import Settings, folder_beside, published_folder, report_path
 from clv_ml.warehouse.connection import connect
 from clv_ml.warehouse.dbt_runner import create_tables
-from clv_ml.warehouse.safe_files import remove_hidden, remove_unfinished, sync
+from clv_ml.warehouse.safe_files import remove_unfinished, sync
 
 
 @dataclass(frozen=True)
@@ -65,21 +67,20 @@ def forget(settings: Settings, customer_id: str) -> Erasure:
                 f"No customer {name!r} in {settings.warehouse}. Check the id as the feed writes it."
             )
         models = models_that_saw(settings, connection, ids)
-        report = _remove_report(settings)
         _remove_scratch(settings)
         connection.execute("checkpoint")
         # the warehouse last: should one of these fail, it still knows which ids to look for next time
         published = [erase_file(path, ids) for path in published_files(settings)]
         erased = erase_database(connection, catalog_of(connection), settings.warehouse, ids, schema)
+    report = _remove_report(settings)
     return Erasure(len(ids), (erased, *published), models, report)
 
 
 def _remove_scratch(settings: Settings) -> None:
-    """What a killed publication or erasure left: hidden folders with copies of the tables."""
+    """What has copies of the tables: a one-off run, and what a killed publication or erasure left."""
+    shutil.rmtree(folder_beside(settings.warehouse, "one-off"), ignore_errors=True)
     remove_unfinished(settings.warehouse)
-    folder = published_folder(settings)
-    for inside in (folder, *(path for path in folder.glob("*") if path.is_dir() and not path.is_symlink())):
-        remove_hidden(inside)
+    remove_unfinished_versions(settings)
 
 
 def _remove_report(settings: Settings) -> Path | None:

@@ -11,7 +11,9 @@ import os
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version as version_of
 from pathlib import Path
+from uuid import uuid4
 
 import duckdb
 
@@ -27,6 +29,9 @@ DATABASE, CURRENT, RECORD = "clv.duckdb", "current", "publication"
 UNFINISHED = ".unfinished."
 READABLE_BY = "v1.5.0"
 """The oldest DuckDB that must open what is published; readers update later than the writer."""
+NOBODY = (
+    "Nobody is scored in customer_clv, so nothing was published. Load orders and score them (clv run FILE)."
+)
 CSV_SAFE = (
     r"create macro csv_safe(value) as case when regexp_matches(value, '^[=+\-@＝＋－＠\t\r\n]') "
     "then '''' || value else value end"
@@ -37,15 +42,32 @@ decides its ids.
 """
 
 
+RECORD_COLUMNS = {
+    "version": "The publication's name; the same in every table and file of it.",
+    "run_id": "The run that published it, as clv run --json names it.",
+    "published_at": "When, UTC.",
+    "product_version": "The version of clv-ml that published it.",
+    "as_of_date": "The date that customers were scored on.",
+    "horizon_days": "Days ahead, from as_of_date, that values are for.",
+    "reporting_currency": "ISO 4217 code of all money.",
+    "interval_coverage": "Share of customers whose spend should lie between clv_low and clv_high.",
+    "model_version": "The model that scored; NULL where none did.",
+    "customers": "Rows of customer_clv.",
+}
+"""What the table ``publication`` says, one row, with what each column means."""
+
+
 @dataclass(frozen=True)
 class Publication:
     """
-    A version that readers see, where it is (a database file; on Spark a schema), and the rows of each table.
+    A version that readers see, where it is (a database file; on Spark a schema), the run that made it, and
+    the rows of each table.
     """
 
     version: str
     path: Path | str
     rows: dict[str, int]
+    run_id: str
 
 
 def published_tables(settings: Settings) -> list[str]:
@@ -60,15 +82,17 @@ def publish(settings: Settings) -> Publication:
     Raises:
         WarehouseError: If the warehouse is absent or locked.
 
-        PublishError: If a mart is missing, or the copy cannot be written or differs. The old version stays.
+        PublishError: If a mart is missing, nobody was scored, or the copy cannot be written or differs. The
+            old version stays.
     """
+    run_id = uuid4().hex
     folder = published_folder(settings)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        remove_hidden(folder, f"{UNFINISHED}*")
+        remove_unfinished_versions(settings)
         version = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         with hidden_folder(folder, UNFINISHED) as hidden:
-            rows = _write(settings, hidden, version)
+            rows = _write(settings, hidden, version, run_id)
             _check(hidden, version, rows)
             _finish(hidden)
             # a clock that was moved back may repeat a name: the random end keeps versions apart
@@ -83,7 +107,23 @@ def publish(settings: Settings) -> Publication:
             f"{folder} cannot take a new version: {error}. Readers still see the old one. "
             "Make room or give write permission, then run clv publish."
         ) from error
-    return Publication(version_folder.name, folder / DATABASE, rows)
+    return Publication(version_folder.name, folder / DATABASE, rows, run_id)
+
+
+def remove_unfinished_versions(settings: Settings) -> None:
+    """What a killed publication or erasure left: hidden folders with copies of the tables."""
+    folder = published_folder(settings)
+    for inside in (folder, *(path for path in folder.glob("*") if path.is_dir() and not path.is_symlink())):
+        remove_hidden(inside)
+
+
+def published_model(settings: Settings) -> str | None:
+    """The version of the model whose scores readers have; None where they have none, or none of a model."""
+    path = published_folder(settings) / DATABASE
+    if not path.exists():
+        return None
+    with duckdb.connect(path, read_only=True) as reader:
+        return reader.execute("select max(clv_model_version) from customer_clv").fetchall()[0][0]
 
 
 def require_marts(settings: Settings) -> None:
@@ -102,8 +142,20 @@ def require_marts(settings: Settings) -> None:
         )
 
 
-def _write(settings: Settings, folder: Path, version: str) -> dict[str, int]:
-    """The tables with their comments, as a database and as Parquet; both carry the version in one row."""
+def record_query(settings: Settings, version: str, run_id: str, table: str) -> str:
+    """The one row of the table ``publication``, as a query of both engines."""
+    return (
+        f"select {quoted_text(version)} as version, {quoted_text(run_id)} as run_id, "
+        f"cast('{datetime.now(UTC):%Y-%m-%d %H:%M:%S}' as timestamp) as published_at, "
+        f"{quoted_text(version_of('clv-ml'))} as product_version, max(as_of_date) as as_of_date, "
+        "max(horizon_days) as horizon_days, max(reporting_currency) as reporting_currency, "
+        f"cast({settings.vars.interval_coverage} as double) as interval_coverage, "
+        f"max(clv_model_version) as model_version, count(*) as customers from {table}"
+    )
+
+
+def _write(settings: Settings, folder: Path, version: str, run_id: str) -> dict[str, int]:
+    """The tables with their comments, as a database and as Parquet; both say in one row what they are."""
     require_marts(settings)
     tables = published_tables(settings)
     with connect(settings) as warehouse:
@@ -112,11 +164,13 @@ def _write(settings: Settings, folder: Path, version: str) -> dict[str, int]:
     with duckdb.connect(folder / DATABASE, config={"storage_compatibility_version": READABLE_BY}) as copy:
         copy.execute("set TimeZone = 'UTC'")
         copy.execute(f"attach {quoted_text(settings.warehouse)} as source (read_only)")
-        copy.execute(f"create table {RECORD} as select {quoted_text(version)} as version")
         for name in tables:
             copy.execute(f"create table {quoted_name(name)} as from source.main.{quoted_name(name)}")
             rows[name] = copy.execute(f"select count(*) from {quoted_name(name)}").fetchall()[0][0]
-        for statement in (*comments, CSV_SAFE):
+        if not rows["customer_clv"]:
+            raise PublishError(NOBODY)
+        copy.execute(f"create table {RECORD} as {record_query(settings, version, run_id, 'customer_clv')}")
+        for statement in (*comments, *_record_comments(), CSV_SAFE):
             copy.execute(statement)
         copy.execute("detach source")
         for name in (RECORD, *tables):
@@ -142,6 +196,12 @@ def _comments(warehouse: duckdb.DuckDBPyConnection, tables: list[str]) -> list[s
             for t, column, text in on_columns
             if text and t in tables
         ),
+    ]
+
+
+def _record_comments() -> list[str]:
+    return [
+        f"comment on column {RECORD}.{name} is {quoted_text(text)}" for name, text in RECORD_COLUMNS.items()
     ]
 
 

@@ -117,6 +117,9 @@ class Spark:
     def publish(self) -> Publication:
         return publish.publish(self.settings)
 
+    def published_model(self) -> str | None:
+        return publish.published_model(self.settings)
+
     def feature_dates(self) -> frozenset[date]:
         """None are named: what is removed on Spark, dbt's own pruning removes."""
         return frozenset()

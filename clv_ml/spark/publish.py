@@ -8,12 +8,13 @@ last, holds the version. A copy is dropped two runs later, when no query that be
 
 import re
 from datetime import UTC, datetime
+from uuid import uuid4
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 
 from clv_ml.errors import PublishError
-from clv_ml.operate.publication import RECORD, Publication, published_tables
+from clv_ml.operate.publication import NOBODY, RECORD, Publication, published_tables, record_query
 from clv_ml.settings import Settings
 from clv_ml.spark.session import SparkPlaces, open_session
 
@@ -31,22 +32,32 @@ def publish(settings: Settings) -> Publication:
         The version is the run's stamp, UTC to the microsecond; the path is the schema that readers use.
 
     Raises:
-        PublishError: If a mart is missing, or a copy does not hold as many rows as its mart.
+        PublishError: If a mart is missing, nobody was scored, or a copy has other rows than its mart.
     """
     spark, schema = open_session(settings), SparkPlaces().schema_name
     stamp, published = f"{datetime.now(UTC):%Y%m%d%H%M%S%f}", f"{schema}_published"
     spark.sql(f"create database if not exists {published}")
     marts = published_tables(settings)
     rows = {mart: _copy(spark, f"{schema}.{mart}", _stamped(published, mart, stamp)) for mart in marts}
-    spark.sql(
-        f"create table {_stamped(published, RECORD, stamp)} using parquet as select '{stamp}' as version"
-    )
+    if not rows["customer_clv"]:
+        raise PublishError(NOBODY)
+    run_id = uuid4().hex
+    record = record_query(settings, stamp, run_id, _stamped(published, "customer_clv", stamp))
+    spark.sql(f"create table {_stamped(published, RECORD, stamp)} using parquet as {record}")
     for name in (*marts, RECORD):
         copied = f"select * from {_stamped(published, name, stamp)}"
         spark.sql(f"create view if not exists {published}.{name} as {copied}")
         spark.sql(f"alter view {published}.{name} as {copied}")
     _drop_old(spark, published)
-    return Publication(stamp, published, rows)
+    return Publication(stamp, published, rows, run_id)
+
+
+def published_model(settings: Settings) -> str | None:
+    """The version of the model whose scores readers have; None where they have none, or none of a model."""
+    spark, published = open_session(settings), f"{SparkPlaces().schema_name}_published"
+    if not spark.catalog.tableExists(f"{published}.customer_clv"):
+        return None
+    return spark.sql(f"select max(clv_model_version) from {published}.customer_clv").collect()[0][0]
 
 
 def _copy(spark: SparkSession, mart: str, copy: str) -> int:

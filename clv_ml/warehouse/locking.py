@@ -14,13 +14,14 @@ from filelock import FileLock, Timeout
 
 from clv_ml.errors import WarehouseBusyError, WarehouseError
 from clv_ml.settings import Settings
+from clv_ml.warehouse.safe_files import remove_unfinished
 
 
 @contextmanager
 def locked(settings: Settings) -> Iterator[None]:
     """
-    Locks the warehouse against every other process and thread; within itself it does nothing, so that verbs
-    may use verbs.
+    Locks the warehouse against every other process and thread, and removes the scratch copies that a killed
+    one left; within itself it does nothing, so that verbs may use verbs.
 
     Raises:
         WarehouseBusyError: If another run has the lock, with that run's process number.
@@ -34,6 +35,7 @@ def locked(settings: Settings) -> Iterator[None]:
         settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
         _pid_file(settings).write_text(str(os.getpid()))
+        remove_unfinished(settings.warehouse)
     except Timeout as error:
         raise WarehouseBusyError(
             f"Another run (process {_process(settings) or 'unknown'}) has locked {settings.warehouse}. "

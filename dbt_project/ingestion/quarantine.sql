@@ -21,12 +21,22 @@ with
         where checked.reason is not null
     ),
 
-    -- A line that is no row may still name a customer who was erased.
-    words as (
-        select reject_number, unnest(regexp_split_to_array(raw_text, '[,;|"\s]+')) as word from feed_rejects
+    -- A line that is no row may still name a customer who was erased: as a word, as a whole field, or
+    -- between quotes, where an id may have any character and a quote stands twice.
+    names as (
+        select reject_number, unnest(regexp_split_to_array(raw_text, '[,;|"\s]+')) as name
+        from feed_rejects
+        union all
+        select reject_number, unnest(regexp_split_to_array(raw_text, '[,;|\t]')) as name
+        from feed_rejects
+        union all
+        select
+            reject_number,
+            replace(unnest(regexp_extract_all(raw_text, '"((?:[^"]|"")*)"', 1)), '""', '"') as name
+        from feed_rejects
     ),
 
-    erased as (select distinct reject_number from words where is_erased(clean_id(word))),
+    erased as (select distinct reject_number from names where is_erased(clean_id(name))),
 
     rejected as (
         select line_number, reason, raw_text

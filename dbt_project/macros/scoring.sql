@@ -98,3 +98,11 @@
         )
     {%- endif -%}
 {%- endmacro %}
+
+{#- Whether the model learned from what happened after a date: from a window that ended, or became final, later. -#}
+{% macro knew_later(model, as_of) -%}
+    {%- if model.training_dates -%}
+        {{ as_of }} < {{ label_known_at("cast('" ~ model.training_dates | max ~ "' as date)") }}
+    {%- else -%} false
+    {%- endif -%}
+{%- endmacro %}

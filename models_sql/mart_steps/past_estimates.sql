@@ -1,10 +1,12 @@
 -- Grain: as_of_date x customer_id x estimator: what was predicted for a customer on an earlier scoring
--- date against what then happened, for dates whose whole horizon lies within the data. The model (its
--- mean and its median) and every baseline.
+-- date against what then happened, for dates whose whole horizon lies within the data; not where the
+-- model had learned from that horizon. The model (its mean and its median) and every baseline.
 with
     delivered as (select max(occurred_at) as newest_at from {{ ref("int_events") }}),
 
-    history as (select * from {{ ref("customer_clv_history") }} where actual_revenue is not null),
+    history as (select *
+        from {{ ref("customer_clv_history") }}
+        where actual_revenue is not null and not is_hindsight),
 
     baselines as (select * from {{ ref("scored_baselines") }}),
 

@@ -26,6 +26,27 @@ with
 select
     features.customer_id,
     features.as_of_date,
+    cast({{ setting("horizon_days") }} as int) as horizon_days,
+    cast('{{ setting("reporting_currency") }}' as string) as reporting_currency,
+    cast(
+        coalesce({{ money("predictions.clv_predicted") }}, features.simple_clv_estimate) as decimal(18, 2)
+    ) as clv_estimate,
+    cast(
+        case
+            when purchases.total_purchases = 0
+            then 'no_purchase'
+            when predictions.clv_predicted is not null
+            then '{{ plan.method }}'
+            else '{{ plan.method if plan.model is none else "simple: not scored" }}'
+        end as string
+    ) as clv_method,
+    predictions.clv_predicted,
+    predictions.clv_typical,
+    -- the estimate is rounded, and lies inside all the same
+    least(predictions.clv_low, cast({{ money("predictions.clv_predicted") }} as double)) as clv_low,
+    greatest(predictions.clv_high, cast({{ money("predictions.clv_predicted") }} as double)) as clv_high,
+    predictions.clv_prediction_confidence,
+    predictions.churn_probability,
     purchases.total_purchases,
     purchases.total_revenue,
     purchases.avg_order_value,
@@ -43,13 +64,6 @@ select
     behavior.behavior_type,
     behavior.churn_risk_score,
     features.simple_clv_estimate,
-    predictions.clv_predicted,
-    predictions.clv_typical,
-    -- the estimate is rounded, and lies inside all the same
-    least(predictions.clv_low, cast({{ money("predictions.clv_predicted") }} as double)) as clv_low,
-    greatest(predictions.clv_high, cast({{ money("predictions.clv_predicted") }} as double)) as clv_high,
-    predictions.clv_prediction_confidence,
-    predictions.churn_probability,
     drivers.clv_top_features,
     drivers.driver_1_name,
     drivers.driver_1_value,
@@ -67,20 +81,9 @@ select
     - coalesce(drivers.driver_2_contribution, 0.0e0)
     - coalesce(drivers.driver_3_contribution, 0.0e0) as driver_rest,
     predictions.model_version as clv_model_version,
+    coalesce(predictions.is_hindsight, false) as is_hindsight,
     predictions.scored_at,
-    predictions.feature_hash,
-    cast(
-        coalesce({{ money("predictions.clv_predicted") }}, features.simple_clv_estimate) as decimal(18, 2)
-    ) as clv_estimate,
-    cast(
-        case
-            when purchases.total_purchases = 0
-            then 'no_purchase'
-            when predictions.clv_predicted is not null
-            then '{{ plan.method }}'
-            else '{{ plan.method if plan.model is none else "simple: not scored" }}'
-        end as string
-    ) as clv_method
+    predictions.feature_hash
 from dates
 inner join features on features.as_of_date = dates.as_of_date
 inner join

@@ -31,6 +31,9 @@ with
             predictions.clv_prediction_confidence,
             predictions.churn_probability,
             predictions.model_version,
+            predictions.horizon_days,
+            predictions.reporting_currency,
+            coalesce(predictions.is_hindsight, false) as is_hindsight,
             coalesce(
                 predictions.horizon_days = {{ setting("horizon_days") }}
                 and predictions.reporting_currency = '{{ setting("reporting_currency") }}',
@@ -67,6 +70,9 @@ select
     predicted.clv_prediction_confidence,
     predicted.churn_probability,
     predicted.model_version,
+    predicted.horizon_days,
+    predicted.reporting_currency,
+    predicted.is_hindsight,
     predicted.is_comparable,
     cast(
         case

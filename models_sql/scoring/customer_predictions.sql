@@ -43,6 +43,7 @@ with
                 cast('{{ model.feature_hash }}' as string) as feature_hash,
                 {{ model.horizon_days }} as horizon_days,
                 cast('{{ model.reporting_currency }}' as string) as reporting_currency,
+                {{ knew_later(model, "scored.as_of_date") }} as is_hindsight,
                 current_timestamp as scored_at,
                 scored.build_hash
             from scored
@@ -70,6 +71,7 @@ with
                 cast(null as string) as feature_hash,
                 null as horizon_days,
                 cast(null as string) as reporting_currency,
+                null as is_hindsight,
                 null as scored_at,
                 build_hash
             from candidates
@@ -91,6 +93,7 @@ select
     feature_hash,
     cast(horizon_days as int) as horizon_days,
     reporting_currency,
+    cast(is_hindsight as boolean) as is_hindsight,
     cast(scored_at as timestamp) as scored_at,
     build_hash
 from predictions
