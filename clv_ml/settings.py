@@ -8,6 +8,7 @@ is rendered here.
 
 import datetime as datetime_module
 import json
+import os
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -109,6 +110,12 @@ def load_settings(overrides: Mapping[str, Any] | None = None, project: Path | No
             place = f"in {root / PROJECT_FILE}" if in_file else "by an option or in --vars"
             raise SettingsError(f"{fault} It was given {place}.")
     places = Places()
+    for name, place in (("CLV_WAREHOUSE", places.warehouse), ("CLV_MODELS", places.models)):
+        if re.match(r"[a-z0-9]{2,}:", str(place)):
+            raise SettingsError(
+                f"{name} is {os.environ.get(name)!r}, and must be a path of this machine. To have the "
+                "results elsewhere, copy what clv run publishes."
+            )
     return Settings(
         project=root,
         warehouse=root / places.warehouse,

@@ -1,5 +1,6 @@
 """What commands have in common: their options, a run's settings, and how errors and steps are shown."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 EXIT_CODES: dict[type[ClvError], int] = {SettingsError: 2, WarehouseBusyError: 3}
 """Errors that a scheduler tells apart; any other is 1, and 0 is done."""
+LEAST_MEMORY = 2_000_000_000
+"""Bytes of address space with which a small shop runs; with 1.2 billion the process was killed."""
 
 AsOf = Annotated[
     str,
@@ -70,9 +73,24 @@ def settings_of(
 ) -> "Settings":
     from clv_ml.settings import load_settings, parse_vars
 
+    _require_memory()
     flags = {"as_of_date": as_of or None, "horizon_days": horizon_days}
     settings = load_settings({**parse_vars(vars_), **{k: v for k, v in flags.items() if v is not None}})
     return settings.model_copy(update={"target": target})
+
+
+def _require_memory() -> None:
+    """Below this limit the libraries end without a word while they are imported."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if 0 <= limit < LEAST_MEMORY:
+        raise SettingsError(
+            f"This process may use {limit / 1e9:.1f} GB of memory (ulimit -v), and needs "
+            f"{LEAST_MEMORY / 1e9:.0f} GB. Raise the limit."
+        )
 
 
 def require_one_input(path: Path | None, data_dir: Path | None) -> None:
@@ -89,6 +107,10 @@ def reported() -> Iterator[None]:
         err.print(f"[red]Error:[/red] {type(error).__name__}: ", end="")
         err.print(str(error), markup=False, highlight=False)
         raise typer.Exit(EXIT_CODES.get(type(error), 1)) from error
+    except BrokenPipeError as error:
+        # whoever read the output has read enough; what is left to flush goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit from error
     except (OSError, MemoryError, _database_error()) as error:
         # a full disk, a closed folder, too little memory
         err.print(f"[red]Error:[/red] {type(error).__name__}: ", end="")

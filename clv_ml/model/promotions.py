@@ -15,9 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from clv_ml.errors import ModelError
 from clv_ml.model.manifest import Sha256
-from clv_ml.warehouse.safe_files import replace_file
+from clv_ml.warehouse.safe_files import read_file, replace_file
 
 CHAMPION_FILE, DIARY_FILE = "champion.json", "promotions.jsonl"
+LARGEST_POINTER = 1_000_000
+"""Bytes; 50 pointers have some 20,000."""
 
 
 class Pointer(BaseModel):
@@ -48,7 +50,7 @@ def champion(models_dir: Path) -> Champion | None:
     if not path.exists():
         return None
     try:
-        return Champion.model_validate_json(path.read_bytes())
+        return Champion.model_validate_json(read_file(path, LARGEST_POINTER))
     except ValidationError as error:
         raise ModelError(
             f"{path} is not a pointer to a model: {error.errors()[0]['msg']}. Promote a version again "

@@ -38,7 +38,7 @@ def examine(settings: Settings) -> tuple[Finding, ...]:
         "model": _model,
         **{name: partial(_read, name, look) for name, look in MONITORED.items()},
         "publication": _publication,
-        "disk": _disk,
+        "disk": disk_finding,
     }
     return tuple(_guarded(name, look, settings) for name, look in looks.items())
 
@@ -153,10 +153,14 @@ def _publication(settings: Settings) -> Finding:
     made = datetime.strptime(name, "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
     hours = (datetime.now(UTC) - made).total_seconds() / 3600
     details = {"version": name, "age_hours": round(hours, 2), "path": str(folder / DATABASE)}
-    return Finding("publication", "ok", f"{name}, {hours:,.1f} hours old", details)
+    text, days = f"{name}, {hours:,.1f} hours old", settings.vars.freshness_days
+    if hours > 24 * days:
+        return Finding("publication", "warn", f"{text}, more than {days} days: run clv run", details)
+    return Finding("publication", "ok", text, details)
 
 
-def _disk(settings: Settings) -> Finding:
+def disk_finding(settings: Settings) -> Finding:
+    """Whether there is room for copies of the warehouse: a publication, a one-off run, an erasure."""
     folder = next(path for path in settings.warehouse.absolute().parents if path.exists())
     free = shutil.disk_usage(folder).free
     size = settings.warehouse.stat().st_size if settings.warehouse.exists() else 0

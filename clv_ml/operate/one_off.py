@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 
 from clv_ml.errors import SettingsError
+from clv_ml.operate.preflight import preflight
 from clv_ml.settings import Settings, folder_beside, load_settings
 from clv_ml.warehouse.connection import connect
 from clv_ml.warehouse.locking import locked
@@ -33,8 +34,10 @@ def kept_aside(settings: Settings, publishes: bool) -> Iterator[tuple[Settings, 
     Raises:
         SettingsError: On Spark, where there is no copy to work on.
         WarehouseBusyError: If another run has locked the warehouse.
+        ClvError: As ``preflight`` says.
     """
     with locked(settings):
+        preflight(settings)
         others = [] if publishes else differences(settings)
         if not others:
             yield settings, ()

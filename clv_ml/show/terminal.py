@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
@@ -9,10 +10,31 @@ from numbers import Integral, Real
 from typing import Any
 
 from rich.console import Console
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-out, err = Console(), Console(stderr=True)
+CONTROLS = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}
+"""
+Characters that a terminal obeys, but for tab and newline, and how they are shown: a feed decides its ids.
+"""
+
+
+CONTROLS_IN_JSON = {code: f"\\u{code:04x}" for code in range(127, 160)}
+"""Those that JSON leaves as they are."""
+
+
+class PlainConsole(Console):
+    """A console that shows control characters instead of obeying them."""
+
+    def _render_buffer(self, buffer: Iterable[Segment]) -> str:
+        return super()._render_buffer(
+            segment if segment.control else segment._replace(text=segment.text.translate(CONTROLS))
+            for segment in buffer
+        )
+
+
+out, err = PlainConsole(), PlainConsole(stderr=True)
 WIDEST_TABLE = 120
 """
 Columns that a table may take on a narrower terminal: a line that runs over is better than a number cut off.
@@ -22,7 +44,8 @@ Columns that a table may take on a narrower terminal: a line that runs over is b
 def print_result(result: Any, as_json: bool, show: Callable[[], None]) -> None:
     """The result as JSON where that is asked for, else as ``show`` prints it."""
     if as_json:
-        print(json.dumps(_plain(result), ensure_ascii=False, allow_nan=False))
+        print(json.dumps(_plain(result), ensure_ascii=False, allow_nan=False).translate(CONTROLS_IN_JSON))
+        sys.stdout.flush()
     else:
         show()
 

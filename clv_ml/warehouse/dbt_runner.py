@@ -92,5 +92,7 @@ def _failure(verb: str, result: dbtRunnerResult) -> str:
     failed = [node for node in nodes if str(node.status) in ("error", "fail", "runtime error")]
     if failed:
         others = f" ({len(failed) - 1} more failed)" if len(failed) > 1 else ""
-        return f"dbt {verb} failed at '{failed[0].node.name}'{others}: {(failed[0].message or '').strip()}"
+        # the result of a macro has no node
+        name = failed[0].node.name if hasattr(failed[0], "node") else failed[0].unique_id
+        return f"dbt {verb} failed at '{name}'{others}: {(failed[0].message or '').strip()}"
     return f"dbt {verb} failed: {result.exception}"
