@@ -3,6 +3,7 @@
 import json
 import shutil
 from contextlib import contextmanager
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
@@ -220,6 +221,26 @@ def test_a_busy_warehouse_is_read_from_the_published_copy(shop: Settings, monkey
     assert found["warehouse"].status == "warn"
     assert found["scores"] == shown and found["publication"].status == "ok"
     assert found["publication"].details["age_hours"] < 1
+
+
+def test_an_old_publication_is_a_warning(shop: Settings, monkeypatch: pytest.MonkeyPatch):
+    """
+    Readers of a copy from long ago should know; how long is the setting freshness_days.
+    """
+    publish(shop)
+    monkeypatch.setattr(doctor, "datetime", Later)
+
+    found = findings(shop)["publication"]
+
+    assert found.status == "warn" and "more than 2 days: run clv run" in found.text
+
+
+class Later(datetime):
+    """The clock, 400 days from now."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:
+        return datetime.now(tz) + timedelta(days=400)
 
 
 def test_too_little_disk_fails(shop: Settings, monkeypatch: pytest.MonkeyPatch):

@@ -4,7 +4,8 @@ Runs dbt in this process, on the warehouse and with the vars of the settings. Th
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from dbt.contracts.graph.manifest import Manifest
 
 from clv_ml.errors import BuildError
 from clv_ml.settings import PROJECT_FILE, Settings, read_project, vars_as_json
-from clv_ml.warehouse.connection import is_lock_conflict, opening_error
+from clv_ml.warehouse.connection import connect, is_lock_conflict, opening_error
 from clv_ml.warehouse.safe_files import sha256
 
 PARSED_SETTINGS = ("raw_schema", "is_challenger")
@@ -34,13 +35,28 @@ def run_dbt(settings: Settings, arguments: Sequence[str]) -> None:
         BuildError: If a node failed, with the first node's name and message.
     """
     settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
-    os.environ["CLV_WAREHOUSE"], os.environ["CLV_MODELS"] = str(settings.warehouse), str(settings.models)
     try:
-        _invoke([*arguments, *_options(settings), "--vars", vars_as_json(settings)], _manifest(settings))
+        with _places_of(settings):
+            _invoke([*arguments, *_options(settings), "--vars", vars_as_json(settings)], _manifest(settings))
     except BuildError as failure:
         raise opening_error(settings, failure) if is_lock_conflict(str(failure)) else failure from None
     finally:
         DuckDBConnectionManager.close_all_connections()
+
+
+@contextmanager
+def _places_of(settings: Settings) -> Iterator[None]:
+    """Names warehouse and models in the environment, where the profile and the plugin read them."""
+    before = dict(os.environ)
+    os.environ.update({"CLV_WAREHOUSE": str(settings.warehouse), "CLV_MODELS": str(settings.models)})
+    try:
+        yield
+    finally:
+        for name in ("CLV_WAREHOUSE", "CLV_MODELS"):
+            if name in before:
+                os.environ[name] = before[name]
+            else:
+                del os.environ[name]
 
 
 def _options(settings: Settings) -> tuple[str, ...]:
@@ -83,7 +99,14 @@ def _invoke(command: Sequence[str], manifest: Manifest | None = None) -> dbtRunn
 
 
 def create_tables(settings: Settings) -> None:
-    """Creates the tables that are not dbt's own, where absent: the input contract's and those of models."""
+    """
+    Creates the tables that are not dbt's own, where absent: the input contract's and those of models.
+
+    Raises:
+        WarehouseBusyError: If another process has the warehouse open; of a macro, dbt's result does not say.
+    """
+    with connect(settings, read_only=False):
+        pass
     run_dbt(settings, ["run-operation", "create_source_tables"])
 
 
