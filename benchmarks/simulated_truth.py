@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clv_ml.errors import SettingsError
-from clv_ml.simulate.simulated_feed import draw_visits, final_names
+from clv_ml.simulate.simulated_feed import customer_names, draw_visits
 from clv_ml.simulate.simulated_shop import (
     BROWSING_STREAM,
     DAY_SECONDS,
@@ -179,7 +179,7 @@ def _chunk_truth(shop: Shop, chunk: Chunk, window: Window) -> pa.Table:
     posterior_purchases, posterior_kept = _orders_ahead(posterior_rate, survival, window)
 
     columns = [
-        final_names(chunk),
+        customer_names(chunk).take(pa.array(np.arange(chunk.latents.joined.size) * 3 + 2)),
         pa.array(kept * order_value - history.pending),
         pa.array(purchases),
         pa.array(alive.astype(np.float64)),

@@ -1,25 +1,4 @@
-"""
-Every error that this package raises on purpose.
-
-::
-
-    ClvError
-    ├── SettingsError          a setting has the wrong name, type or range
-    ├── InputError             a file, table or preset cannot be read as what it claims to be
-    ├── WarehouseError         the database is missing, locked or lacks a table
-    │   └── WarehouseBusyError     another process holds the database
-    ├── BuildError             dbt failed
-    ├── PublishError           the published copy cannot be made
-    ├── MissingExtraError      an optional library is not installed
-    ├── HistoryError           there is too little history for the horizon
-    ├── TrainingError          a model cannot be fitted or is not worth publishing
-    └── ModelError             a model folder cannot be used
-        ├── ModelTamperedError     a file is not the one that the manifest describes
-        ├── ExportError            the ONNX graph does not agree with the fitted model
-        └── FeatureMismatchError   a column is missing, has another type or changed its definition
-
-A message names the thing, the fault and the remedy.
-"""
+"""Every error that this package raises on purpose. A message names the thing, the fault and the remedy."""
 
 
 class ClvError(Exception):

@@ -23,7 +23,7 @@ from clv_ml.ingest.ingestion import IngestSummary, ingest, ingest_folder
 from clv_ml.learn import training
 from clv_ml.learn.fitted_parameters import fit_missing_dates
 from clv_ml.learn.training import TrainingResult
-from clv_ml.model import model_in_use
+from clv_ml.model.model_in_use import why_training_is_due
 from clv_ml.model.model_types import ModelType
 from clv_ml.operate import publication, retention
 from clv_ml.operate.publication import Publication
@@ -51,16 +51,14 @@ class Engine(Protocol):
         self, preset: str, path: Path | None = None, data_dir: Path | None = None
     ) -> tuple[IngestSummary, ...]:
         """
-        Feeds one file, or a folder's ``fx_rates*``, ``id_history*``, ``attributes*`` and ``events*`` files.
-
-        Raises:
-            InputError: If neither or both are given, or a file cannot be used. Nothing was written then.
+        Feeds one file, or a folder's files; an InputError, if one cannot be used, comes before
+        anything is written.
         """
 
     def build_features(self) -> None:
         """
-        Everything up to the training rows; needs no model. The parameters of the probabilistic baselines are
-        fitted between two selections of dbt, for the grid dates that have none yet.
+        Everything up to the training rows, with the fits of the probabilistic baselines; needs no
+        model.
         """
 
     def training_is_due(self) -> bool:
@@ -126,7 +124,7 @@ class DuckDB:
         run_dbt(self.settings, ["run", "--select", "fitted_dates+", "--exclude", *SCORING])
 
     def training_is_due(self) -> bool:
-        return model_in_use.training_is_due(self.settings)
+        return why_training_is_due(self.settings) is not None
 
     def train(self, model_type: ModelType = "lightgbm") -> TrainingResult:
         return training.train(self.settings, model_type)
@@ -158,12 +156,7 @@ def engine_of(settings: Settings) -> Engine:
 
 
 def spark_module(name: str) -> ModuleType:
-    """
-    A module of ``clv_ml.spark``, imported only where Spark is asked for, since it is an extra.
-
-    Raises:
-        SettingsError: If the extra is not installed.
-    """
+    """A module of ``clv_ml.spark``, an extra: a SettingsError says how to install it."""
     try:
         return importlib.import_module(f"clv_ml.spark.{name}")
     except ModuleNotFoundError as error:
@@ -179,10 +172,7 @@ def run_tests_of_marts(settings: Settings) -> None:
 
 @dataclass(frozen=True)
 class RunResult:
-    """
-    What ``run`` did: files ingested, the training (None where none was due), the scores, what readers see
-    now, the seconds that each step took, what to know of them, and what was removed for its age.
-    """
+    """What ``run`` did. ``training`` is None where none was due; ``seconds`` has what each step took."""
 
     ingested: tuple[IngestSummary, ...]
     training: TrainingResult | None
@@ -202,15 +192,11 @@ def run(
     on_step: Step = no_steps,
 ) -> RunResult:
     """
-    From new files to published scores: ingest, build features, train where no model fits, score, check,
-    publish.
-
-    A shop that cannot be learnt from yet is scored by the simple formula, with a warning, not an error.
-    Nothing is published that fails a test of the marts.
+    From new files to published scores. A shop that cannot be learnt from yet is scored by the simple
+    formula, with a warning, not an error. Nothing is published that fails a test of the marts.
 
     Raises:
         WarehouseBusyError: If another run has locked the warehouse.
-
         InputError: If nobody had bought anything by the date. What was published before stays.
     """
     engine, clock, ingested = engine_of(settings), Clock(on_step), ()
@@ -326,9 +312,7 @@ def changed(settings: Settings, **values: Any) -> Settings:
 
 
 def demo(settings: Settings, customers: int, seed: int, on_step: Step = no_steps) -> RunResult:
-    """
-    Simulates a shop next to the warehouse and runs everything on it. The same arguments do the same again.
-    """
+    """Simulates a shop next to the warehouse and runs everything on it; equal arguments, equal shop."""
     on_step("simulate a shop")
     folder = settings.warehouse.parent / "data"
     if folder.exists():

@@ -1,9 +1,8 @@
 """
 Settings: what ``dbt_project.yml`` and a run's overrides say, and where warehouse and models are.
 
-What each setting means, what it may be and what it is by default stands once, in the var ``setting_rules`` of
-``dbt_project.yml``. What a rule says of a value stands once, too: in the dbt macro ``setting_fault``, which
-is rendered here.
+Meaning, bounds and defaults stand once, in the var ``setting_rules``; what a rule says of a value in the dbt
+macro ``setting_fault``, which is rendered here.
 """
 
 import datetime as datetime_module
@@ -30,10 +29,7 @@ PROJECT_FILE = "dbt_project.yml"
 
 
 class Vars(BaseModel):
-    """
-    The settings that Python reads; the others are SQL's alone. Units are in the names, rules in
-    ``dbt_project.yml``.
-    """
+    """The settings that Python reads. Units are in the names, rules in ``dbt_project.yml``."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -158,10 +154,7 @@ def _require_known(given: Mapping[str, Any], rules: Mapping[str, Any]) -> None:
 
 @cache
 def setting_macros() -> Any:
-    """
-    The dbt macros that say of a value what is wrong with it: those whose answer is text, so that they run
-    without dbt.
-    """
+    """The dbt macros that say what is wrong with a value; their answer is text, so they run without dbt."""
     environment = Environment(extensions=["jinja2.ext.do"])
     known = {"modules": SimpleNamespace(re=re, datetime=datetime_module)}
     files = (DBT_FOLDER / "macros" / f"{name}.sql" for name in ("settings", "attributes"))
@@ -186,9 +179,7 @@ def folder_beside(warehouse: Path, name: str) -> Path:
 
 
 def find_project() -> Path:
-    """
-    The nearest folder from here upwards that holds ``dbt_project.yml``, else the one this package lies in.
-    """
+    """The nearest folder from here upwards with ``dbt_project.yml``, else the one this package lies in."""
     here = Path.cwd()
     for folder in (here, *here.parents, Path(__file__).resolve().parents[1]):
         if (folder / PROJECT_FILE).is_file():
@@ -205,13 +196,11 @@ def parse_vars(text: str) -> dict[str, Any]:
     """
     try:
         values = yaml.safe_load(text) if text else {}
-    except yaml.YAMLError as error:
-        raise SettingsError(
-            f"--vars is not YAML: {text!r}. Write it as dbt does: '{{horizon_days: 183}}'."
-        ) from error
+    except yaml.YAMLError:
+        values = None
     if not isinstance(values, dict):
         raise SettingsError(
-            f"--vars must be a mapping, not {text!r}. Write it as dbt does: '{{horizon_days: 183}}'."
+            f"--vars must be a mapping in YAML, not {text!r}. Write it as dbt does: '{{horizon_days: 183}}'."
         )
     return {key: value.isoformat() if isinstance(value, date) else value for key, value in values.items()}
 

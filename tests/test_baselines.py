@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from closed_forms import gammagamma_expected_value
 from shops import query
 
 from clv_ml.learn.btyd import (
     bgnbd_expected_purchases,
-    gammagamma_expected_value,
     paretonbd_expected_purchases,
 )
 from clv_ml.settings import Settings

@@ -7,20 +7,26 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+from closed_forms import gammagamma_expected_value
 from scipy.special import hyp2f1
 
 from clv_ml.learn import btyd_fitting
 from clv_ml.learn.btyd import (
     bgnbd_alive,
     bgnbd_expected_purchases,
-    gammagamma_expected_value,
     paretonbd_alive,
     paretonbd_expected_purchases,
 )
-from clv_ml.learn.btyd_fitting import fit_bgnbd, fit_gammagamma, fit_paretonbd
+from clv_ml.learn.btyd_fitting import (
+    bgnbd_likelihood,
+    fit_bgnbd,
+    fit_gammagamma,
+    fit_paretonbd,
+    gammagamma_likelihood,
+    paretonbd_likelihood,
+)
 from clv_ml.learn.btyd_functions import FUNCTIONS, evaluate, register_functions
 from clv_ml.learn.btyd_integrals import log_left_integral
-from clv_ml.learn.btyd_likelihoods import bgnbd_likelihood, gammagamma_likelihood, paretonbd_likelihood
 from clv_ml.learn.fitted_parameters import fit_date, fit_missing_dates
 
 CDNOW = Path(__file__).resolve().parents[2] / "shared" / "data" / "cdnow_sample.parquet"

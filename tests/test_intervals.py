@@ -12,7 +12,7 @@ from shops import query
 
 from clv_ml.learn.intervals import measure_intervals, recency_of
 from clv_ml.learn.out_of_sample import HeldOut
-from clv_ml.measure.coverage import calibration_error, came_true
+from clv_ml.measure.metrics import calibration_error, came_true
 from clv_ml.model.interval_bins import Bin, IntervalBins
 from clv_ml.settings import Settings
 

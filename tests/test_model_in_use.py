@@ -22,7 +22,7 @@ from clv_ml.model import registry
 from clv_ml.model.manifest import Manifest
 from clv_ml.model.manifest_files import load_manifest
 from clv_ml.model.model_files import write_model
-from clv_ml.model.model_in_use import training_is_due
+from clv_ml.model.model_in_use import why_training_is_due
 from clv_ml.model.scoring_plan import column_type, scoring_plan
 from clv_ml.operate.customers import explain_customer
 from clv_ml.operate.doctor import Finding, examine
@@ -313,7 +313,7 @@ def test_without_a_model_in_use_nothing_is_due_or_compared(switched_off: TwoVers
     assert found["model"].details["version"] is None
     assert found["scores"].details["model_version"] is None
     assert query(switched_off.settings, "select count(*) from feature_drift") == [(0,)]
-    assert not training_is_due(with_vars(switched_off.settings, horizon_days=61))
+    assert why_training_is_due(with_vars(switched_off.settings, horizon_days=61)) is None
 
 
 def test_without_a_model_in_use_no_version_is_listed_as_such(

@@ -7,9 +7,8 @@ import pytest
 from made_rows import made_rows
 from scipy.special import expit, logit
 
-from clv_ml.learn.boosters import BOOSTERS, Parameters, ratio
+from clv_ml.learn.boosters import BOOSTERS, Parameters, choose_rounds, ratio
 from clv_ml.learn.model_types import fit_recipe, fit_recipes
-from clv_ml.learn.rounds import choose_rounds
 from clv_ml.model.model_types import MODEL_TYPES
 from clv_ml.model.prediction import line_score, link, predict
 from clv_ml.model.recipe import Output

@@ -11,7 +11,7 @@ from shops import ROOT, build, copied, execute, frame, one, query
 
 from clv_ml.errors import BuildError
 from clv_ml.measure import metrics
-from clv_ml.measure.coverage import came_true
+from clv_ml.measure.metrics import came_true
 from clv_ml.model import registry
 from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings

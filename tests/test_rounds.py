@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from made_rows import made_rows
 
-from clv_ml.learn import rounds
-from clv_ml.learn.boosters import BOOSTERS, Parameters
-from clv_ml.learn.rounds import choose_rounds
+from clv_ml.learn import boosters
+from clv_ml.learn.boosters import BOOSTERS, Parameters, choose_rounds
 
 
 def test_the_number_of_trees_goes_half_way_to_early_stopping(monkeypatch: pytest.MonkeyPatch):
@@ -18,7 +17,7 @@ def test_the_number_of_trees_goes_half_way_to_early_stopping(monkeypatch: pytest
     """
     rows = made_rows(np.arange(1.0, 7.0))
     stops = iter([10, 20, 60] * len(BOOSTERS))
-    monkeypatch.setattr(rounds, "_best_round", lambda *_: next(stops))
+    monkeypatch.setattr(boosters, "_best_round", lambda *_: next(stops))
 
     assert choose_rounds(rows, rows, Parameters(default_rounds=150)) == dict.fromkeys(BOOSTERS, 90)
     few = rows.only(np.arange(6) < 2)

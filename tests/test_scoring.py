@@ -1,5 +1,6 @@
 """The kernel: columns by name, exact doubles, the same bits in any batch."""
 
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def test_bits_do_not_depend_on_batch_size(model: LoadedModel, size: int):
 
 def test_bits_do_not_depend_on_chunks_or_threads(model: LoadedModel, monkeypatch: pytest.MonkeyPatch):
     """
-    Internal chunks on four threads give what one call gives.
+    Internal chunks, and calls from four threads at once, give what one call gives.
     """
     batch = _batch(rows(), anchors())
     expected = score(model, batch)
@@ -89,8 +90,10 @@ def test_bits_do_not_depend_on_chunks_or_threads(model: LoadedModel, monkeypatch
     monkeypatch.setattr(scoring, "CHUNK_ROWS", 37)
     monkeypatch.setattr(scoring, "FILL_ROWS", 10)
 
-    assert score(model, batch, threads=4).equals(expected)
-    assert score(model, pa.table(batch), threads=2).equals(expected)
+    with ThreadPoolExecutor(4) as pool:
+        at_once = list(pool.map(lambda _: score(model, batch), range(4)))
+    assert all(found.equals(expected) for found in at_once)
+    assert score(model, pa.table(batch)).equals(expected)
 
 
 def test_no_rows_give_no_rows(model: LoadedModel):

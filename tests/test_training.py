@@ -15,9 +15,9 @@ from sklearn import metrics as reference
 
 from clv_ml import evaluate, temporal_split
 from clv_ml.errors import BuildError, ClvError, TrainingError
-from clv_ml.learn import boosters, calibration, rounds, training
+from clv_ml.learn import boosters, calibration, training
 from clv_ml.learn.boosters import Parameters
-from clv_ml.learn.folds import FOLDS
+from clv_ml.learn.out_of_sample import FOLDS
 from clv_ml.learn.store_history import PastWindow, StoreHistory
 from clv_ml.learn.training import TrainingResult, train
 from clv_ml.learn.training_data import TrainingData, read_training_rows
@@ -331,12 +331,12 @@ def test_folds_never_share_a_customer(simulated: Settings, monkeypatch: pytest.M
         pairs.extend((learning, check) for check in options.get("valid_sets") or ())
         return fit(parameters, learning, *rest, **options)
 
-    monkeypatch.setattr(rounds, "dataset", dataset)
+    monkeypatch.setattr(boosters, "dataset", dataset)
     monkeypatch.setattr(boosters.lgb, "train", fitted)
     with connect(simulated) as connection:
         parts = temporal_split(read_training_rows(connection, simulated))
 
-    rounds.choose_rounds(parts["train"], parts["calibrate"], Parameters())
+    boosters.choose_rounds(parts["train"], parts["calibrate"], Parameters())
 
     assert len(pairs) >= FOLDS
     for learning, check in pairs:

@@ -16,10 +16,10 @@ from clv_ml.cli import app
 from clv_ml.errors import HistoryError, MissingExtraError, ModelError
 from clv_ml.learn import tuning
 from clv_ml.learn.boosters import Parameters
-from clv_ml.learn.rolling_validation import before_test, rolling_folds
 from clv_ml.learn.training import train
 from clv_ml.learn.training_data import TrainingData, label_ends, read_training_rows
 from clv_ml.learn.tuned import TUNING_FILE, TunedParameters, Tuning, read_tuning, write_tuning
+from clv_ml.learn.tuning import before_test, rolling_folds
 from clv_ml.measure.metrics import deviance
 from clv_ml.model.manifest_files import load_manifest
 from clv_ml.settings import Settings

@@ -48,9 +48,7 @@ def demo(
 
 
 def _demo_settings() -> "Settings":
-    """
-    The demo has a folder of its own next to the default warehouse, so that it never mixes with real data.
-    """
+    """The demo has a folder of its own next to the default warehouse, so it never mixes with real data."""
     settings = settings_of()
     folder = settings.warehouse.parent / "demo"
     return settings.model_copy(update={"warehouse": folder / "clv.duckdb", "models": folder / "models"})

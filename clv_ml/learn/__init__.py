@@ -1,4 +1,1 @@
-"""
-From training rows to a model and what corrects it: fits, calibration, choice of candidate, training, tuning,
-backtest.
-"""
+"""From training rows to a model: fits, calibration, choice of candidate, training, tuning, backtest."""

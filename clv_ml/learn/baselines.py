@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from clv_ml.learn.boosters import FEWEST_ROWS, Parameters, lightgbm_parameters
 from clv_ml.learn.training_data import TrainingData
+from clv_ml.measure.metrics import Array
 
-Array = NDArray[np.float64]
 Estimate = Callable[[TrainingData], Array]
 
 

@@ -1,11 +1,9 @@
 """
-The boosters of the model: what each learns, from which rows, and how it is grown.
+The boosters of the model: what each learns, from which rows, how it is grown, and of how many trees.
 
-They learn how customers differ from their anchors. ``spend`` is a Tweedie fit of the ratio of revenue to
-anchor: it learns from money, which few customers dominate, and a row weighs as much as its anchor. ``chance``
-(of buying) and ``amount`` (once they buy) learn from everybody alike, the amount from logarithms.
-
-Source: Jorgensen (1987) for Tweedie models.
+``spend`` is a Tweedie fit (Jorgensen 1987) of the ratio of revenue to anchor: it learns from money, which few
+customers dominate. ``chance`` (of buying) and ``amount`` (once they buy, of logarithms) learn from everybody
+alike.
 """
 
 from collections.abc import Callable
@@ -14,23 +12,22 @@ from typing import Any
 
 import lightgbm as lgb
 import numpy as np
-from numpy.typing import NDArray
 
+from clv_ml.learn.out_of_sample import FOLDS, customer_folds
 from clv_ml.learn.training_data import TrainingData
 from clv_ml.learn.usual_chance import usual_chance
+from clv_ml.measure.metrics import Array
 from clv_ml.model.prediction import line_score, link
 from clv_ml.model.recipe import Link
 
-Array = NDArray[np.float64]
 FEWEST_ROWS = 10
-"""
-Fewer cannot be split into two leaves of what ``lightgbm_parameters`` asks of one, and LightGBM refuses to
-draw from a single one.
-"""
+"""Fewer cannot be split into two leaves of what ``lightgbm_parameters`` asks of one."""
 LEAVES, FEWEST_IN_LEAF, MOST_IN_LEAF = 60, 100, 1000
 """A leaf holds at least one in 60 of the rows, kept between 100 and 1,000: trees of all shops are as fine."""
 SMALL_LEAVES, FEWEST_IN_SMALL_LEAF = 10, 5
 """Of fewer than 1,000 rows it holds one in 10 at least, and 5 in any case."""
+EARLY_STOPPING_ROUNDS = 30
+"""Trees without a better loss that end the search: at the default rate, about one full step."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +81,8 @@ class BoosterSpec:
 
 def ratio(data: TrainingData) -> Array:
     """
-    Revenue of the horizon, at least 0, over the anchor, with each date's total brought to the anchor's. Shape
-    (n,).
-
-    A date on which nobody spent anything has ratios of 0.
+    Revenue of the horizon, at least 0, over the anchor, each date's total brought to the anchor's; 0 on a
+    date on which nobody spent anything. Shape (n,).
     """
     total = data.total_ratio(data.anchor)
     return np.maximum(data.revenue, 0.0) / (data.anchor * np.where(total > 0, total, 1.0))
@@ -95,10 +90,8 @@ def ratio(data: TrainingData) -> Array:
 
 def capped_ratio(data: TrainingData, ratios: Array, parameters: Parameters) -> Array:
     """
-    Ratios of at most ``ratio_cap``, or of that many mean anchors for customers below the mean.
-
-    Without the second, one ordinary order of a customer with a small anchor would be cut, and those
-    customers' mean with it.
+    Ratios of at most ``ratio_cap``, or of that many mean anchors for customers below the mean, of whom
+    one ordinary order would else be cut.
     """
     _, date = np.unique(data.as_of, return_inverse=True)
     mean = (np.bincount(date, data.anchor) / np.bincount(date))[date]
@@ -120,10 +113,8 @@ def _bought(data: TrainingData, _: Array, __: Parameters) -> Array:
 
 def _log_amount(data: TrainingData, ratios: Array, _: Parameters) -> Array:
     """
-    Of who spent, the logarithm of that over what is usual of a buyer with such an anchor; NaN of the others.
-
-    Usual is the anchor over the chance of buying that goes with it. Logarithms, because one windfall must not
-    teach.
+    Of who spent, the logarithm of that over what is usual: the anchor over the chance of buying that goes
+    with it. NaN of the others. Logarithms, because one windfall must not teach.
     """
     usual = usual_chance(data)
     spent = ratios > 0
@@ -196,3 +187,40 @@ def lightgbm_parameters(objective: str, parameters: Parameters, rows: int) -> di
         "num_threads": 1,
         "verbosity": -1,
     }
+
+
+def choose_rounds(fit: TrainingData, later: TrainingData, parameters: Parameters) -> dict[str, int]:
+    """
+    Trees per booster: half way from ``default_rounds`` to where early stopping ends on a later date and
+    on customers that the fold did not learn from; half, because one date says little. Rows are trainable
+    ones; those of ``later`` are the same where history has one date only.
+    """
+    if np.unique(fit.customer).size < FOLDS:
+        return dict.fromkeys(BOOSTERS, parameters.default_rounds)
+    fold_of = customer_folds(np.concatenate([fit.customer, later.customer]))
+    fit_fold, later_fold = fold_of[: len(fit)], fold_of[len(fit) :]
+    rounds = {}
+    for name, spec in BOOSTERS.items():
+        best = [
+            _best_round(spec, fit.only(fit_fold != fold), later.only(later_fold == fold), parameters)
+            for fold in range(FOLDS)
+        ]
+        rounds[name] = round((parameters.default_rounds + float(np.mean(best))) / 2)
+    return rounds
+
+
+def _best_round(spec: BoosterSpec, fit: TrainingData, held_out: TrainingData, parameters: Parameters) -> int:
+    learning = dataset(spec, fit, parameters)
+    checking = dataset(spec, held_out, parameters, reference=learning)
+    if learning is None:
+        return 0
+    if checking is None:
+        return parameters.default_rounds
+    booster = lgb.train(
+        lightgbm_parameters(spec.objective, parameters, row_count(learning)),
+        learning,
+        num_boost_round=parameters.max_rounds,
+        valid_sets=[checking],
+        callbacks=[lgb.early_stopping(EARLY_STOPPING_ROUNDS, verbose=False)],
+    )
+    return booster.best_iteration

@@ -1,20 +1,20 @@
 """
 Fits the parameters of buy-till-you-die models by maximum likelihood.
 
-The likelihoods see a customer only through a few numbers, so customers with equal ones are fitted as one row
-with a weight.
+Customers with equal numbers are fitted as one row with a weight. A likelihood gives the logarithm of each
+row's, without constants that no parameter enters, and its derivatives by each parameter, of shape (n,).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+from scipy.special import gammaln, psi
 
-from clv_ml.learn.btyd_likelihoods import bgnbd_likelihood, gammagamma_likelihood, paretonbd_likelihood
+from clv_ml.learn.btyd_integrals import log_left_integral
 from clv_ml.learn.likelihood_search import Likelihood, at_bound, fault_of, search
-
-Array = NDArray[np.float64]
+from clv_ml.measure.metrics import Array
 
 MAX_GROUPS = 20_000
 """Distinct rows that are fitted at most, so that a fit takes as long in any shop."""
@@ -36,19 +36,12 @@ GAMMAGAMMA_STARTS = ((2.0, 3.0, 1.0), (6.0, 4.0, 0.5), (0.5, 1.5, 1.0))
 @dataclass(frozen=True)
 class FittedModel:
     """
-    What a fit found.
+    What a fit of ``bgnbd``, ``paretonbd`` or ``gammagamma`` found: parameters by the papers' names, in weeks
+    (alpha, beta) and currency (gamma), and how many customers, ``n``, were fitted.
 
-    Attributes:
-        name: ``bgnbd``, ``paretonbd`` or ``gammagamma``.
-
-        parameters: By the papers' names; weeks (alpha, beta) and currency (gamma).
-
-        log_likelihood: Of all customers at those parameters, without constants that no parameter enters, as
-            in the papers; scaled up from the sample where one was taken.
-
-        converged: Whether the parameters may be used. If not, ``message`` says why.
-
-        n: Customers fitted, with weights: their sum.
+    ``log_likelihood`` is that of all of them, without constants that no parameter enters, as in the papers;
+    scaled up from the sample where one was taken. ``converged`` is whether the parameters may be used; if
+    not, ``message`` says why.
     """
 
     name: str
@@ -61,20 +54,11 @@ class FittedModel:
 
 def fit_bgnbd(x: ArrayLike, t_x: ArrayLike, age: ArrayLike, weights: ArrayLike | None = None) -> FittedModel:
     """
-    Fits r, alpha, a and b.
+    Fits r, alpha, a and b on arguments of shape (n,), as in ``btyd``; ``weights`` counts the customers with
+    these numbers, 1 each if not given.
 
-    Args:
-        x: Shape (n,), like all arguments. Repeat purchases.
-
-        t_x: Weeks from the first purchase to the last one.
-
-        age: Weeks from the first purchase to the date.
-
-        weights: Customers with these numbers; 1 each if not given.
-
-    Returns:
-        The fit; ``converged`` is False for data without an optimum. Above 20,000 distinct rows it is fitted
-        on 20,000 customers, evenly spaced in the order of (x, t_x, age).
+    Not converged for data without an optimum. Above 20,000 distinct rows it is fitted on 20,000 customers,
+    evenly spaced in the order of the arguments.
 
     Source: Fader, Hardie and Lee (2005), equation (6).
     """
@@ -100,19 +84,12 @@ def fit_paretonbd(
 
 def fit_gammagamma(x: ArrayLike, mean_value: ArrayLike, weights: ArrayLike | None = None) -> FittedModel:
     """
-    Fits p, q and gamma. Not converged also if q is not above 1, where the mean value of an order does not
-    exist.
+    Fits p, q and gamma, likewise. Not converged also if q is not above 1, where the mean value of an order
+    does not exist.
 
     Args:
-        x: Shape (n,), like all arguments. Orders that the mean was taken over, at least 1.
-
+        x: Orders that the mean was taken over, at least 1.
         mean_value: In currency, above 0.
-
-        weights: Customers with these numbers; 1 each if not given.
-
-    Returns:
-        The fit. Above 20,000 distinct rows it is fitted on 20,000 customers, evenly spaced in the order of
-        (x, mean_value).
 
     Source: Fader and Hardie (2013), "The Gamma-Gamma model of monetary value".
     """
@@ -120,24 +97,15 @@ def fit_gammagamma(x: ArrayLike, mean_value: ArrayLike, weights: ArrayLike | Non
     unit = float(np.average(mean, weights=counts)) if counts.size else 1.0  # so that bounds fit any currency
     rows = (orders, mean / unit)
     fit = _fit("gammagamma", ("p", "q", "gamma"), GAMMAGAMMA_STARTS, gammagamma_likelihood, rows, counts, n)
-    message = fit.message
     if fit.converged and fit.parameters["q"] <= 1:
-        message = "q is not above 1: the mean value of an order does not exist"
-    return FittedModel(
-        name=fit.name,
-        parameters=fit.parameters | {"gamma": fit.parameters["gamma"] * unit},
-        log_likelihood=fit.log_likelihood - n * float(np.log(unit)),
-        converged=fit.converged and fit.parameters["q"] > 1,
-        message=message,
-        n=n,
-    )
+        fault = "q is not above 1: the mean value of an order does not exist"
+        fit = replace(fit, converged=False, message=fault)
+    parameters = fit.parameters | {"gamma": fit.parameters["gamma"] * unit}
+    return replace(fit, parameters=parameters, log_likelihood=fit.log_likelihood - n * float(np.log(unit)))
 
 
 def _grouped(weights: ArrayLike | None, *columns: ArrayLike) -> tuple[tuple[Array, ...], Array, float]:
-    """
-    Distinct rows in order, the customers of each, and how many there are; a sample where too many are
-    distinct.
-    """
+    """Distinct rows in order, the customers of each, and how many in all; a sample of too many rows."""
     table = np.column_stack([np.asarray(column, dtype=np.float64) for column in columns])
     each = np.ones(len(table)) if weights is None else np.asarray(weights, dtype=np.float64)
     if not (
@@ -152,10 +120,7 @@ def _grouped(weights: ArrayLike | None, *columns: ArrayLike) -> tuple[tuple[Arra
 
 
 def _sampled(rows: tuple[Array, ...], counts: Array, most: int) -> tuple[tuple[Array, ...], Array]:
-    """
-    ``most`` customers, evenly spaced in the order of the rows, where there are more rows; rows of weight 0
-    leave.
-    """
+    """``most`` customers, evenly spaced in the order of the rows, of more rows; rows of weight 0 leave."""
     if counts.size > most:
         each = counts.sum() / most
         picked = np.searchsorted(np.cumsum(counts), (np.arange(most) + 0.5) * each)
@@ -195,3 +160,57 @@ def _fit(
     fault = fault_of(cost, gradient, values, names)
     parameters = {key: float(value) for key, value in zip(names, values, strict=True)}
     return FittedModel(name, parameters, -cost * n, not fault, fault or "converged", n)
+
+
+def bgnbd_likelihood(
+    x: Array, t_x: Array, age: Array, r: float, alpha: float, a: float, b: float
+) -> tuple[Array, list[Array]]:
+    again = x > 0
+    stay, leave = alpha + age, alpha + t_x
+    last = np.where(again, b + x - 1, 1)
+    log_stayed = -(r + x) * np.log(stay)
+    log_left = np.where(again, np.log(a) - np.log(last) - (r + x) * np.log(leave), -np.inf)
+    either = np.logaddexp(log_stayed, log_left)
+    stayed, left = np.exp(log_stayed - either), np.exp(log_left - either)
+    common = gammaln(r + x) - gammaln(r) + r * np.log(alpha)
+    chance = gammaln(a + b) - gammaln(b) + gammaln(b + x) - gammaln(a + b + x)
+    return common + chance + either, [
+        psi(r + x) - psi(r) + np.log(alpha) - stayed * np.log(stay) - left * np.log(leave),
+        r / alpha - (r + x) * (stayed / stay + left / leave),
+        psi(a + b) - psi(a + b + x) + left / a,
+        psi(a + b) - psi(b) + psi(b + x) - psi(a + b + x) - left / last,
+    ]
+
+
+def paretonbd_likelihood(
+    x: Array, t_x: Array, age: Array, r: float, alpha: float, s: float, beta: float
+) -> tuple[Array, list[Array]]:
+    log_integral, y, share = log_left_integral(x, t_x, age, r, alpha, s, beta)
+    buying, leaving = alpha + age, beta + age
+    log_stayed = -(r + x) * np.log(buying) - s * np.log(leaving)
+    log_left = np.log(s) + log_integral
+    either = np.logaddexp(log_stayed, log_left)
+    stayed, left = np.exp(log_stayed - either), np.exp(log_left - either)
+    mean = lambda values: (share * values).sum(axis=1)  # noqa: E731
+    common = gammaln(r + x) - gammaln(r) + r * np.log(alpha) + s * np.log(beta)
+    return common + either, [
+        psi(r + x) - psi(r) + np.log(alpha) - stayed * np.log(buying) - left * mean(np.log(alpha + y)),
+        r / alpha - (r + x) * (stayed / buying + left * mean(1 / (alpha + y))),
+        np.log(beta) - stayed * np.log(leaving) + left * (1 / s - mean(np.log(beta + y))),
+        s / beta - stayed * s / leaving - left * (s + 1) * mean(1 / (beta + y)),
+    ]
+
+
+def gammagamma_likelihood(
+    x: Array, mean: Array, p: float, q: float, gamma: float
+) -> tuple[Array, list[Array]]:
+    spent, shape = x * mean, p * x
+    scale = np.log(gamma + spent)
+    log_likelihood = gammaln(shape + q) - gammaln(shape) - gammaln(q) + q * np.log(gamma)
+    log_likelihood += (shape - 1) * np.log(mean) + shape * np.log(x) - (shape + q) * scale
+    both = psi(shape + q)
+    return log_likelihood, [
+        x * (both - psi(shape) + np.log(spent) - scale),
+        both - psi(q) + np.log(gamma) - scale,
+        q / gamma - (shape + q) / (gamma + spent),
+    ]

@@ -47,10 +47,7 @@ def _whole(column: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def register_functions(connection: duckdb.DuckDBPyConnection) -> None:
-    """
-    Gives the connection each of ``FUNCTIONS`` as a pure SQL function of doubles, NULL where an argument is
-    NULL.
-    """
+    """Gives the connection each of ``FUNCTIONS``: doubles in, NULL where an argument is NULL."""
     for name, (_, arity) in FUNCTIONS.items():
         parameters: list[Any] = ["DOUBLE"] * arity
         connection.create_function(

@@ -1,21 +1,15 @@
 """
-The two integrals of buy-till-you-die models, each as a weighted mean with positive weights.
-
-The papers' 2F1 overflows, or loses its digits in a difference, for frequent buyers. Both of its uses are
-integrals of something positive, and are computed as such here: the result can neither overflow nor leave its
-range.
+The two integrals of buy-till-you-die models, each as a weighted mean with positive weights. The papers' 2F1
+overflows, or loses its digits in a difference, for frequent buyers; these can do neither.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
-Array = NDArray[np.float64]
+from clv_ml.measure.metrics import Array
 
 NEGLIGIBLE = 40.0
-"""
-As a logarithm: an integrand is cut off where it is exp(-40) of its peak, far below a double's last digit.
-"""
+"""As a logarithm: an integrand is cut off at exp(-40) of its peak, far below a double's last digit."""
 BETA_NODES = 72
 """So many agree with the papers' closed form to more digits than SQL sees (``tests/test_btyd.py``)."""
 _POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(32)

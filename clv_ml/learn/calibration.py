@@ -1,17 +1,9 @@
-"""
-What later dates teach of a fit that ended before them: trees, candidate, churn, spread of amounts.
-
-Training asks it of the calibration dates, the backtest of the newest date whose answers were known; so the
-backtest measures what would have been published.
-"""
+"""What later dates teach of a fit that ended before them: trees, candidate, churn, spread of amounts."""
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from clv_ml.errors import TrainingError
-from clv_ml.learn.boosters import Parameters
+from clv_ml.learn.boosters import Parameters, choose_rounds
 from clv_ml.learn.candidates import (
     Choice,
     candidate_estimate,
@@ -23,13 +15,12 @@ from clv_ml.learn.churn import ChurnCalibration, chance_of_churn, fit_churn
 from clv_ml.learn.median_value import fit_spread
 from clv_ml.learn.model_types import fit_recipe
 from clv_ml.learn.out_of_sample import HeldOut, OutOfSample, out_of_fold, out_of_time
-from clv_ml.learn.rounds import choose_rounds
 from clv_ml.learn.store_history import StoreHistory
 from clv_ml.learn.training_data import Customers, TrainingData
+from clv_ml.measure.metrics import Array
 from clv_ml.model.model_types import ModelType
 from clv_ml.model.recipe import Recipe
 
-Array = NDArray[np.float64]
 MIN_TRAINING_ROWS = 20
 """Customer-dates: three folds of fewer leave the boosters nothing to split."""
 
@@ -80,9 +71,8 @@ def calibrate(
     """
     What dates teach that a fit on earlier ones predicts.
 
-    Intervals, churn and spread always come from that fit, also where trees are published because younger fits
-    did better (``choose_candidate``): it is the only one that knew nothing of the rows' window, so what it
-    teaches errs to the cautious side.
+    Intervals, churn and spread always come from that fit: it alone knew nothing of the rows' window, so
+    what it teaches errs to the cautious side.
 
     Args:
         train: Trainable rows of the dates before.

@@ -1,15 +1,14 @@
 """
 Which candidate is published: never one that loses to a simpler estimate beyond noise.
 
-Candidates, from the richest: the trees over the anchor (``model``), the anchor alone (``blend``, a blend of
-baselines at the level), one baseline. In a small shop the trees must prove better, since SQL guards the order
-of customers in the others. They are compared on the calibration dates, by mean Poisson deviance, with a
-bootstrap over customers. Each is first brought to each date's actual total: the level is forecast apart, and
-few dates say little of it.
+Candidates, from the richest: the trees over the anchor (``model``), the anchor alone (``blend``), one
+baseline. They are compared on the calibration dates, each at the date's actual total, since the level is
+forecast apart: by mean Poisson deviance, with a bootstrap over customers. In a small shop the trees must
+prove better.
 
-The fit that predicts the calibration date is older than what is published, by a horizon: of a young shop it
-has hardly seen anything. Trees that lose are therefore asked again, each customer predicted by a fit on the
-others that knows that date; only those that lose there too are given up.
+The fit that predicts the calibration date is a horizon older than what is published, and has hardly seen a
+young shop. So trees that lose are asked again, each customer predicted by a fit on the others that knows that
+date; only those that lose there too are given up.
 
 One date says little. What later dates refute (another candidate beats it there beyond noise) is not
 published; the choice is then made again, among what they do not refute, on all dates together. Where the
@@ -59,19 +58,16 @@ def choose_candidate(
     again: Callable[[], Array] | None = None,
 ) -> Choice:
     """
-    The richest candidate that no simpler one beats beyond noise. In a small shop the trees are no candidate
-    unless they beat the blend.
+    The richest candidate that no simpler one beats beyond noise; in a small shop the trees must beat the
+    blend.
 
     Args:
         rows: The calibration date's customers, n of them.
 
         predicted: The full recipe's prediction, shape (n,), from a fit that ended before.
 
-        since: Rows of this and later dates. A baseline that was NULL on one of them (a fit that did not
-            converge) may be so again, and is no candidate; nor is any where BTYD was on some of them only,
-            for then the anchor is of another kind by now, and what it lost says nothing.
-
-        is_small_shop: Whether too few customers buy there for trees to be trusted until they prove better.
+        since: Rows of this and later dates. A baseline that is NULL on one of them is no candidate; nor is
+            any where BTYD is on some only, for then the anchor is of another kind by now.
 
         again: The full recipe's prediction once more, shape (n,), each customer by a fit on the others that
             knows this date; asked for where the trees lose in a shop that is not small.
@@ -176,9 +172,7 @@ def candidate_mean(candidate: str, recipe: Recipe, rows: TrainingData) -> Array:
 
 
 def candidate_anchor(candidate: str, rows: TrainingData) -> Array:
-    """
-    The anchor of a recipe that is reduced to a candidate. Shape (n,), NaN before a baseline's first fit.
-    """
+    """The anchor of a recipe reduced to a candidate. Shape (n,), NaN before a baseline's first fit."""
     return rows.anchor if candidate in ("model", "blend") else rows.baselines[candidate]
 
 

@@ -1,11 +1,9 @@
 """
 The chance of churn: no purchase in the horizon.
 
-Who is likelier to leave, trees learn. How many leave in all follows from the purchases expected of the
-customers: by formula the odds of buying are those purchases. So the margins of the trees are stretched on
-held-out rows and then moved until the mean of their chances is the formula's.
-
-Source: Platt (1999) for the stretch.
+Who is likelier to leave, trees learn; how many in all follows from the purchases expected: by formula the
+odds of buying are those purchases. So the trees' margins are stretched on held-out rows (Platt 1999) and then
+moved until the mean of their chances is the formula's.
 """
 
 from collections.abc import Callable
@@ -13,16 +11,15 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from clv_ml.learn.out_of_sample import OutOfSample
 from clv_ml.learn.training_data import Customers, TrainingData
 from clv_ml.learn.usual_chance import logistic_curve, shift
+from clv_ml.measure.metrics import Array
 from clv_ml.model.prediction import predict
 from clv_ml.model.recipe import Line, Output, Recipe, Term, Trees
 
-Array = NDArray[np.float64]
 Pace = Callable[[np.datetime64], float]
 """
 How busy a date's window is, as a logarithm: purchases in all over those expected of its customers.
@@ -32,9 +29,7 @@ CHURN = "churn_probability"
 EXPECTED_PURCHASES = "log_expected_purchases"
 """The feature that the formula reads."""
 CHANCE_STRETCH = 1.25
-"""
-Of the margin of buying around the usual one: trees grown in small steps stop short of how sure they could be.
-"""
+"""Of the margin around the usual one: trees grown in small steps stop short of how sure they could be."""
 STEEPEST = 3.0
 """Of a slope found on held-out rows: few rows may be separated without a fault, by chance."""
 TREES_SHARE = 0.5
@@ -62,10 +57,8 @@ def fit_churn(held_out: OutOfSample, pace: Pace) -> ChurnCalibration:
     Calibrates the margin of not buying on rows that the recipes were not fitted on.
 
     Returns:
-        A slope half way from ``CHANCE_STRETCH`` to the one that fits these rows, half because they are of a
-        date or two. Theirs is taken for at least 0 (margins that say nothing of these rows, or the opposite)
-        and at most ``STEEPEST``. And the surplus that brings the mean of the formula's chances to the share
-        that left.
+        A slope half way from ``CHANCE_STRETCH`` to the one that fits these rows, since they are of a date or
+        two; and the surplus that brings the mean of the formula's chances to the share that left.
     """
     rows = held_out.rows
     left = rows.purchases == 0
@@ -90,8 +83,8 @@ def with_calibrated_churn(
     recipe: Recipe, today: Customers, pace: float, calibration: ChurnCalibration
 ) -> Recipe:
     """
-    The recipe whose margin of not buying is stretched, and moved so that today's mean chance is the formula's
-    at today's pace: who leaves is learned, how many in all follows from the purchases that are expected.
+    The recipe whose margin of not buying is stretched, and moved so that today's mean chance is the
+    formula's at today's pace.
     """
     formula = _formula_margin(recipe.features, today.values, pace) + calibration.surplus
     moved = shift(calibration.slope * _margin(recipe, today), _mean_chance(formula))
@@ -123,9 +116,8 @@ def _margin(recipe: Recipe, customers: Customers) -> Array:
 
 def _formula_margin(names: tuple[str, ...], values: Array, pace: float) -> Array:
     """
-    Margin of not buying by formula: the odds of buying are the purchases expected, which is exact where a
-    customer's are geometric. Values have shape (n, k); the margin, shape (n,), is the same for all where the
-    feature is left out.
+    Margin of not buying by formula: the odds of buying are the purchases expected. Values have shape (n,
+    k), the margin (n,); it is the same for all where the feature is left out.
     """
     if EXPECTED_PURCHASES not in names:
         return np.zeros(len(values))

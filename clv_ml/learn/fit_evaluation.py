@@ -1,8 +1,4 @@
-"""
-How a fit is evaluated: on rows that it knows nothing of, as it would have been published.
-
-Training measures its test dates so, and the backtest each of its dates.
-"""
+"""How a fit is evaluated: on rows that it knows nothing of, as it would have been published."""
 
 from collections.abc import Mapping
 
@@ -37,13 +33,9 @@ def evaluate_fit(
     Predictions of the rows with mean, median, chance of churn, interval and confidence as they would have
     been published, and what happened.
 
-    Args:
-        recipe: Fitted for the rows' customers on what was known when their first date began.
-
-        calibration: Made of that, too.
-
-        others: Predictions of further estimators by name, shape (n,) each; one that is NaN for anybody could
-            not be fitted.
+    ``recipe`` is fitted for the rows' customers, and ``calibration`` made, on what was known when their
+    first date began; ``others`` are predictions of further estimators by name, shape (n,) each, NaN for
+    anybody where one could not be fitted.
     """
     days = np.unique(rows.as_of)
     mean = candidate_mean(calibration.choice.candidate, recipe, rows)

@@ -7,6 +7,7 @@ import numpy as np
 
 from clv_ml.learn.btyd_fitting import fit_bgnbd, fit_gammagamma, fit_paretonbd
 from clv_ml.learn.threads import one_blas_thread
+from clv_ml.warehouse.queries import query_text
 
 DAYS_A_WEEK = 7.0
 MARKER = "btyd_customers"
@@ -16,31 +17,15 @@ MARKER = "btyd_customers"
 def fit_missing_dates(connection: duckdb.DuckDBPyConnection) -> list[dt.date]:
     """
     Fits the grid dates of ``as_of_dates`` whose features have no fit yet, or have changed since, into
-    ``fitted_parameters``, one transaction a date.
+    ``fitted_parameters``, one transaction a date, and gives the dates written, in order.
 
-    A date is done once it has a row ``btyd_customers``, the number of customers fitted on, which is written
-    even where no model converged. A date without customers is left for later.
-
-    Returns:
-        The dates written, in order.
+    A date is done once it has a row ``btyd_customers``, even where no model converged. A date without
+    customers is left for later.
 
     Raises:
         duckdb.Error: If a table is absent or the connection cannot write; the dates before stay written.
     """
-    missing = connection.execute(
-        """
-        select dates.as_of_date, dates.build_hash
-        from as_of_dates as dates
-        left join
-            fitted_parameters as fitted
-            on fitted.fitted_as_of = dates.as_of_date
-            and fitted.build_hash = dates.build_hash
-            and fitted.name = ?
-        where dates.is_grid and fitted.fitted_as_of is null
-        order by dates.as_of_date
-        """,
-        [MARKER],
-    ).fetchall()
+    missing = connection.execute(query_text("btyd_missing_dates"), {"marker": MARKER}).fetchall()
     written = []
     for date, build_hash in missing:
         parameters, customers = fit_date(connection, date)
@@ -67,29 +52,13 @@ def _write(
 @one_blas_thread
 def fit_date(connection: duckdb.DuckDBPyConnection, as_of_date: dt.date) -> tuple[dict[str, float], int]:
     """
-    Fits all three models on what ``customer_rfm`` says of the date.
-
-    Returns:
-        Parameters by name (``bgnbd_r``, ``paretonbd_alpha``, ``gammagamma_gamma``), of the models that
-        converged; and on how many customers they were fitted.
+    Fits all three models on what ``customer_rfm`` says of the date: parameters of those that converged by
+    name (``bgnbd_r``, ``gammagamma_gamma``), and on how many customers.
 
     Raises:
         duckdb.Error: If the table is absent.
     """
-    found = connection.execute(
-        """
-        select
-            cast(total_purchases as double) as purchases,
-            cast(days_since_first_purchase - days_since_last_purchase as double) as active_days,
-            cast(days_since_first_purchase as double) as age_days,
-            cast(total_revenue as double) as revenue,
-            cast(count(*) as double) as customers
-        from customer_rfm
-        where as_of_date = ? and total_purchases > 0
-        group by total_purchases, days_since_first_purchase, days_since_last_purchase, total_revenue
-        """,
-        [as_of_date],
-    ).fetchnumpy()
+    found = connection.execute(query_text("btyd_histories"), {"as_of_date": as_of_date}).fetchnumpy()
     purchases, active, age, revenue, customers = (np.asarray(column) for column in found.values())
     history = (purchases - 1, active / DAYS_A_WEEK, age / DAYS_A_WEEK, customers)
     paid = revenue > 0

@@ -1,10 +1,9 @@
 """
 Intervals and confidence, measured on a later window than the model was fitted on.
 
-Customers are grouped by what was predicted (ten groups, one of them cut at the confidence floor) and by
-recency (three). In each group the ratios of actual to predicted, with the date's own error of the total
-taken out, are spread by the uncertainty of the next total; the shortest interval that covers the nominal
-share of them is the group's. So a season that throws the whole total off widens the intervals instead of
+Customers are grouped by prediction and by recency. In each group the ratios of actual to predicted, without
+the date's own error of the total, are spread by the uncertainty of the next total; the shortest interval that
+covers the nominal share is the group's. So a season that throws the total off widens the intervals instead of
 breaking them.
 
 Sources: split conformal prediction (Lei et al. 2018) within groups (Vovk's Mondrian form); shortest intervals
@@ -20,18 +19,15 @@ from scipy.stats import norm
 
 from clv_ml.learn.out_of_sample import HeldOut
 from clv_ml.learn.training_data import TrainingData
-from clv_ml.measure.coverage import came_true
+from clv_ml.measure.metrics import Array, came_true
 from clv_ml.model.interval_bins import RECENCY, Bin, IntervalBins
 
-Array = NDArray[np.float64]
 PREDICTION_GROUPS, RECENCY_GROUPS = 10, 3
 """Tenths of prediction, and thirds of recency in each, as far as customers suffice."""
 FEWEST_IN_GROUP = 40
 """Customers: of fewer, a share of 80 % is known to no better than an eighth either way."""
 ZERO_SHARE_FOR_OPEN_START = 0.10
-"""
-Above this share of zeros the interval starts at 0: any other start would leave the likeliest outcome out.
-"""
+"""Above this share of zeros the interval starts at 0, or it would leave the likeliest outcome out."""
 SHOCKS = norm.ppf((np.arange(21) + 0.5) / 21)
 """Of the total, in standard deviations: 21 quantiles stand for the normal distribution."""
 LEAST_LEVEL_LOG_SD = 0.05
@@ -44,11 +40,9 @@ def measure_intervals(
     held_out: Sequence[HeldOut], level_log_sd: float, coverage: float, confidence_floor: float
 ) -> IntervalBins:
     """
-    Measures intervals and confidence on predictions of the past.
+    Measures intervals and confidence on predictions of the past, all their customers pooled.
 
     Args:
-        held_out: One or more sets of calibration dates; their customers are pooled.
-
         level_log_sd: How far the forecast of the total is off, as the standard deviation of its logarithm.
 
         coverage: Nominal share of customers inside the interval, between 0 and 1.
@@ -88,9 +82,8 @@ def _groups_by_prediction(
     """
     Edges of each group and the rows that it is measured on, a mask of shape (n,).
 
-    The group that the confidence floor lies in is cut there: below it a prediction of nearly nothing comes
-    true where nothing is spent, above it hardly ever. A side with too few customers of its own is measured on
-    the whole group.
+    The group of the confidence floor is cut there: below it a prediction of nearly nothing comes true
+    where nothing is spent. A side with too few customers of its own is measured on the whole group.
     """
     groups = int(np.clip(predicted.size // FEWEST_IN_GROUP, 1, PREDICTION_GROUPS))
     for low, below in _edges(predicted, groups):

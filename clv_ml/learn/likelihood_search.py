@@ -1,7 +1,4 @@
-"""
-The search for the parameters of greatest likelihood, from several starts. It runs over their logarithms, with
-exact derivatives (L-BFGS-B).
-"""
+"""The search for the parameters of greatest likelihood, over their logarithms, from several starts."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,8 +7,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from clv_ml.learn.btyd import CHUNK_ROWS
+from clv_ml.measure.metrics import Array
 
-Array = NDArray[np.float64]
 Likelihood = Callable[..., tuple[Array, list[Array]]]
 """Takes rows and parameters; gives the logarithm of each row's likelihood and its derivatives."""
 
@@ -28,10 +25,7 @@ NEAR_BOUND = 1.01
 def search(
     starts: Sequence[tuple[float, ...]], likelihood: Likelihood, rows: tuple[Array, ...], counts: Array
 ) -> tuple[Array, float, Array]:
-    """
-    The best end found: parameters, minus the log-likelihood per customer, its derivatives by their
-    logarithms.
-    """
+    """The best end: parameters, minus the log-likelihood per customer, its derivatives by their logs."""
     n = counts.sum()
 
     def cost(logs: Array) -> tuple[float, Array]:

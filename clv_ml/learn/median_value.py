@@ -15,12 +15,11 @@ Source: the quantile function of the log-logistic distribution (Fisk 1961) in a 
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from clv_ml.learn.training_data import TrainingData
+from clv_ml.measure.metrics import Array
 from clv_ml.model.recipe import Output, Recipe, Term, Trees
 
-Array = NDArray[np.float64]
 MEDIAN = "clv_typical"
 """The output's name, and the column's."""
 USUAL_SPREAD = 0.4
@@ -28,20 +27,12 @@ USUAL_SPREAD = 0.4
 SPREADS = np.linspace(0.05, 0.8, 16)
 """Those that are tried: from amounts that hardly vary to a mean that a few customers carry."""
 TOLERANCE = 0.01
-"""
-One date says little: a spread nearer to the usual one is taken if it errs by at most this share more than the
-best.
-"""
+"""One date says little: a spread nearer to the usual one may err by this share more than the best."""
 
 
 def median_value(mean: Array, buying: Array, spread: float) -> Array:
     """
-    The median of each customer's value.
-
-    Args:
-        mean: Expected value, in the reporting currency. Shape (n,).
-
-        buying: Chance of buying at all. Shape (n,).
+    The median of each customer's value, from its mean, in currency, and the chance of buying. Shape (n,).
     """
     beyond_half = np.maximum(2 * buying - 1, 0.0)
     return mean / np.maximum(buying, 0.5) * _median_to_mean(spread) * beyond_half**spread
@@ -49,12 +40,9 @@ def median_value(mean: Array, buying: Array, spread: float) -> Array:
 
 def fit_spread(rows: TrainingData, mean: Array, buying: Array) -> float:
     """
-    The spread nearest to the usual one among those whose mean absolute error is within 1 % of the least.
-
-    Args:
-        rows: n customers of later dates; ``mean`` is brought to each date's total first.
-
-        mean, buying: As for ``median_value``, from a fit that ended before.
+    The spread nearest to the usual one among those whose mean absolute error is within 1 % of the least,
+    on customers of later dates; ``mean``, brought to each date's total first, and ``buying`` are of a fit
+    that ended before.
     """
     spent, levelled = np.maximum(rows.revenue, 0.0), mean * rows.total_ratio(mean)
     if not (spent.any() and levelled.any()):

@@ -27,8 +27,8 @@ def anchor_components(
     rows: TrainingData, column: str, anchor: Array, reference: float
 ) -> tuple[AnchorComponentSpec, ...]:
     """
-    What each component of the anchor is compared with: of factors the geometric mean, as of the anchor
-    itself, and what is added in an anchor of the size of its reference.
+    What each component is compared with: of factors the geometric mean, as of the anchor itself, of
+    addends their share of the reference.
     """
     made_of = rows.roles.made_of[column]
     factors = {name: _geometric_mean(rows.anchor_components[name]) for name in made_of.factors}
@@ -46,10 +46,7 @@ def _geometric_mean(values: Array) -> float:
 
 
 def feature_drivers(drivers: Mapping[str, str], recipe: Recipe, roles: ColumnRoles) -> dict[str, str]:
-    """
-    Features that are reported under another name; under a component of the anchor only where the anchor has
-    it.
-    """
+    """Features reported under another name; under a component of the anchor only where the anchor has it."""
     return {
         name: driver
         for name in recipe.features
@@ -74,10 +71,7 @@ def without_nan(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, dict[st
 
 
 def named_by_content(description: ModelDescription, recipe: Recipe, as_of: date) -> ModelDescription:
-    """
-    With a version named after the content, so that the same fit has the same name and nothing is published
-    twice.
-    """
+    """With a version named after the content: the same fit has the same name and is not published twice."""
     content = json.dumps(description.model_dump(mode="json"), sort_keys=True).encode() + export_onnx(recipe)
     version = f"{description.model_type}-{as_of:%Y%m%d}-{hashlib.sha256(content).hexdigest()[:8]}"
     return description.model_copy(update={"version": version})

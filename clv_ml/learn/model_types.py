@@ -1,11 +1,10 @@
 """
 The model types, each a recipe of the mean: anchor x multiplier. A new one is an entry of ``_means``.
 
-The anchor carries the level, so boosters and line learn only how customers differ. A fifth of
-``lightgbm``'s mean is the Tweedie fit of the ratio to the anchor. The rest is a hurdle around the anchor:
-how much likelier to buy the customer is than customers of such an anchor are (the chance of buying over the
-usual chance), times how much more they spend if they do; it ranks those well whom sessions give away as
-lost. ``ridge`` is the line alone, ``ensemble`` both.
+A fifth of ``lightgbm``'s mean is the Tweedie fit of the ratio to the anchor. The rest is a hurdle around the
+anchor: how much likelier to buy the customer is than customers of such an anchor are, times how much more
+they spend if they do; it ranks those well whom sessions give away as lost. ``ridge`` is the line alone,
+``ensemble`` both.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,10 +22,7 @@ from clv_ml.model.recipe import Line, Output, Recipe, Term, Trees
 TWEEDIE_SHARE = 0.2
 """Of the mean of trees; the hurdle has the rest. DECISIONS.md says what other shares cost."""
 AMOUNT_POWER = 0.5
-"""
-How much of what the trees say of a buyer's amount is believed: one customer's next orders are few and say
-little.
-"""
+"""Of what the trees say of a buyer's amount: one customer's next orders are few and say little."""
 LINE_SHARE = 1 / 3
 """Of the ensemble's mean: the boosters, which fit better, have the rest."""
 
@@ -59,9 +55,8 @@ def fit_recipes(
     Args:
         data: Trainable rows only.
 
-        today: Customers of the date that will be predicted, without answers. Each term is weighted so that
-            their total is the anchors', which is the level: what trees make of customers as they age must not
-            move it.
+        today: Customers of the date to predict. Each term is weighted so that their total is the anchors',
+            the level: what trees make of customers as they age must not move it.
 
         rounds: Trees per booster, from ``choose_rounds``; ``default_rounds`` each if not given.
     """

@@ -1,4 +1,4 @@
-"""What training knows besides rows: how busy past windows were, and how far forecasts of them missed."""
+"""What training knows besides rows: whether history is long enough, and how past windows were forecast."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,9 +6,12 @@ from datetime import date
 
 import duckdb
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from clv_ml.errors import HistoryError
+from clv_ml.measure.metrics import Array
+from clv_ml.settings import Settings
+from clv_ml.warehouse.queries import query_text
+
 ASSUMED_MISSES, ASSUMED_MISS = 3, 0.15
 """Before any is known: three totals missed by 15 %, as those of most shops are."""
 WORST_MISS = 1.0
@@ -19,13 +22,17 @@ YOUNG_DAYS = 365
 """A younger history has not seen every season."""
 LARGE_CUSTOMER = 0.10
 """Of all revenue: whoever is more moves every figure alone."""
+SHORTEST_ADVISED_DAYS = 7
+"""A horizon of a day or two can be measured in a shop of two months, but nobody wants to know."""
+LONGEST_MONTH_DAYS = 31
+"""Training dates are the first of each month: a window may have to wait so long for its date."""
 
 
 @dataclass(frozen=True)
 class PastWindow:
     """
-    The total of one date's horizon. ``pace`` is ln(actual / probabilistic total), None where the actual is
-    not known yet; ``expected_pace`` is what the level expected of it on the date.
+    The total of one date's horizon: ``pace`` is ln(actual / probabilistic total), None where it is not
+    known yet; ``expected_pace`` is what the level expected.
     """
 
     as_of: np.datetime64
@@ -49,10 +56,7 @@ class StoreHistory:
     windows: Mapping[np.datetime64, PastWindow]
 
     def level_log_sd(self, known_by: np.datetime64) -> float:
-        """
-        How far the level was off where the answer was known by then, as the standard deviation of its
-        logarithm.
-        """
+        """How far the level was off (sd of its logarithm), where the answer was known by then."""
         squares = [
             min(WORST_MISS**2, (window.pace - window.expected_pace) ** 2)
             for window in self.windows.values()
@@ -80,9 +84,7 @@ class StoreHistory:
         return [f"totals of this shop were {side}-forecast {times}, by {share:.0%} on average"]
 
     def pace(self, day: np.datetime64) -> float:
-        """
-        How busy a date's window was, as a logarithm; where nobody knows yet, how busy it was expected to be.
-        """
+        """How busy a date's window was, as a logarithm; until that is known, what was expected of it."""
         known = self.windows[day].pace
         return self.expected_pace(day) if known is None else known
 
@@ -102,13 +104,7 @@ def read_store_history(connection: duckdb.DuckDBPyConnection) -> StoreHistory:
     drivers = connection.sql(
         "select column_name, driver from column_roles where driver is not null order by 1"
     ).fetchall()
-    windows = connection.sql(
-        "select levels.as_of_date, cast(dates.label_known_at as date), levels.log_correction, "
-        "case when levels.actual_total > 0 and levels.probabilistic_total > 0 "
-        "then ln(levels.actual_total / levels.probabilistic_total) end "
-        "from shop_levels as levels inner join as_of_dates as dates on dates.as_of_date = levels.as_of_date "
-        "order by levels.as_of_date"
-    ).fetchall()
+    windows = connection.sql(query_text("past_windows")).fetchall()
     known = [
         PastWindow(np.datetime64(day, "D"), np.datetime64(known_at, "D"), *figures)
         for day, known_at, *figures in windows
@@ -118,10 +114,49 @@ def read_store_history(connection: duckdb.DuckDBPyConnection) -> StoreHistory:
     )
 
 
+def require_history(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """
+    Refuses a horizon for which no date is both matured and preceded by a matured window.
+
+    Raises:
+        HistoryError: With the days needed, the days there are, and the longest horizon that works.
+    """
+    dates = connection.sql(
+        "select as_of_date, is_grid, split, shop_age_days from as_of_dates order by as_of_date"
+    ).fetchall()
+    if not dates:
+        raise HistoryError("The warehouse holds no events. Load some first (clv ingest).")
+    if any(split == "test" for _, _, split, _ in dates):
+        return
+    # first grid date, a window, the next grid date, and a window again
+    needed = settings.vars.first_training_day + 2 * (LONGEST_MONTH_DAYS + settings.vars.label_days)
+    maturity = settings.vars.label_maturity_days
+    longest = longest_horizon([day for day, is_grid, _, _ in dates if is_grid], dates[-1][0], maturity)
+    advice = (
+        f"The longest horizon that works is {longest} days: set horizon_days to it."
+        if longest >= SHORTEST_ADVISED_DAYS
+        else "No horizon of a week or more works yet; clv_estimate carries on with the simple formula."
+    )
+    raise HistoryError(
+        f"A horizon of {settings.vars.horizon_days} days needs up to {needed} days of history, "
+        f"and there are {dates[-1][3]}. {advice}"
+    )
+
+
+def longest_horizon(grid: list[date], as_of: date, maturity: int) -> int:
+    """The longest horizon (days) for which a training window ends before a test window that has ended."""
+    spans = [
+        min((test - first).days, (as_of - test).days)
+        for number, first in enumerate(grid)
+        for test in grid[number + 1 :]
+    ]
+    return max(spans, default=0) - maturity
+
+
 def reasons_for_caution(age_days: int, revenue: Array, few_customers: int) -> list[str]:
     """
-    What makes a shop hard to learn from, in words: its age, its largest customer's share of ``revenue`` (one
-    number a customer, shape (n,)), and n below ``few_customers``.
+    What makes a shop hard to learn from: its age, its largest customer's share of ``revenue`` (shape
+    (n,), a number a customer), and too few customers.
     """
     reasons = []
     spent = np.maximum(revenue, 0.0)

@@ -17,7 +17,6 @@ from clv_ml.learn.calibration import Calibration, calibrate
 from clv_ml.learn.candidates import candidate_anchor, candidate_mean, reduced_to
 from clv_ml.learn.churn import with_calibrated_churn
 from clv_ml.learn.fit_evaluation import evaluate_fit
-from clv_ml.learn.history_check import require_history
 from clv_ml.learn.intervals import measure_intervals
 from clv_ml.learn.median_value import with_median
 from clv_ml.learn.model_description import (
@@ -31,7 +30,12 @@ from clv_ml.learn.model_description import (
 )
 from clv_ml.learn.model_types import fit_recipe
 from clv_ml.learn.out_of_sample import HeldOut
-from clv_ml.learn.store_history import StoreHistory, read_store_history, reasons_for_caution
+from clv_ml.learn.store_history import (
+    StoreHistory,
+    read_store_history,
+    reasons_for_caution,
+    require_history,
+)
 from clv_ml.learn.threads import one_blas_thread
 from clv_ml.learn.training_data import (
     Customers,

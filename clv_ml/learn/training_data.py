@@ -1,5 +1,6 @@
 """Training rows as arrays: what SQL computed, read once, in a stated order."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 
 import duckdb
@@ -9,19 +10,16 @@ from numpy.typing import NDArray
 
 from clv_ml.errors import TrainingError, WarehouseError
 from clv_ml.learn.column_roles import ColumnRoles, read_column_roles
+from clv_ml.measure.metrics import Array
 from clv_ml.settings import Settings
 from clv_ml.warehouse.quoting import quoted_name
 
 TYPES = {"integer": pa.types.is_integer, "decimal": pa.types.is_decimal, "double": pa.types.is_floating}
 
-Array = NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class Customers:
-    """
-    n customers of one date without their answers: feature values, shape (n, k), and anchors, shape (n,).
-    """
+    """n customers of one date without their answers: features, shape (n, k), and anchors, shape (n,)."""
 
     values: Array
     anchor: Array
@@ -74,8 +72,8 @@ class TrainingData:
 
     def total_ratio(self, expected: Array) -> Array:
         """
-        The total of each row's date over what was expected of the date, ``expected`` and the answer having
-        shape (n,): 0 where nobody spent anything, 1 where nothing was expected.
+        The total of each row's date over what was expected of it: 0 where nobody spent, 1 where none
+        was expected. ``expected`` has shape (n,).
         """
         _, date = np.unique(self.as_of, return_inverse=True)
         actual, total = np.bincount(date, self.revenue), np.bincount(date, expected)
@@ -109,9 +107,8 @@ def read_training_rows(connection: duckdb.DuckDBPyConnection, settings: Settings
         )
     others = (roles.anchor, *roles.components, "label_revenue", "label_purchases", *roles.baselines.values())
     numbers = dict.fromkeys((*features, *others))
-    columns = ", ".join(f"cast({quoted_name(name)} as double) as {quoted_name(name)}" for name in numbers)
     table = connection.sql(
-        f"select customer_id, as_of_date, split, behavior_type, is_trainable, {columns} "
+        f"select customer_id, as_of_date, split, behavior_type, is_trainable, {_doubles(numbers)} "
         "from training_rows order by as_of_date, customer_id"
     ).to_arrow_table()
     values = {name: table[name].to_numpy(zero_copy_only=False) for name in numbers}
@@ -133,6 +130,12 @@ def read_training_rows(connection: duckdb.DuckDBPyConnection, settings: Settings
     )
 
 
+def _doubles(names: Iterable[str]) -> str:
+    """The columns, each once, as SQL selects them."""
+    quoted = map(quoted_name, dict.fromkeys(names))
+    return ", ".join(f"cast({name} as double) as {name}" for name in quoted)
+
+
 def _kind(type_: pa.DataType) -> str | None:
     """The type as a manifest writes it; None for what no model reads (text, dates, flags)."""
     return next((name for name, matches in TYPES.items() if matches(type_)), None)
@@ -145,10 +148,7 @@ def read_scoring_rows(
     The customers of the scoring date, from ``scoring_rows``, with the features named, in their order, and the
     column that is their anchor.
     """
-    columns = ", ".join(
-        f"cast({quoted_name(name)} as double) as {quoted_name(name)}"
-        for name in dict.fromkeys((*names, anchor))
-    )
+    columns = _doubles((*names, anchor))
     table = connection.sql(f"select {columns} from scoring_rows order by customer_id").to_arrow_table()
     values = [np.asarray(table[name].to_numpy(zero_copy_only=False), dtype=np.float64) for name in names]
     return Customers(np.column_stack(values), table[anchor].to_numpy(zero_copy_only=False))

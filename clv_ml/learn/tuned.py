@@ -1,18 +1,15 @@
-"""
-``tuning.json`` in the model folder: the parameters that ``clv tune`` found and ``clv train`` uses. Delete it
-for the defaults.
-"""
+"""``tuning.json`` in the model folder: what ``clv tune`` found and ``clv train`` uses."""
 
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from clv_ml.errors import ModelError
 from clv_ml.learn.boosters import Parameters
-from clv_ml.model.manifest import Day
+from clv_ml.model.manifest import Day, Strict
 from clv_ml.warehouse.safe_files import read_file, replace_file
 
 TUNING_FILE = "tuning.json"
@@ -21,10 +18,8 @@ MOST_BYTES = 100_000
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
-class TunedParameters(BaseModel):
+class TunedParameters(Strict):
     """The parameters that are searched; units and meaning are those of ``Parameters``."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
     leaves: Annotated[int, Field(ge=2, le=255)]
     feature_share: Share
@@ -34,13 +29,8 @@ class TunedParameters(BaseModel):
     ratio_cap: Annotated[float, Field(gt=1, le=1e6)]
 
 
-class Tuning(BaseModel):
-    """
-    ``tuning.json``. The search read no date from ``searched_before`` on, and no answer that was not final by
-    then.
-    """
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+class Tuning(Strict):
+    """The search read no date from ``searched_before`` on, and no answer that was not final by then."""
 
     format: Literal[1] = 1
     horizon_days: Annotated[int, Field(gt=0)]
@@ -57,10 +47,7 @@ class Tuning(BaseModel):
 
 
 def parameters_in_force(models: Path, horizon_days: int, test_date: date) -> tuple[Parameters, str | None]:
-    """
-    Those that ``clv tune`` left for this horizon, and before which date it searched; the defaults where there
-    are none. Raises as below.
-    """
+    """Parameters for this horizon and before which date they were searched; the defaults without a search."""
     tuning = read_tuning(models)
     if tuning and tuning.applies(horizon_days, test_date):
         return tuning.laid_over(Parameters()), tuning.searched_before

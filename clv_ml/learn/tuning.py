@@ -1,31 +1,30 @@
 """
 Searches the fit's parameters on the past; the defaults stay unless the best is better beyond chance.
 
-Rolling validation inside the training data: for each of the newest dates whose answers were final when the
-test date began, a fit on what had been final by then predicts the date. The loss is the mean Poisson
-deviance at the date's actual total, as in ``candidates``, over the date's mean revenue. One half of the
-customers leads the search; the other half, which the search never scored, decides, since the best of many
-trials flatters itself on the customers that picked it.
+For each of the newest dates whose answers were final when the test date began, a fit on what had been final
+by then predicts the date. The loss is the deviance of ``candidates`` over the date's mean revenue. One half
+of the customers leads the search; the other half decides, since the best of many trials flatters itself on
+the customers that picked it.
 
 Sources: Bergstra et al. (2011) for the tree-structured Parzen estimator; Cawley and Talbot (2010) for why the
 search's own score is no evidence.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clv_ml.errors import MissingExtraError
+from clv_ml.errors import HistoryError, MissingExtraError
 from clv_ml.learn.boosters import Parameters
+from clv_ml.learn.calibration import MIN_TRAINING_ROWS
 from clv_ml.learn.candidates import levelled_deviance
-from clv_ml.learn.history_check import require_history
 from clv_ml.learn.model_types import fit_recipe
-from clv_ml.learn.rolling_validation import Fold, before_test, rolling_folds
+from clv_ml.learn.store_history import require_history
 from clv_ml.learn.threads import one_blas_thread
-from clv_ml.learn.training_data import TrainingData, read_training_rows
+from clv_ml.learn.training_data import TrainingData, label_ends, read_training_rows
 from clv_ml.learn.tuned import TunedParameters, Tuning, write_tuning
 from clv_ml.measure.bootstrap import drawn_means, sums_by_customer
 from clv_ml.measure.metrics import Array
@@ -34,18 +33,16 @@ from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect
 
 REPLICATES, SEED = 500, 13
-"""
-Draws of customers for the interval of the gain; the seed also splits the customers and leads the search.
-"""
+"""Draws of customers for the gain's interval; the seed also splits the customers and leads the search."""
 
+VALIDATION_DATES = 3
+"""The newest that can be predicted: more would be of a shop that is no longer so."""
 Number = int | float
 
 
 @dataclass(frozen=True)
 class Trial:
-    """
-    One set of parameters and its loss on the half of the customers that leads the search; lower is better.
-    """
+    """A set of parameters and its loss on the customers that lead the search; lower is better."""
 
     number: int
     loss: float
@@ -57,10 +54,8 @@ class TuningResult:
     """
     What ``tune`` found. Trial 0 is the defaults.
 
-    ``gain`` is by how much of the defaults' loss the best trial is lower on the half of the customers that
-    decides, with its 95 % interval over customers; ``is_adopted`` says whether all of that interval lies
-    above 0, so that ``clv train`` uses the best trial from now on. No row of ``searched_before`` or later was
-    read.
+    ``gain`` is by how much of the defaults' loss the best trial is lower on the half of the customers
+    that decides, with its 95 % interval; ``is_adopted`` whether all of that lies above 0.
     """
 
     horizon_days: int
@@ -74,16 +69,19 @@ class TuningResult:
     is_adopted: bool
 
 
+@dataclass(frozen=True)
+class Fold:
+    """A validation date: what a fit may learn from, and the customers that it is measured on."""
+
+    fit: TrainingData
+    rows: TrainingData
+
+
 @one_blas_thread
 def tune(settings: Settings, trials: int = 30) -> TuningResult:
     """
-    Searches, and writes ``tuning.json`` where the best trial is better than the defaults; removes it where
-    not.
-
-    Args:
-        settings: Of a warehouse whose training rows are built.
-
-        trials: Sets of parameters that are tried, the defaults among them.
+    Searches ``trials`` sets of parameters, the defaults among them, on training rows that are built;
+    writes ``tuning.json`` where the best is better than the defaults, and removes it where not.
 
     Raises:
         MissingExtraError: If optuna is not installed.
@@ -133,13 +131,36 @@ def search(data: TrainingData, settings: Settings, trials: int) -> TuningResult:
     )
 
 
-def require_optuna() -> Any:
+def before_test(data: TrainingData, settings: Settings) -> TrainingData:
+    """The rows whose answers were final when the test date began: all that the search may know."""
+    return data.only(label_ends(data.as_of, settings) <= data.dates("test").min())
+
+
+def rolling_folds(known: TrainingData, settings: Settings) -> tuple[Fold, ...]:
     """
-    The library that searches.
+    The newest dates that a fit on earlier answers can predict, in order.
 
     Raises:
-        MissingExtraError: If it is not installed; says how to install it.
+        HistoryError: If there is none.
     """
+    ends = label_ends(known.as_of, settings)
+    folds = []
+    for day in np.unique(known.as_of)[::-1][:VALIDATION_DATES]:
+        fit = known.only(known.trainable & (ends <= day))
+        if len(fit) >= MIN_TRAINING_ROWS:
+            folds.insert(0, Fold(fit, known.only(known.as_of == day)))
+    if not folds:
+        horizon = settings.vars.horizon_days
+        raise HistoryError(
+            f"A search needs three horizons of {horizon} days in a row (to fit, to validate, to "
+            f"test), {3 * horizon} days of history and some weeks. Load more history, shorten "
+            "horizon_days, or keep the default parameters."
+        )
+    return tuple(folds)
+
+
+def require_optuna() -> Any:
+    """The library that searches; a MissingExtraError says how to install it."""
     try:
         import optuna
     except ImportError as error:
@@ -162,8 +183,7 @@ def _trials(loss_of: Callable[[Mapping[str, Number]], float], count: int) -> lis
 
 def _suggested(trial: Any) -> dict[str, Number]:
     """
-    The space: a few times less and more than the defaults. The number of trees is not in it, nor the rate
-    that trades with it: each training moves it by itself (``choose_rounds``).
+    The space: a few times less and more than the defaults, without what trades with the number of trees.
     """
     return {
         "leaves": trial.suggest_int("leaves", 3, 31, log=True),
@@ -177,23 +197,16 @@ def _suggested(trial: Any) -> dict[str, Number]:
 
 def _losses(folds: tuple[Fold, ...], rows: list[NDArray[np.bool_]], parameters: Parameters) -> list[Array]:
     """Per fold the loss of each row that the mask keeps."""
-    return [
-        _loss(fold.rows.only(mask), predicted[mask])
-        for fold, mask, predicted in zip(folds, rows, _predictions(folds, parameters), strict=True)
-    ]
-
-
-def _predictions(folds: tuple[Fold, ...], parameters: Parameters) -> Iterator[Array]:
-    for fold in folds:
+    losses = []
+    for fold, mask in zip(folds, rows, strict=True):
         recipe = fit_recipe(fold.fit, fold.rows.customers, "lightgbm", parameters=parameters)
-        yield predict(recipe, fold.rows.values, fold.rows.anchor)["clv_predicted"]
+        predicted = predict(recipe, fold.rows.values, fold.rows.anchor)["clv_predicted"]
+        losses.append(_loss(fold.rows.only(mask), predicted[mask]))
+    return losses
 
 
 def _loss(rows: TrainingData, predicted: Array) -> Array:
-    """
-    Deviance of each customer over the mean revenue, so that a date counts by its customers and not by its
-    money.
-    """
+    """Deviance of each customer over the mean revenue: a date counts by its customers, not its money."""
     return levelled_deviance(rows, predicted) / max(float(np.maximum(rows.revenue, 0.0).mean()), 1e-9)
 
 
@@ -204,10 +217,7 @@ def _mean(losses: list[Array]) -> float:
 def _gains(
     folds: tuple[Fold, ...], rows: list[NDArray[np.bool_]], before: list[Array], after: list[Array]
 ) -> Array:
-    """
-    Each customer's share of the fall of the mean loss, all their dates together; adds up to it. Shape
-    (customers,).
-    """
+    """Each customer's share of the fall of the mean loss over all dates. Shape (customers,)."""
     names = np.concatenate([fold.rows.customer[mask] for fold, mask in zip(folds, rows, strict=True)])
     fall = np.concatenate(before) - np.concatenate(after)
     return sums_by_customer(fall, names) / fall.size

@@ -1,4 +1,1 @@
-"""
-Metrics, the bootstrap, evaluation on dates and the comparison with baselines. Arrays in, numbers out; knows
-no model.
-"""
+"""Metrics, bootstrap, evaluation, comparison with baselines. Arrays in, numbers out; knows no model."""

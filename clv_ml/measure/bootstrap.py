@@ -1,10 +1,8 @@
 """
 The one bootstrap: draws of customers with replacement, each customer with all that is known of them.
 
-The same customer errs alike on every date, so a draw takes them on all dates or on none. Intervals and
-p-values are about other customers, then, not about other years.
-
-Source: Efron and Tibshirani (1993).
+The same customer errs alike on every date, so a draw takes them on all dates or on none. Intervals are about
+other customers, then, not other years. Source: Efron and Tibshirani (1993).
 """
 
 from collections.abc import Iterator
@@ -12,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from clv_ml.measure.metrics import Array
 
 
 def customer_draws(customers: int, replicates: int, seed: int) -> Iterator[NDArray[np.intp]]:

@@ -1,9 +1,8 @@
 """
 Is the model better than the best baseline, beyond chance?
 
-Each metric is taken per backtest date and averaged. Its difference to the best baseline has a bootstrap
-interval over customers. The windows of the dates overlap and are not independent, so the interval is
-about other customers, not about other years.
+Each metric is taken per backtest date and averaged; its difference to the best baseline has a bootstrap
+interval over customers, who may differ; other years are another matter.
 
 Sources: Efron and Tibshirani (1993) for the percentile interval; Davison and Hinkley (1997), eq. 4.11, for a
 p-value that is never 0; Holm (1979).
@@ -21,13 +20,9 @@ from clv_ml.measure.metrics import HIGHER_IS_BETTER, METRICS
 
 COMPARED = ("r2", "nmae", "spearman", "gini", "top_decile_lift", "bias", "decile_mape")
 OWN = ("model", "typical")
-"""
-The two estimates that are published: all others are baselines, unless the caller says they are ours too.
-"""
+"""The estimates that are published: all others are baselines, unless the caller says they are ours too."""
 REPLICATES = 1999
-"""
-The least p-value is 2 / 2000, so that even the 40 cells of a benchmark, corrected, can show a loss at 5 %.
-"""
+"""The least p-value is 2 / 2000: even the 40 cells of a benchmark, corrected, can show a loss at 5 %."""
 SEED = 11
 
 
@@ -144,10 +139,7 @@ def with_holm(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """
-    p-values such that rejecting those below a level errs anywhere with at most that chance. In the order
-    given.
-    """
+    """p-values, in the order given, of which rejecting those below a level errs at most that often."""
     corrected, running = [1.0] * len(p_values), 0.0
     for place, index in enumerate(np.argsort(p_values, kind="stable")):
         running = max(running, min(1.0, p_values[index] * (len(p_values) - place)))
@@ -196,8 +188,6 @@ def _drawn_rows(evaluations: Sequence[Evaluation], replicates: int) -> Iterator[
 
 
 def _p_value(gains: NDArray[np.float64]) -> float:
-    """
-    Two-sided: twice the share of draws on the rarer side of no gain, this sample counted as a draw on each.
-    """
+    """Two-sided: twice the share of draws on the rarer side of no gain, this sample one draw on each."""
     rarer = min((gains <= 0).sum(), (gains >= 0).sum())
     return float(min(1.0, 2 * (rarer + 1) / (gains.size + 1)))

@@ -1,19 +1,25 @@
 """
 Predictions of customers with what happened, and every figure that follows. Arrays in, numbers out.
 
-Training asks for the test dates, the backtest for each of its dates; several dates together are an evaluation
-too, whose rows are theirs one after the other. So each figure is defined once.
+Several dates together are an evaluation too, whose rows are theirs one after the other.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clv_ml.measure import coverage
-from clv_ml.measure.coverage import came_true
-from clv_ml.measure.metrics import NOT_DEFINED, Array, evaluate_predictions, tenths
+from clv_ml.measure.metrics import (
+    NOT_DEFINED,
+    Array,
+    brier_score,
+    calibration_error,
+    came_true,
+    evaluate_predictions,
+    tenths,
+)
 
 SPEND_BANDS = 5
 TENURE_ORDERS = "tenure_orders"
@@ -70,28 +76,26 @@ def tenure_and_orders(days: Array, orders: Array) -> NDArray[np.str_]:
 
 def pooled(evaluations: Sequence[Evaluation]) -> Evaluation:
     """The rows of all of them together, with the estimators that each has; unfitted are the others."""
-
-    def together(name: str) -> NDArray:
-        return np.concatenate([getattr(one, name) for one in evaluations])
-
     first = evaluations[0]
-    return Evaluation(
+    arrays: dict[str, Any] = {
+        field.name: np.concatenate([getattr(one, field.name) for one in evaluations])
+        for field in fields(first)
+        if isinstance(getattr(first, field.name), np.ndarray)
+    }
+    groups, predicted = (
+        {name: np.concatenate([getattr(one, table)[name] for one in evaluations]) for name in names}
+        for table, names in (("groups", first.groups), ("predicted", common_estimators(evaluations)))
+    )
+    candidate = ", ".join(dict.fromkeys(one.candidate for one in evaluations))
+    unfitted = tuple(dict.fromkeys(name for one in evaluations for name in one.unfitted))
+    return replace(
+        first,
         as_of=None,
-        candidate=", ".join(dict.fromkeys(one.candidate for one in evaluations)),
-        customer=together("customer"),
-        groups={name: np.concatenate([one.groups[name] for one in evaluations]) for name in first.groups},
-        actual=together("actual"),
-        left=together("left"),
-        predicted={
-            name: np.concatenate([one.predicted[name] for one in evaluations])
-            for name in common_estimators(evaluations)
-        },
-        low=together("low"),
-        high=together("high"),
-        confidence=together("confidence"),
-        confidence_floor=first.confidence_floor,
-        churn=together("churn"),
-        unfitted=tuple(dict.fromkeys(name for one in evaluations for name in one.unfitted)),
+        candidate=candidate,
+        groups=groups,
+        predicted=predicted,
+        unfitted=unfitted,
+        **arrays,
     )
 
 
@@ -111,19 +115,30 @@ def segments(evaluation: Evaluation) -> dict[str, NDArray[np.bool_]]:
 
 
 def interval_metrics(evaluation: Evaluation) -> dict[str, float]:
-    """How the intervals and the confidence of ``model`` came true."""
-    return coverage.interval_metrics(
-        evaluation.actual,
-        evaluation.predicted["model"],
-        (evaluation.low, evaluation.high),
-        evaluation.confidence,
-        evaluation.confidence_floor,
-    )
+    """
+    Of ``model``: shares of customers inside their interval, its mean width over the mean actual, and the
+    error of the confidence.
+    """
+    actual, predicted = evaluation.actual, evaluation.predicted["model"]
+    inside = (actual >= evaluation.low) & (actual <= evaluation.high)
+    top = predicted >= np.quantile(predicted, 0.8)
+    hits = came_true(actual, predicted, evaluation.confidence_floor)
+    return {
+        "coverage": float(inside.mean()),
+        "coverage_top_fifth": float(inside[top].mean()),
+        "mean_width_to_mean": float((evaluation.high - evaluation.low).mean() / max(actual.mean(), 1e-9)),
+        "confidence_error": calibration_error(evaluation.confidence, hits),
+    }
 
 
 def churn_metrics(evaluation: Evaluation) -> dict[str, float]:
-    """How the chance of churn came true."""
-    return coverage.churn_metrics(evaluation.left, evaluation.churn)
+    """Brier score of the chance of churn, that of the mean for everybody, and the calibration error."""
+    happened = evaluation.left.astype(float)
+    return {
+        "brier": brier_score(happened, evaluation.churn),
+        "brier_of_constant": brier_score(happened, np.full(happened.size, happened.mean())),
+        "calibration_error": calibration_error(evaluation.churn, evaluation.left),
+    }
 
 
 def decile_metrics(evaluation: Evaluation) -> dict[str, dict[str, float]]:

@@ -1,9 +1,8 @@
 """
 How good predictions are: error, ranking, totals and calibration, each metric once.
 
-All functions take arrays of shape (n,) in the reporting currency. Rankings are made after a seeded shuffle,
-so that ties fall at random: customers arrive in join order, and average ranks reward predictors that say
-nothing.
+Arrays have shape (n,), in the reporting currency. Rankings are made after a seeded shuffle, so that ties fall
+at random: average ranks would reward predictors that say nothing.
 """
 
 from collections.abc import Mapping
@@ -54,20 +53,14 @@ def spearman(actual: Array, predicted: Array) -> float:
 
 
 def normalised_gini(actual: Array, predicted: Array) -> float:
-    """
-    Area between the concentration curve and the diagonal, over the same with a perfect ranking; NaN without
-    spend.
-    """
+    """Area between concentration curve and diagonal, over that of a perfect ranking; NaN without spend."""
     order = _shuffled(actual.size)
     perfect = _gini(actual[order], actual[order])
     return _gini(actual[order], predicted[order]) / perfect if perfect else float("nan")
 
 
 def top_decile_lift(actual: Array, predicted: Array) -> float:
-    """
-    Mean actual of the tenth of customers predicted highest, over the overall mean; NaN where that is not
-    positive.
-    """
+    """Mean actual of the tenth predicted highest, over the overall mean; NaN where that is not positive."""
     mean = actual.mean()
     if not mean > 0:
         return float("nan")
@@ -84,19 +77,14 @@ def total_bias(actual: Array, predicted: Array) -> float:
 
 
 def tenths(predicted: Array) -> list[NDArray[np.intp]]:
-    """
-    Row numbers of each tenth of customers by prediction, lowest first; fewer than ten customers make fewer.
-    """
+    """Row numbers of each tenth by prediction, lowest first; fewer than ten customers make fewer."""
     order = _shuffled(predicted.size)
     lowest_first = order[np.argsort(predicted[order], kind="stable")]
     return [tenth for tenth in np.array_split(lowest_first, 10) if tenth.size]
 
 
 def decile_table(actual: Array, predicted: Array) -> tuple[Array, Array]:
-    """
-    Mean predicted and mean actual of each tenth of customers by prediction, lowest first. Shape (up to 10,)
-    each.
-    """
+    """Mean predicted and mean actual of each tenth by prediction, lowest first. Shape (up to 10,) each."""
     means = np.array([(predicted[tenth].mean(), actual[tenth].mean()) for tenth in tenths(predicted)])
     return means[:, 0], means[:, 1]
 
@@ -130,6 +118,19 @@ def deviance(actual: Array, predicted: Array) -> Array:
 def brier_score(happened: Array, chance: Array) -> float:
     """Mean squared difference of a chance and what happened (0 or 1)."""
     return float(np.mean((happened - chance) ** 2))
+
+
+def came_true(actual: Array, predicted: Array, floor: float) -> NDArray[np.bool_]:
+    """Whether the actual fell within 50 % of the prediction, or within ``floor`` of one below. Shape (n,)."""
+    return np.abs(actual - predicted) <= np.where(predicted < floor, floor, 0.5 * predicted)
+
+
+def calibration_error(confidence: Array, happened: NDArray[np.bool_], groups: int = 10) -> float:
+    """Mean over customers of |confidence - share that came true| in groups (Naeini et al. 2015)."""
+    order = np.argsort(confidence, kind="stable")
+    members = [group for group in np.array_split(order, groups) if group.size]
+    gaps = [abs(confidence[group].mean() - happened[group].mean()) * group.size for group in members]
+    return float(sum(gaps) / max(confidence.size, 1))
 
 
 METRICS = {

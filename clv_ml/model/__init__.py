@@ -1,4 +1,1 @@
-"""
-What a model is: its recipe, its files and manifest, its ONNX graph, and the registry that says which one is
-in use.
-"""
+"""What a model is: recipe, files and manifest, ONNX graph, and the registry that says which is in use."""

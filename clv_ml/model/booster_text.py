@@ -175,18 +175,14 @@ def _children_follow(tree: Tree) -> bool:
 
 
 def _check_lines(name: str, block: str, known: re.Pattern[str]) -> None:
-    """
-    Each line is one that LightGBM writes; it parses others without care, also those that nobody here reads.
-    """
+    """Each line is one that LightGBM writes; it parses others without care, even those nobody reads here."""
     for line in block.split("\n"):
         if not known.fullmatch(line):
             raise _damaged(name, f"{line[:60]!r} is no line of LightGBM's")
 
 
 def _fields(block: str) -> dict[str, str]:
-    """
-    ``key=value`` lines; a key that stands twice is refused, because readers differ in which one they take.
-    """
+    """``key=value`` lines; a key that stands twice is refused: readers differ in which one they take."""
     pairs = [line.split("=", 1) for line in block.splitlines() if "=" in line]
     fields: dict[str, str] = {}
     for key, value in pairs:

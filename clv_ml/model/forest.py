@@ -1,6 +1,4 @@
-"""
-The trees of a booster as arrays, such that plain ``x <= threshold`` on doubles is LightGBM's own decision.
-"""
+"""The trees of a booster as arrays: plain ``x <= threshold`` on doubles is LightGBM's own decision."""
 
 from dataclasses import dataclass
 

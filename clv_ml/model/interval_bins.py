@@ -1,8 +1,4 @@
-"""
-The bins of intervals and confidence in a manifest, and which one a prediction falls into.
-
-``clv_ml.learn.intervals`` measures them; SQL joins the table ``calibration``, which shows the same.
-"""
+"""The bins of intervals and confidence in a manifest, and which one a prediction falls into."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from clv_ml.measure.metrics import Array
+
 RECENCY = "days_since_last_purchase"
 """The column that bins are cut by, next to the prediction."""
 
@@ -19,13 +16,11 @@ RECENCY = "days_since_last_purchase"
 @dataclass(frozen=True)
 class Bin:
     """
-    Customers alike: predicted in [predicted_from, predicted_below) and recency in [recency_from_days,
-    recency_below_days).
+    Customers alike in prediction and recency, in half-open ranges, and how many they are.
 
     ``ratio_low`` and ``ratio_high`` times the prediction are the interval; ``ratio_sd`` is the spread of
-    actual over predicted around its mean, without the error of the total. ``confidence`` is the share whose
-    actual fell within 50 % of the prediction, or within the floor. ``customers`` is how many the figures were
-    measured on.
+    actual over predicted around its mean, without the error of the total. ``confidence`` is the share
+    whose actual fell within 50 % of the prediction, or within the floor.
     """
 
     predicted_from: float
@@ -53,15 +48,11 @@ class IntervalBins:
 
     def as_json(self) -> dict:
         """For the manifest. Open ends are None."""
-        return {
-            "level_log_sd": self.level_log_sd,
-            "coverage": self.coverage,
-            "confidence_floor": self.confidence_floor,
-            "bins": [
-                {key: value if np.isfinite(value) else None for key, value in asdict(one).items()}
-                for one in self.bins
-            ],
-        }
+        bins = [
+            {key: value if np.isfinite(value) else None for key, value in asdict(one).items()}
+            for one in self.bins
+        ]
+        return {**asdict(self), "bins": bins}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "IntervalBins":

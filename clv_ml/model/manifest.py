@@ -1,23 +1,18 @@
 """
 What ``manifest.json`` may contain: the description of a model version, validated as untrusted input.
 
-A manifest says what the model is (features, anchor, the recipe's grammar, lines' coefficients), what it was
-made from and for, how it was measured, and which bytes its files have. The boosters themselves stand next to
-it as LightGBM text.
+It says what the model is, what it was made from and for, how it was measured, and which bytes its files have.
+The boosters stand next to it as LightGBM text.
 """
 
 import json
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from clv_ml.errors import ModelError
-from clv_ml.model.recipe import STRICT, Output, Recipe, booster_names
-
-if TYPE_CHECKING:
-    import lightgbm as lgb
+from clv_ml.model.recipe import STRICT, Output, booster_names
 
 VERSION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 ONNX_FILE, MANIFEST_FILE = "model.onnx", "manifest.json"
@@ -28,56 +23,50 @@ Day = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """What may be forged, as pydantic reads it."""
+
     model_config = ConfigDict(**STRICT, frozen=True)
 
 
-class FeatureSpec(_Strict):
-    """
-    A column that the model reads.
-
-    ``missing_as_zero`` is true where training saw no missing value in it, so that the model reads one as 0.
-    """
+class FeatureSpec(Strict):
+    """A column that the model reads; ``missing_as_zero``: as 0, since training saw no missing value in it."""
 
     name: Column
     type: Text
     missing_as_zero: bool
 
 
-class AnchorComponentSpec(_Strict):
+class AnchorComponentSpec(Strict):
     """A column that the anchor is made of, and the value that it is compared with, in the column's unit."""
 
     name: Text
     reference: Annotated[float, Field(ge=0)]
 
 
-class ParitySpec(_Strict):
+class ParitySpec(Strict):
     """Result of the gate: rows compared, and worst |onnx - lightgbm| / max(|lightgbm|, 0.01)."""
 
     rows: Annotated[int, Field(gt=0)]
     worst_relative_difference: Annotated[float, Field(ge=0, le=1e-9)]
 
 
-class FileSpec(_Strict):
+class FileSpec(Strict):
     """A file's bytes."""
 
     sha256: Sha256
     bytes: Annotated[int, Field(gt=0)]
 
 
-class ModelDescription(_Strict):
+class ModelDescription(Strict):
     """
     What the trainer says of a model; the rest of the manifest is worked out when it is written.
 
-    ``feature_definitions`` maps what defines features (a model, a macro) to the md5 of its text, so that a
-    change can be refused by name; ``feature_hash`` is one over all of them.
-
-    ``training_dates`` maps a use (train, calibrate, test, refit) to its as-of dates. ``anchor_reference``
-    is the anchor that drivers are measured against, in the reporting currency: the geometric mean over
-    training rows, say. ``anchor_components`` says what the anchor is made of: first ``anchor_factors``
-    columns that it is proportional to (the mean customer's value, say), then what is added up.
-    ``feature_drivers`` names the driver of features that are reported together; any other is reported by
-    its own name.
+    ``feature_definitions`` maps what defines features (a model, a macro) to the md5 of its text;
+    ``feature_hash`` is one over all. ``training_dates`` maps a use (train, calibrate, test, refit) to
+    as-of dates. Drivers are measured against ``anchor_reference``, in the reporting currency. Of
+    ``anchor_components`` the anchor is proportional to the first ``anchor_factors``; the others are added
+    up. ``feature_drivers`` names the driver of features that are reported together.
     """
 
     version: Annotated[str, Field(pattern=VERSION_PATTERN)]
@@ -207,11 +196,6 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(set(keys)) != len(keys):
         raise ValueError(f"a key stands twice among {sorted(keys)[:5]}")
     return dict(pairs)
-
-
-def recipe_from(manifest: Manifest, boosters: Mapping[str, "lgb.Booster"]) -> Recipe:
-    """The recipe that the manifest describes, with its boosters by name."""
-    return Recipe(manifest.feature_names, manifest.anchor, manifest.outputs, boosters)
 
 
 def check_version(version: str) -> str:

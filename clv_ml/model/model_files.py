@@ -1,19 +1,17 @@
 """
 Writes and reads ``models/<version>/``: ``model.onnx``, one LightGBM text per booster, ``manifest.json``.
 
-A version appears whole or not at all and never changes. Beside it stands ``<version>.sha256``, the manifest's
-own hash in the format of ``sha256sum``: the manifest vouches for the files, that line for the manifest.
-Nothing is pickled.
+A version appears whole or not at all and never changes. The manifest vouches for the files, and
+``<version>.sha256`` beside the folder for the manifest. Nothing is pickled.
 
-A folder is untrusted until it was checked: sizes, hashes, names and schema before anything is parsed, then
-the trees' text, then the graph's operators, and last that the graph is, byte for byte, what the text and the
-manifest give when exported again. So even someone who can recompute every hash cannot make a graph that says
-other than its own boosters.
+A folder is untrusted until checked: sizes, hashes, names and schema before anything is parsed, then the
+trees' text, the graph's operators, and last that the graph is, byte for byte, the export of that text. So
+even someone who recomputes every hash cannot make a graph that says other than its own boosters.
 """
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version as library_version
 from pathlib import Path
@@ -34,11 +32,9 @@ from clv_ml.model.manifest import (
     FileSpec,
     Manifest,
     ModelDescription,
-    ParitySpec,
     booster_file,
     check_version,
     manifest_bytes,
-    recipe_from,
 )
 from clv_ml.model.manifest_files import load_manifest, record_file
 from clv_ml.model.onnx_export import OPERATORS, export_onnx, features_without_missing
@@ -89,8 +85,7 @@ def write_model(
         feature_types: SQL type of each feature by name; "double" where not given.
 
     Raises:
-        ExportError: If the recipe cannot be exported or the graph disagrees with LightGBM. Nothing is left
-            behind.
+        ExportError: If the recipe cannot be exported or the graph disagrees. Nothing is left behind.
         ModelError: If the version exists.
     """
     folder = models_dir / check_version(description.version)
@@ -106,7 +101,7 @@ def write_model(
         anchor=recipe.anchor,
         outputs=recipe.outputs,
         library_versions={name: library_version(name) for name in _LIBRARIES},
-        parity=ParitySpec(**asdict(parity)),
+        parity=parity,
         files=specs,
     )
     return _publish(folder, manifest, files)
@@ -114,15 +109,11 @@ def write_model(
 
 def load_model(folder: Path, expected_manifest_sha256: str | None = None) -> LoadedModel:
     """
-    A model version, checked before use.
-
-    Args:
-        expected_manifest_sha256: The manifest's hash as kept outside the folder. None trusts the folder's own
-            word, which finds damage but not a forger who recomputed all hashes.
+    A model version, checked before use. Without the manifest's hash as kept outside the folder, damage is
+    found, but not a forger who recomputed all hashes.
 
     Raises:
-        ModelTamperedError: If a file is not the one described, is unlisted, or the graph is not its
-            boosters'.
+        ModelTamperedError: If a file is not the one described or unlisted, or the graph is not its boosters'.
         ModelError: If a file is missing, too large, or cannot be read as what it should be.
     """
     manifest, manifest_sha256 = load_manifest(Path(folder), expected_manifest_sha256)
@@ -133,7 +124,7 @@ def _assemble(folder: Path, manifest: Manifest, manifest_sha256: str) -> LoadedM
     """Reads, checks and joins what the manifest lists."""
     files = _listed_files(folder, manifest)
     boosters = {name: _booster(folder, name, files[booster_file(name)]) for name in manifest.booster_names}
-    recipe = recipe_from(manifest, boosters)
+    recipe = Recipe(manifest.feature_names, manifest.anchor, manifest.outputs, boosters)
     graph = files[ONNX_FILE]
     _check_graph(folder / ONNX_FILE, graph)
     try:

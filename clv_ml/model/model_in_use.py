@@ -1,9 +1,6 @@
 """
-Which model is in use.
-
-By the settings it is the champion, the version that ``model_version`` pins, or none (``use_ml_clv`` false).
-What scored last stands in ``customer_clv``: whoever describes those scores asks for the manifest of that
-version.
+Which model is in use: by the settings the champion, the version that ``model_version`` pins, or none. What
+scored last stands in ``customer_clv``: whoever describes those scores asks for that version's manifest.
 """
 
 from clv_ml.errors import ModelError
@@ -57,11 +54,6 @@ def why_it_cannot_score(settings: Settings) -> str | None:
     manifest = manifest_of(settings, version_in_use(settings))
     faults = misfits(manifest, read_today(settings)) if manifest else []
     return "; ".join(f"it {fault}" for fault in faults) or None
-
-
-def training_is_due(settings: Settings) -> bool:
-    """Whether ``why_training_is_due`` has a reason."""
-    return why_training_is_due(settings) is not None
 
 
 def why_training_is_due(settings: Settings) -> str | None:

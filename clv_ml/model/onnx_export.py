@@ -1,15 +1,12 @@
 """
-A whole recipe as one ONNX graph in double precision.
+A whole recipe as one ONNX graph in double precision. The same recipe gives the same bytes.
 
 Inputs are ``features`` (double [N, F]) and, where the recipe has one, ``anchor`` (double [N]); there is one
-double [N] per output. Trees become ``ai.onnx.ml`` 5 ``TreeEnsemble`` nodes with double thresholds: the common
-converters round thresholds to float32, which sends rows down the wrong branch. The graph is faithful to
-LightGBM, also where LightGBM reads a missing value as 0 (`features_without_missing` names those features, so
-that a manifest can say so).
+double [N] per output. Trees become ``TreeEnsemble`` nodes with double thresholds: the common converters round
+them to float32, which sends rows down the wrong branch. Where LightGBM reads a missing value as 0, so does
+the graph.
 
-The chance is ``1 / (1 + exp(-s))`` because ONNX Runtime's own Sigmoid is an approximation (9e-12 off, and 0
-below -50). The same recipe always gives the same bytes, so a stored graph can be compared with its boosters'
-text.
+The chance is ``1 / (1 + exp(-s))``, since ONNX Runtime's own Sigmoid is 9e-12 off, and 0 below -50.
 """
 
 import re
@@ -23,8 +20,7 @@ from clv_ml.errors import ExportError
 from clv_ml.model.booster_text import booster_text, read_forest
 from clv_ml.model.forest import Forest
 from clv_ml.model.onnx_trees import tree_attributes
-from clv_ml.model.recipe import Line, Output, Recipe, Term, Trees, booster_names
-from clv_ml.model.recipe_check import INPUTS, check_recipe
+from clv_ml.model.recipe import INPUTS, Line, Output, Recipe, Term, Trees, booster_names, check_recipe
 
 FEATURES, ANCHOR = INPUTS
 ONNX_OPSET, ML_OPSET, IR_VERSION = 21, 5, 10
@@ -37,7 +33,7 @@ OPERATORS = {
 
 def export_onnx(recipe: Recipe) -> bytes:
     """
-    The recipe as a serialized ``ModelProto``; the same recipe gives the same bytes.
+    The recipe as a serialized ``ModelProto``.
 
     Raises:
         ExportError: If the recipe contradicts itself or a booster is of a kind that has no exact export.
@@ -56,10 +52,7 @@ def forests(recipe: Recipe) -> dict[str, Forest]:
 
 def features_without_missing(recipe: Recipe) -> tuple[str, ...]:
     """
-    Features in which some tree saw no missing value in training, and so reads one as 0, in feature order.
-
-    A NULL in such a column is scored like a 0. That is LightGBM's answer and the export keeps it; the
-    manifest lists them.
+    Features in which some tree saw no missing value in training, so that a NULL is scored as 0, in order.
     """
     as_zero: set[int] = set()
     for forest in forests(recipe).values():
@@ -129,10 +122,7 @@ class _Graph:
         self.node("Identity", [total], output.name)
 
     def term(self, term: Term, path: str) -> str:
-        """
-        The factors' product, then times anchor, then times weight: the order in which `prediction.predict`
-        works.
-        """
+        """The factors' product, times anchor, times weight: the order in which `prediction.predict` works."""
         product = ""
         for index, factor in enumerate(term.factors):
             value = self.link(self.margin(factor, f"{path}/{index}"), factor.link, f"{path}/{index}")

@@ -34,15 +34,8 @@ def run_padded(
     session: ort.InferenceSession, features: NDArray[np.float64], anchor: NDArray[np.float64] | None
 ) -> dict[str, NDArray[np.float64]]:
     """
-    Every output for a batch that is already padded.
-
-    Args:
-        features: Shape (n, F), row-major, n a multiple of ``PACKET_ROWS``.
-
-        anchor: Shape (n,), or None where the recipe has none.
-
-    Returns:
-        Output name to shape (n,), padding included.
+    Every output, padding included, for a batch that is already padded: features (n, F), row-major, n a
+    multiple of ``PACKET_ROWS``, and anchor (n,).
     """
     feeds = {FEATURES: features} if anchor is None else {FEATURES: features, ANCHOR: anchor}
     wanted = {node.name for node in session.get_inputs()}

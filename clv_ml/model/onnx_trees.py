@@ -1,9 +1,4 @@
-"""
-The attributes of one ``ai.onnx.ml`` 5 ``TreeEnsemble`` node that holds a whole booster.
-
-All splits of all trees stand in one list, all leaves in another; ``tree_roots`` points at each tree's first
-split.
-"""
+"""The attributes of one ``ai.onnx.ml`` 5 ``TreeEnsemble`` node that holds a whole booster."""
 
 from collections.abc import Iterable
 from typing import Any

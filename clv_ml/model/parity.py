@@ -1,8 +1,6 @@
 """
-Proves that an ONNX graph gives LightGBM's own predictions, where it is hardest.
-
-Besides the training rows, every split is met by a row that really arrives there, standing on its threshold,
-one floating-point step to either side, and missing. A difference of one branch anywhere shows.
+Proves that an ONNX graph gives LightGBM's own predictions, where it is hardest. Besides the training rows,
+every split is met by a row that arrives there, on its threshold, a step to either side, and missing.
 """
 
 from collections.abc import Iterator
@@ -13,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clv_ml.errors import ExportError
+from clv_ml.measure.metrics import Array
 from clv_ml.model.forest import Forest, Tree
+from clv_ml.model.manifest import ParitySpec
 from clv_ml.model.onnx_export import forests
 from clv_ml.model.onnx_session import evaluate, open_session
 from clv_ml.model.prediction import predict
@@ -25,7 +25,6 @@ SMALLEST = 0.01
 """Reporting currency or share: below it, differences count as if against it."""
 CHUNK_ROWS = 8_192
 
-Floats = NDArray[np.float64]
 RowKind = Literal["training", "threshold", "missing"]
 
 
@@ -34,26 +33,15 @@ class Probe:
     """Rows of one kind: features (n, F), and the training row that each was made from (n,)."""
 
     kind: RowKind
-    features: Floats
+    features: Array
     source: NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Parity:
-    """Rows checked, and the worst |onnx - lightgbm| / max(|lightgbm|, 0.01) over all outputs."""
-
-    rows: int
-    worst_relative_difference: float
-
-
-def probe_rows(recipe: Recipe, training_rows: Floats, chunk_rows: int = CHUNK_ROWS) -> Iterator[Probe]:
+def probe_rows(recipe: Recipe, training_rows: Array, chunk_rows: int = CHUNK_ROWS) -> Iterator[Probe]:
     """
-    Training rows, rows on and next to every split threshold, and rows with missing values, a chunk at a time.
-
-    Args:
-        training_rows: Shape (n, F), n at least 1.
-
-        chunk_rows: Most rows of one probe, so that memory does not grow with the model.
+    Training rows, rows on and next to every split threshold, and rows with missing values, at most
+    ``chunk_rows`` at a time, so that memory does not grow with the model. ``training_rows`` has shape (n,
+    F), n at least 1.
     """
     for start in range(0, len(training_rows), chunk_rows):
         rows = training_rows[start : start + chunk_rows]
@@ -64,19 +52,14 @@ def probe_rows(recipe: Recipe, training_rows: Floats, chunk_rows: int = CHUNK_RO
 
 
 def check_parity(
-    recipe: Recipe, onnx_bytes: bytes, training_rows: Floats, anchor: Floats | None = None
-) -> Parity:
+    recipe: Recipe, onnx_bytes: bytes, training_rows: Array, anchor: Array | None = None
+) -> ParitySpec:
     """
-    Compares the graph with LightGBM on every probe.
-
-    Args:
-        training_rows: Shape (n, F), n at least 1.
-
-        anchor: Shape (n,); a probe takes the anchor of the training row that it was made from.
+    Compares the graph with LightGBM on every probe, which takes the anchor of the training row it was
+    made from.
 
     Raises:
-        ExportError: Naming output, kind of row and worst difference, if any row is off by more than the
-            tolerance.
+        ExportError: Naming output, kind of row and worst difference, if any row is off by too much.
     """
     if not len(training_rows):
         raise ExportError("Parity needs at least one training row, there is none. Pass the rows of the fit.")
@@ -90,13 +73,11 @@ def check_parity(
         for name, reference in expected.items():
             worst = max(worst, _worst(name, probe.kind, found[name], reference))
         rows += len(probe.features)
-    return Parity(rows, worst)
+    return ParitySpec(rows=rows, worst_relative_difference=worst)
 
 
-def _worst(name: str, kind: RowKind, found: Floats, expected: Floats) -> float:
-    """
-    Worst relative difference of one output on one probe; equal infinities and NaN in both count as equal.
-    """
+def _worst(name: str, kind: RowKind, found: Array, expected: Array) -> float:
+    """Worst relative difference of an output on a probe; equal infinities and NaN in both count as equal."""
     same = (found == expected) | (np.isnan(found) & np.isnan(expected))
     with np.errstate(invalid="ignore"):
         relative = np.abs(found - expected) / np.maximum(np.abs(expected), SMALLEST)
@@ -111,7 +92,7 @@ def _worst(name: str, kind: RowKind, found: Floats, expected: Floats) -> float:
     return float(relative[row])
 
 
-def _missing_rows(training_rows: Floats) -> Probe:
+def _missing_rows(training_rows: Array) -> Probe:
     """Each feature missing in turn, then all, then none but one."""
     count = training_rows.shape[1]
     source = np.arange(2 * count + 1) % len(training_rows)
@@ -121,9 +102,9 @@ def _missing_rows(training_rows: Floats) -> Probe:
     return Probe("missing", rows, source)
 
 
-def _split_rows(forest: Forest, training_rows: Floats, chunk_rows: int) -> Iterator[Probe]:
+def _split_rows(forest: Forest, training_rows: Array, chunk_rows: int) -> Iterator[Probe]:
     """For each split of each tree four rows that reach it: below, on and above its threshold, and missing."""
-    rows: list[Floats] = []
+    rows: list[Array] = []
     sources: list[int] = []
     for tree in forest.trees:
         for split, bounds in _paths(tree):
@@ -139,7 +120,7 @@ def _split_rows(forest: Forest, training_rows: Floats, chunk_rows: int) -> Itera
     yield from _split_probes(rows, sources)
 
 
-def _split_probes(rows: list[Floats], sources: list[int]) -> Iterator[Probe]:
+def _split_probes(rows: list[Array], sources: list[int]) -> Iterator[Probe]:
     if rows:
         stacked, source = np.stack(rows), np.array(sources, dtype=np.int64)
         yield Probe("threshold", stacked[:, :3].reshape(-1, stacked.shape[2]), np.repeat(source, 3))
@@ -147,9 +128,7 @@ def _split_probes(rows: list[Floats], sources: list[int]) -> Iterator[Probe]:
 
 
 def _paths(tree: Tree) -> Iterator[tuple[int, dict[int, tuple[float, float]]]]:
-    """
-    Each split with what leads to it: feature to (low, high], low infinite where only a missing value passes.
-    """
+    """Each split with the bounds that lead to it: feature to (low, high], low infinite for missing only."""
     waiting: list[tuple[int, dict[int, tuple[float, float]]]] = [(0, {})] if len(tree.feature) else []
     while waiting:
         split, bounds = waiting.pop()
@@ -162,7 +141,7 @@ def _paths(tree: Tree) -> Iterator[tuple[int, dict[int, tuple[float, float]]]]:
             waiting.append((int(tree.right[split]), {**bounds, feature: (max(low, at), high)}))
 
 
-def _row_within(row: Floats, bounds: dict[int, tuple[float, float]]) -> Floats:
+def _row_within(row: Array, bounds: dict[int, tuple[float, float]]) -> Array:
     """The row, with each bounded feature moved inside its bounds where it is not."""
     row = row.copy()
     for feature, (low, high) in bounds.items():

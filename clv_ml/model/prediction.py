@@ -8,25 +8,16 @@ from collections.abc import Mapping
 
 import lightgbm as lgb
 import numpy as np
-from numpy.typing import NDArray
 
 from clv_ml.errors import ExportError
+from clv_ml.measure.metrics import Array
 from clv_ml.model.recipe import Line, Recipe, Trees, booster_names
 
-Floats = NDArray[np.float64]
 
-
-def predict(recipe: Recipe, features: Floats, anchor: Floats | None = None) -> dict[str, Floats]:
+def predict(recipe: Recipe, features: Array, anchor: Array | None = None) -> dict[str, Array]:
     """
-    Each output of the recipe.
-
-    Args:
-        features: Shape (n, F) in the recipe's order, NaN where missing.
-
-        anchor: Shape (n,), or None where the recipe has none.
-
-    Returns:
-        Output name to shape (n,), in the output's unit.
+    Each output of the recipe, shape (n,), by its name; features of shape (n, F) in the recipe's order,
+    NaN where missing, and the anchor, shape (n,), where the recipe has one.
     """
     if recipe.anchor is not None and anchor is None:
         raise ExportError(f"The recipe is anchored on {recipe.anchor!r}. Pass the anchor of each row.")
@@ -45,14 +36,14 @@ def predict(recipe: Recipe, features: Floats, anchor: Floats | None = None) -> d
     return outputs
 
 
-def raw_score(booster: lgb.Booster, features: Floats) -> Floats:
+def raw_score(booster: lgb.Booster, features: Array) -> Array:
     """The booster's sum of leaves, shape (n,), on one thread."""
     if not len(features):
         return np.zeros(0)
     return np.asarray(booster.predict(features, raw_score=True, num_threads=1), dtype=np.float64)
 
 
-def margin(factor: Trees | Line, features: Floats, scores: Mapping[str, Floats]) -> Floats:
+def margin(factor: Trees | Line, features: Array, scores: Mapping[str, Array]) -> Array:
     """A factor before its link, shape (n,), from the features and the raw scores by booster."""
     if isinstance(factor, Line):
         return line_score(factor, features)
@@ -62,25 +53,25 @@ def margin(factor: Trees | Line, features: Floats, scores: Mapping[str, Floats])
     return score * factor.slope + factor.intercept
 
 
-def line_score(line: Line, features: Floats) -> Floats:
+def line_score(line: Line, features: Array) -> Array:
     """A line before its link, shape (n,)."""
     known = filled(line, features) @ np.array(line.coefficients)
     return known + np.isnan(features) @ np.array(line.missing_coefficients) + line.intercept
 
 
-def filled(line: Line, features: Floats) -> Floats:
+def filled(line: Line, features: Array) -> Array:
     """What a line reads: medians for the missing, and nothing beyond its limits. Shape (n, F)."""
     values = np.where(np.isnan(features), line.medians, features)
     return np.clip(values, line.lowest, line.highest) if line.lowest else values
 
 
-def factor_of(factor: Trees | Line, margin: Floats) -> Floats:
+def factor_of(factor: Trees | Line, margin: Array) -> Array:
     """What a term is multiplied by, from the factor's margin: link(margin) to its power. Shape (n,)."""
     value = link(margin, factor.link)
     return value if isinstance(factor, Line) or factor.power == 1 else value**factor.power
 
 
-def link(margin: Floats, name: str) -> Floats:
+def link(margin: Array, name: str) -> Array:
     """Margin through its link, both of shape (n,)."""
     with np.errstate(over="ignore"):
         if name == "exp":

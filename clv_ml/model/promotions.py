@@ -1,9 +1,8 @@
 """
 Which model version is the champion: ``champion.json``, a pointer swapped in one step.
 
-The pointer holds the version, its manifest's hash, and the pointers that it replaced, newest first, so that
-rollback needs no other file. ``promotions.jsonl`` is a diary of what happened, for people; nothing reads it
-back.
+It holds the pointers that it replaced, too, so that rollback needs no other file. ``promotions.jsonl`` is a
+diary for people; nothing reads it back.
 """
 
 import json
@@ -11,10 +10,10 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from clv_ml.errors import ModelError
-from clv_ml.model.manifest import Sha256
+from clv_ml.model.manifest import Sha256, Strict
 from clv_ml.warehouse.safe_files import read_file, replace_file
 
 CHAMPION_FILE, DIARY_FILE = "champion.json", "promotions.jsonl"
@@ -22,10 +21,8 @@ LARGEST_POINTER = 1_000_000
 """Bytes; 50 pointers have some 20,000."""
 
 
-class Pointer(BaseModel):
+class Pointer(Strict):
     """A version, the hash of its manifest, and when and why it became champion."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     version: str
     manifest_sha256: Sha256
@@ -36,7 +33,7 @@ class Pointer(BaseModel):
 class Champion(Pointer):
     """The pointer in force, and those before it, newest first."""
 
-    previous: tuple[Pointer, ...] = Field(default=())
+    previous: tuple[Pointer, ...] = ()
 
 
 def champion(models_dir: Path) -> Champion | None:
@@ -77,11 +74,6 @@ def note(models_dir: Path, action: str, version: str, sha256: str, reason: str) 
         diary.write(json.dumps(entry) + "\n")
         diary.flush()
         os.fsync(diary.fileno())
-
-
-def bare(pointer: Champion) -> Pointer:
-    """The pointer without those before it."""
-    return Pointer(**pointer.model_dump(exclude={"previous"}))
 
 
 def now() -> str:

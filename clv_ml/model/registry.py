@@ -6,14 +6,14 @@ The folders are the truth: a registry table in the warehouse is rebuilt from `li
 
 import shutil
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clv_ml.errors import ModelError
 from clv_ml.model.manifest import MANIFEST_FILE, Manifest, check_version
 from clv_ml.model.manifest_files import load_manifest, record_file, recorded_sha256
-from clv_ml.model.promotions import Champion, bare, champion, note, now, reasons, swap
+from clv_ml.model.promotions import Champion, Pointer, champion, note, now, reasons, swap
 
 if TYPE_CHECKING:
     from clv_ml.model.model_files import LoadedModel
@@ -26,19 +26,9 @@ REMOVED = ".removed."
 
 @dataclass(frozen=True)
 class ListedModel:
-    """A version in the folder. ``fault`` says why it cannot be used; then ``manifest`` may be None."""
-
-    version: str
-    manifest: Manifest | None
-    is_champion: bool
-    fault: str | None
-
-
-@dataclass(frozen=True)
-class ShownModel:
     """
-    A version, every file of it checked. ``reason`` says why it is or was the champion, None where it never
-    was; ``fault`` why it cannot be used.
+    A version in the folder. ``reason`` says why it is or was the champion, None where it never was; ``fault``
+    why it cannot be used: then ``manifest`` may be None.
     """
 
     version: str
@@ -49,36 +39,30 @@ class ShownModel:
 
 
 def list_models(models_dir: Path) -> list[ListedModel]:
-    """
-    Every version, oldest first, each with its manifest or the reason why it has none. Files are not hashed.
-    """
-    pointer = champion(models_dir)
-    current = pointer.version if pointer else None
-    folders = [path for path in _entries(models_dir) if path.is_dir() and not path.name.startswith(".")]
-    listed = [_listed(folder, folder.name == current) for folder in folders]
+    """Every version, oldest first, with its manifest or why it has none. Files are not hashed."""
+    pointer, inside = champion(models_dir), Path(models_dir).iterdir() if Path(models_dir).is_dir() else ()
+    folders = sorted(path for path in inside if path.is_dir() and not path.name.startswith("."))
+    listed = [_listed(folder, pointer) for folder in folders]
     return sorted(
         listed, key=lambda model: (model.manifest.created_at if model.manifest else "", model.version)
     )
 
 
-def show(models_dir: Path, version: str) -> ShownModel:
+def show(models_dir: Path, version: str) -> ListedModel:
     """
-    All that is known of a version; a damaged one is shown with its fault.
+    All that is known of a version, every file of it checked; a damaged one is shown with its fault.
 
     Raises:
         ModelError: If there is no such version; the message names those there are.
     """
     _require(models_dir, version)
-    folder, pointer = Path(models_dir) / version, champion(models_dir)
-    is_champion = pointer is not None and pointer.version == version
-    listed = _listed(folder, is_champion)
-    fault = listed.fault
-    if fault is None:
+    listed = _listed(Path(models_dir) / version, champion(models_dir))
+    if listed.fault is None:
         try:
-            load(models_dir, None if is_champion else version)
+            load(models_dir, None if listed.is_champion else version)
         except ModelError as error:
-            fault = str(error)
-    return ShownModel(version, listed.manifest, is_champion, reasons(pointer).get(version), fault)
+            return replace(listed, fault=str(error))
+    return listed
 
 
 def manifest(models_dir: Path, version: str) -> Manifest:
@@ -94,10 +78,8 @@ def manifest(models_dir: Path, version: str) -> Manifest:
 
 def load(models_dir: Path, version: str | None = None) -> "LoadedModel | None":
     """
-    The champion, or the pinned version, checked against the hash that is kept outside its folder.
-
-    Returns:
-        None where no version is pinned and no champion exists.
+    The champion (None where there is none), or the pinned version, checked against the hash kept outside
+    it.
 
     Raises:
         ModelError: If the version is absent or damaged.
@@ -129,7 +111,7 @@ def promote(models_dir: Path, version: str, reason: str) -> Champion:
     old = champion(models_dir)
     if old and (old.version, old.manifest_sha256) == (version, model.manifest_sha256):
         return old
-    kept = (bare(old), *old.previous)[:KEPT_POINTERS] if old else ()
+    kept = (Pointer(**old.model_dump(exclude={"previous"})), *old.previous)[:KEPT_POINTERS] if old else ()
     new = Champion(
         version=version,
         manifest_sha256=model.manifest_sha256,
@@ -161,11 +143,8 @@ def rollback(models_dir: Path, reason: str = "rollback") -> Champion:
 
 def remove_old(models_dir: Path, kept: int, pinned: Collection[str] = ()) -> tuple[str, ...]:
     """
-    Removes all but the newest versions. The champion, the one before it, pinned versions and folders whose
-    manifest cannot be read stay in any case.
-
-    Returns:
-        What was removed, oldest first.
+    Removes all but the newest versions, and names them, oldest first. The champion, the one before it,
+    pinned versions and folders whose manifest cannot be read stay in any case.
     """
     models_dir = Path(models_dir)
     pointer = champion(models_dir)
@@ -193,19 +172,13 @@ def _require(models_dir: Path, version: str) -> None:
         )
 
 
-def _listed(folder: Path, is_champion: bool) -> ListedModel:
-    manifest = None
+def _listed(folder: Path, pointer: Champion | None) -> ListedModel:
+    manifest = fault = None
     try:
         manifest, sha256 = load_manifest(folder)
-        fault = (
-            None
-            if recorded_sha256(folder) == sha256
-            else f"{MANIFEST_FILE} is not the one that was published"
-        )
+        if recorded_sha256(folder) != sha256:
+            fault = f"{MANIFEST_FILE} is not the one that was published"
     except ModelError as error:
         fault = str(error)
-    return ListedModel(folder.name, manifest, is_champion, fault)
-
-
-def _entries(models_dir: Path) -> list[Path]:
-    return sorted(Path(models_dir).iterdir()) if Path(models_dir).is_dir() else []
+    is_champion = pointer is not None and pointer.version == folder.name
+    return ListedModel(folder.name, manifest, is_champion, reasons(pointer).get(folder.name), fault)

@@ -10,8 +10,7 @@ from clv_ml.settings import Settings
 def write_registry_tables(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Replaces both tables in one transaction; they must exist (dbt creates them)."""
     listed = registry.list_models(settings.models)
-    reasons = registry.reasons(registry.champion(settings.models))
-    models = [_model_row(model, reasons.get(model.version)) for model in listed]
+    models = [_model_row(model) for model in listed]
     runs = [row for model in listed if model.manifest for row in _metric_rows(model.manifest)]
     connection.begin()
     for table, rows in (("model_registry", models), ("training_runs", runs)):
@@ -22,10 +21,10 @@ def write_registry_tables(connection: duckdb.DuckDBPyConnection, settings: Setti
     connection.commit()
 
 
-def _model_row(model: registry.ListedModel, reason: str | None) -> tuple:
+def _model_row(model: registry.ListedModel) -> tuple:
     manifest = model.manifest
     if manifest is None:
-        return (model.version, None, model.is_champion, *[None] * 6, reason, model.fault)
+        return (model.version, None, model.is_champion, *[None] * 6, model.reason, model.fault)
     return (
         model.version,
         manifest.model_type,
@@ -36,7 +35,7 @@ def _model_row(model: registry.ListedModel, reason: str | None) -> tuple:
         manifest.feature_hash,
         len(manifest.features),
         max(manifest.training_dates.get("refit", ()), default=None),
-        reason,
+        model.reason,
         model.fault,
     )
 

@@ -1,8 +1,7 @@
 """
 Whether a model fits today's settings and tables, and how customers are scored: the one list of what must fit.
 
-The dbt macro ``scoring_plan`` asks here through the SQL function ``clv_plan``, on Spark's executors too, so
-this module imports nothing that the driver alone has.
+SQL asks through ``clv_plan``, on Spark's executors too, so this imports nothing that the driver alone has.
 """
 
 import json

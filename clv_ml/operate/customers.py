@@ -13,10 +13,7 @@ from clv_ml.warehouse.queries import ask
 
 @dataclass(frozen=True)
 class Driver:
-    """
-    A driver by its name and in words, the customer's value of it (None where missing), and what it adds or
-    takes.
-    """
+    """A driver, its phrase, the customer's value of it (None where missing), and what it adds or takes."""
 
     name: str
     phrase: str

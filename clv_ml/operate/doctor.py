@@ -1,8 +1,7 @@
 """
-`clv doctor`: the state of installation, warehouse, model, data and monitoring, as a list of findings.
-
-Nothing is changed, and nothing that is absent is an error: the finding says what to run. While a run has
-locked the warehouse, what is monitored is read from the published copy.
+`clv doctor`: the state of installation, warehouse, model, data and monitoring, as a list of findings. Nothing
+absent is an error: the finding says what to run. While a run has locked the warehouse, what is monitored is
+read from the published copy.
 """
 
 import platform
@@ -22,7 +21,7 @@ from clv_ml.operate.findings import MONITORED, Finding, Look
 from clv_ml.operate.publication import CURRENT, DATABASE, RECORD
 from clv_ml.settings import Settings, published_folder
 from clv_ml.warehouse import locking
-from clv_ml.warehouse.connection import connect
+from clv_ml.warehouse.connection import connect, only_value
 
 LIBRARIES = ("clv-ml", "duckdb", "dbt-core", "dbt-duckdb", "lightgbm", "onnxruntime")
 FEWEST_COPIES, ENOUGH_COPIES = 1.2, 4.0
@@ -73,7 +72,7 @@ def _warehouse(settings: Settings) -> Finding:
         )
     try:
         with connect(settings) as connection:
-            tables = connection.execute("select count(*) from duckdb_tables()").fetchall()[0][0]
+            tables = only_value(connection, "select count(*) from duckdb_tables()")
     except WarehouseBusyError as error:
         return Finding("warehouse", "warn", f"in use: {_one_line(error)}", details)
     size = settings.warehouse.stat().st_size
@@ -149,7 +148,7 @@ def _publication(settings: Settings) -> Finding:
     if not (folder / CURRENT).is_symlink():
         return Finding("publication", "absent", "nothing is published; run clv publish, or clv run")
     with connect(settings.model_copy(update={"warehouse": folder / DATABASE})) as connection:
-        ((name,),) = connection.execute(f"select version from {RECORD}").fetchall()
+        name = only_value(connection, f"select version from {RECORD}")
     made = datetime.strptime(name, "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
     hours = (datetime.now(UTC) - made).total_seconds() / 3600
     details = {"version": name, "age_hours": round(hours, 2), "path": str(folder / DATABASE)}

@@ -1,7 +1,4 @@
-"""
-Files rebuilt without a person. A file's new version replaces the old one in one step, once it is proved that
-nothing of the person is in it; the bytes of the id are counted in uncompressed copies of both.
-"""
+"""Files rebuilt without a person: a new version takes the old one's place once it is proved clean."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -22,23 +19,22 @@ from clv_ml.operate.erased_rows import (
     remember,
     within_other_words,
 )
+from clv_ml.warehouse.connection import only_value
 from clv_ml.warehouse.quoting import quoted_name, quoted_text
 from clv_ml.warehouse.safe_files import put_in_place
 
 TELLING_BYTES = 8
-"""
-Ids of at least so many bytes do not turn up in a file by chance; of shorter ones a byte scan says nothing.
-"""
+"""Ids of so many bytes do not turn up in a file by chance; of shorter ones a byte scan says nothing."""
 
 
 @dataclass(frozen=True)
 class FileErasure:
     """
-    What was done to one file.
+    What was done to one file: rows removed by table (a Parquet file is one table) and quarantined texts
+    emptied.
 
-    ``rows_removed`` counts by table (a Parquet file is one table); ``texts_emptied`` are quarantined rows.
-    ``bytes_before`` and ``bytes_after`` count the ids in uncompressed copies of the old and the new file: the
-    first shows that the scan finds what is there. ``mentions`` counts cells of other columns with the same
+    ``bytes_before`` and ``bytes_after`` count the ids in uncompressed copies of both files: the first
+    shows that the scan finds what is there. ``mentions`` counts cells of other columns with the same
     text, by column: where an id is short, these may well be products or orders.
     """
 
@@ -65,10 +61,7 @@ def erase_database(
     ids: Sequence[str],
     raw_schema: str | None = None,
 ) -> FileErasure:
-    """
-    Rebuild an attached database without the person; with a raw schema, remember the ids there as salted
-    hashes.
-    """
+    """Rebuilds an attached database without the person; a raw schema keeps the ids as salted hashes."""
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         work, clean = Path(folder) / "work.duckdb", Path(folder) / "clean.duckdb"
         before = _bytes_in(connection, live, Path(folder) / "before.duckdb", ids)
@@ -87,16 +80,15 @@ def erase_database(
 
 @contextmanager
 def _copied(connection: duckdb.DuckDBPyConnection, catalog: str, path: Path) -> Iterator[str]:
-    """
-    A fresh file with everything of a catalog, attached under the name that is given; detached at the end.
-    """
+    """A fresh file with everything of a catalog, attached under the name given; detached at the end."""
     name = path.stem
     # the same format, which older readers may need; DuckDB names it "v1.5.0+"
-    ((version,),) = connection.execute(
+    version = only_value(
+        connection,
         "select regexp_extract(tags['storage_version'], 'v[0-9.]+') from duckdb_databases() "
         "where database_name = ?",
         [catalog],
-    ).fetchall()
+    )
     option = f" (storage_version '{version}')" if version else ""
     connection.execute(f"attach {quoted_text(path)} as {quoted_name(name)}{option}")
     try:
@@ -122,18 +114,15 @@ def _erase_parquet(path: Path, ids: Sequence[str]) -> FileErasure:
         values = {"ids": list(ids)}
         clean, plain = Path(folder) / "clean.parquet", Path(folder) / "plain.parquet"
         copy = "copy ({}) to {} (format parquet, compression {})"
-        connection.execute(copy.format(f"select * from {source}", quoted_text(plain), "uncompressed"))
-        before = count_bytes(plain, ids)
-        rows = connection.execute(
-            f"select count(*) from {source} where {has_id(columns)}", values
-        ).fetchall()[0][0]
+
+        def plain_bytes(rows: str) -> int:
+            connection.execute(copy.format(f"select * from {rows}", quoted_text(plain), "uncompressed"))
+            return count_bytes(plain, ids)
+
+        before = plain_bytes(source)
+        rows = only_value(connection, f"select count(*) from {source} where {has_id(columns)}", values)
         connection.execute(copy.format(kept, quoted_text(clean), "zstd"), values)
-        connection.execute(
-            copy.format(
-                f"select * from read_parquet({quoted_text(clean)})", quoted_text(plain), "uncompressed"
-            )
-        )
-        after = count_bytes(plain, ids)
+        after = plain_bytes(f"read_parquet({quoted_text(clean)})")
         connection.execute(
             f"create table {quoted_name(path.stem)} as from read_parquet({quoted_text(clean)})"
         )

@@ -1,10 +1,7 @@
 """
-Finds what tables have of a person, deletes it, and proves that it is gone. Tables are found by their
-columns, so a new one is not forgotten: rows go where a column is ``customer_id`` or ends in ``_customer_id``,
-and a ``raw_text`` that names the person is emptied.
-
-A salted hash of each id stays behind, in ``erased_customers``, so that ingestion knows the person and stores
-nothing.
+Finds what tables have of a person, deletes it, and proves that it is gone. Tables are found by their columns,
+so a new one is not forgotten: rows go by ``customer_id`` or ``..._customer_id``, and a ``raw_text`` that
+names the person is emptied. A salted hash of each id stays, so that ingestion stores nothing of them.
 """
 
 import secrets
@@ -15,6 +12,7 @@ from pathlib import Path
 import duckdb
 
 from clv_ml.errors import WarehouseError
+from clv_ml.warehouse.connection import only_value
 from clv_ml.warehouse.quoting import quoted_name
 
 ERASED_TABLE = "erased_customers"
@@ -76,24 +74,23 @@ def delete_person(
     for table in person_tables(connection, catalog):
         if table.id_columns:
             where = has_id(table.id_columns)
-            removed = connection.execute(
-                f"delete from {table.name} where {where}", {"ids": list(ids)}
-            ).fetchall()[0][0]
-            if removed:
+            if removed := only_value(
+                connection, f"delete from {table.name} where {where}", {"ids": list(ids)}
+            ):
                 rows[table.name.split(".", 1)[1].replace('"', "")] = removed
         for column in table.raw_columns:
             # the row's own id is a hash of its text
-            texts += connection.execute(
+            texts += only_value(
+                connection,
                 f"update {table.name} set {column} = '', quarantine_id = md5(cast(uuid() as varchar)) "
                 f"where {_names_person(column)}",
                 {"patterns": _patterns(connection, ids)},
-            ).fetchall()[0][0]
+            )
     return rows, texts
 
 
 def remember(connection: duckdb.DuckDBPyConnection, table: str, ids: Sequence[str]) -> None:
-    salts = connection.execute(f"select min(salt) from {table}").fetchall()
-    salt = salts[0][0] or secrets.token_hex(32)
+    salt = only_value(connection, f"select min(salt) from {table}") or secrets.token_hex(32)
     connection.execute(
         f"insert into {table} select sha256($salt || id), $salt, now()::timestamp "
         "from unnest($ids) as given(id) where sha256($salt || id) not in (select customer_hash "
@@ -105,10 +102,7 @@ def remember(connection: duckdb.DuckDBPyConnection, table: str, ids: Sequence[st
 def prove_gone(
     connection: duckdb.DuckDBPyConnection, catalog: str, path: Path, ids: Sequence[str]
 ) -> dict[str, int]:
-    """
-    Every table queried: none holds the person; cells of other columns with the same text are counted by
-    column.
-    """
+    """No table may hold the person; cells of other columns with the same text are counted by column."""
     mentions = {}
     for table in person_tables(connection, catalog):
         checks = [(column, has_id([column]), {"ids": list(ids)}) for column in table.id_columns]
@@ -117,9 +111,7 @@ def prove_gone(
             (column, _names_person(column), patterns) for column in table.raw_columns + table.text_columns
         ]
         for column, where, values in checks:
-            found = connection.execute(f"select count(*) from {table.name} where {where}", values).fetchall()[
-                0
-            ][0]
+            found = only_value(connection, f"select count(*) from {table.name} where {where}", values)
             if found and column not in table.text_columns:
                 raise WarehouseError(
                     f"{path} would still hold the customer in {table.name}.{column}. Please report it."
@@ -165,18 +157,18 @@ def _patterns(connection: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> list
     Each id as a word, also as JSON and CSV write it. A number is none where it is part of a date, a time, an
     amount or an address.
     """
-    ((patterns,),) = connection.execute(
+    return only_value(
+        connection,
         "select list(distinct '(^|' || outside || ')' || regexp_escape(form) || '(' || outside || '|$)') "
         "from (select unnest([id, substr(json, 2, length(json) - 2), replace(id, '\"', '\"\"')]) as form, "
         "if(regexp_full_match(id, '[0-9]+'), '[^A-Za-z0-9/.:-]', '[^A-Za-z0-9]') as outside "
         "from (select id, cast(to_json(id) as varchar) as json from unnest(?) as given(id)))",
         [list(ids)],
-    ).fetchall()
-    return patterns
+    )
 
 
 def catalog_of(connection: duckdb.DuckDBPyConnection) -> str:
-    return connection.execute("select current_database()").fetchall()[0][0]
+    return only_value(connection, "select current_database()")
 
 
 def in_schema(schema: str, table: str) -> str:

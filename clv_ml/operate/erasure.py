@@ -2,9 +2,8 @@
 Erases a person from the warehouse and from what was published of it, and proves it.
 
 Deleted rows stay readable in a database file: DELETE, CHECKPOINT and VACUUM leave their bytes behind. So each
-file is rebuilt: copied, the rows deleted in the copy, the copy copied once more into a new file, and that
-one, when nothing of the person is found in it, put in place of the old one in one step (``erased_files``).
-Numbers over many customers (segments, calibration, the shop's level) are made anew by the next run.
+file is rebuilt without the person (``erased_files``). Numbers over many customers (segments, calibration, the
+shop's level) are made anew by the next run.
 """
 
 import shutil
@@ -21,7 +20,7 @@ from clv_ml.operate.erased_files import FileErasure, erase_database, erase_file
 from clv_ml.operate.erased_rows import catalog_of, in_schema, is_known, was_erased
 from clv_ml.operate.publication import remove_unfinished_versions
 from clv_ml.settings import Settings, folder_beside, published_folder, report_path
-from clv_ml.warehouse.connection import connect
+from clv_ml.warehouse.connection import connect, only_value
 from clv_ml.warehouse.dbt_runner import create_tables
 from clv_ml.warehouse.safe_files import remove_unfinished, sync
 
@@ -29,9 +28,8 @@ from clv_ml.warehouse.safe_files import remove_unfinished, sync
 @dataclass(frozen=True)
 class Erasure:
     """
-    What ``forget`` did. It names no id, so that it may be kept. ``models`` are the versions that were trained
-    on the person; ``report`` is the page next to the warehouse that was removed, None where there was none:
-    ``clv report`` writes it anew.
+    What ``forget`` did; it names no id, so it may be kept. ``models`` are the versions trained on the
+    person; ``report`` is the page next to the warehouse that was removed, None where there was none.
     """
 
     ids: int
@@ -50,11 +48,10 @@ def erase(settings: Settings, customer_id: str) -> Erasure:
 
 def forget(settings: Settings, customer_id: str) -> Erasure:
     """
-    Erase a person under this id and every id that was merged with it.
+    Erases a person under this id and every id that was merged with it.
 
     Raises:
         InputError: If no table of the warehouse and no published file has the id.
-
         WarehouseError: If the warehouse is absent or in use, or something of the person is left in a new
             file. The old files then stand as they were.
     """
@@ -115,15 +112,13 @@ def person_ids(connection: duckdb.DuckDBPyConnection, raw_schema: str, customer_
 def models_that_saw(
     settings: Settings, connection: duckdb.DuckDBPyConnection, ids: Sequence[str]
 ) -> tuple[str, ...]:
-    """
-    Versions with a training date after the person was first known. Trees hold no row and no id, but were
-    fitted with it.
-    """
-    ((known,),) = connection.execute(
+    """Versions with a training date after the person was first known: they were fitted with them."""
+    known = only_value(
+        connection,
         f"select min(recorded_at) from {in_schema(raw_schema_of(settings), 'events')} "
         "where list_contains(?, customer_id)",
         [list(ids)],
-    ).fetchall()
+    )
     if known is None:
         return ()
     return tuple(
@@ -135,8 +130,5 @@ def models_that_saw(
 
 
 def raw_schema_of(settings: Settings) -> str:
-    """
-    The schema of the raw tables, without a catalog before it: that is the warehouse's own, and the copies
-    have another.
-    """
+    """The raw schema without a catalog before it: that is the warehouse's own, and copies have another."""
     return settings.vars.raw_schema.rpartition(".")[2]

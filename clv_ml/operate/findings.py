@@ -1,7 +1,4 @@
-"""
-What `clv doctor` reads from tables: scores, data, drift and accuracy. A finding says what is there, and what
-to do where something is absent or unusual.
-"""
+"""What `clv doctor` reads from tables: scores, data, drift and accuracy."""
 
 import math
 from collections.abc import Callable, Mapping

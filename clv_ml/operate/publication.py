@@ -1,10 +1,9 @@
 """
 The published copy of the marts: what readers open, so that they never meet the writer's lock.
 
-``published/`` next to the warehouse (``NAME-published/`` where that is not ``clv.duckdb``) holds one folder a
-version, each with ``clv.duckdb`` and a Parquet file per table, and the link ``current``, which is swapped in
-one step. ``published/clv.duckdb`` leads through it. A version never changes; the one before stays until the
-next publication, and a reader that has an older file open keeps it.
+The folder has one folder a version, each with ``clv.duckdb`` and a Parquet file per table, and the link
+``current``, swapped in one step; ``clv.duckdb`` leads through it. A version never changes; the one before
+stays until the next publication, and a reader that has an older file open keeps it.
 """
 
 import os
@@ -19,7 +18,7 @@ import duckdb
 
 from clv_ml.errors import PublishError
 from clv_ml.settings import Settings, published_folder
-from clv_ml.warehouse.connection import connect
+from clv_ml.warehouse.connection import connect, only_value
 from clv_ml.warehouse.quoting import quoted_name, quoted_text
 from clv_ml.warehouse.safe_files import hidden_folder, publish_folder, remove_hidden, sync
 
@@ -36,10 +35,7 @@ CSV_SAFE = (
     r"create macro csv_safe(value) as case when regexp_matches(value, '^[=+\-@＝＋－＠\t\r\n]') "
     "then '''' || value else value end"
 )
-"""
-For who exports CSV: text that a spreadsheet would run as a formula gets an apostrophe before it. A feed
-decides its ids.
-"""
+"""For CSV exports: text that a spreadsheet would run as a formula gets an apostrophe before it."""
 
 
 RECORD_COLUMNS = {
@@ -81,7 +77,6 @@ def publish(settings: Settings) -> Publication:
 
     Raises:
         WarehouseError: If the warehouse is absent or locked.
-
         PublishError: If a mart is missing, nobody was scored, or the copy cannot be written or differs. The
             old version stays.
     """
@@ -166,7 +161,7 @@ def _write(settings: Settings, folder: Path, version: str, run_id: str) -> dict[
         copy.execute(f"attach {quoted_text(settings.warehouse)} as source (read_only)")
         for name in tables:
             copy.execute(f"create table {quoted_name(name)} as from source.main.{quoted_name(name)}")
-            rows[name] = copy.execute(f"select count(*) from {quoted_name(name)}").fetchall()[0][0]
+            rows[name] = only_value(copy, f"select count(*) from {quoted_name(name)}")
         if not rows["customer_clv"]:
             raise PublishError(NOBODY)
         copy.execute(f"create table {RECORD} as {record_query(settings, version, run_id, 'customer_clv')}")
@@ -183,19 +178,14 @@ def _write(settings: Settings, folder: Path, version: str, run_id: str) -> dict[
 
 def _comments(warehouse: duckdb.DuckDBPyConnection, tables: list[str]) -> list[str]:
     """The statements that give the copy the comments of the warehouse."""
-    on_tables = warehouse.execute("select table_name, comment from duckdb_tables()").fetchall()
-    on_columns = warehouse.execute("select table_name, column_name, comment from duckdb_columns()").fetchall()
+    found = warehouse.execute(
+        "select 'table' as kind, comment, [table_name] as names from duckdb_tables() union all "
+        "select 'column', comment, [table_name, column_name] from duckdb_columns()"
+    ).fetchall()
     return [
-        *(
-            f"comment on table {quoted_name(t)} is {quoted_text(text)}"
-            for t, text in on_tables
-            if text and t in tables
-        ),
-        *(
-            f"comment on column {quoted_name(t)}.{quoted_name(column)} is {quoted_text(text)}"
-            for t, column, text in on_columns
-            if text and t in tables
-        ),
+        f"comment on {kind} {'.'.join(map(quoted_name, names))} is {quoted_text(text)}"
+        for kind, text, names in found
+        if text and names[0] in tables
     ]
 
 
@@ -209,10 +199,10 @@ def _check(folder: Path, version: str, rows: dict[str, int]) -> None:
     """Reads the copy anew, database and Parquet, and compares it with what was meant."""
     with duckdb.connect(folder / DATABASE, read_only=True) as copy:
         for name, expected in {RECORD: 1, **rows}.items():
-            found = copy.execute(f"select count(*) from {quoted_name(name)}").fetchall()[0][0]
-            parquet = copy.execute(
-                f"select count(*) from {quoted_text(folder / f'{name}.parquet')}"
-            ).fetchall()[0][0]
+            found, parquet = (
+                only_value(copy, f"select count(*) from {source}")
+                for source in (quoted_name(name), quoted_text(folder / f"{name}.parquet"))
+            )
             if (found, parquet) != (expected, expected):
                 raise PublishError(
                     f"The copy {version} of {name} has {found} rows, its Parquet file {parquet}, not "

@@ -1,8 +1,7 @@
 """
-What the report is made of, read from the warehouse and the model that scored; ``clv_ml.show.report`` draws
-it.
+What the report is made of, read from the warehouse and the model that scored.
 
-Every figure is a query of ``dbt_project/queries``. A query whose tables are not there yet gives no rows.
+Every figure is a query of ``dbt_project/queries``. Where its tables are not there yet it gives no rows.
 """
 
 from collections.abc import Mapping, Sequence

@@ -12,14 +12,14 @@ from clv_ml.model.model_in_use import pinned_version
 from clv_ml.model.registry_tables import write_registry_tables
 from clv_ml.operate.value_changes import CHALLENGER
 from clv_ml.settings import Settings
-from clv_ml.warehouse.connection import connect
+from clv_ml.warehouse.connection import connect, only_value
 
 
 @dataclass(frozen=True)
 class Removed:
     """
-    Model versions, and the dates of each table, that were removed; tables of which nothing was are left out.
-    ``features`` stands for all tables of features, whose dates go when they are built.
+    Model versions and the dates of each table that were removed. ``features`` stands for all tables of
+    features, whose dates go when they are built.
     """
 
     models: tuple[str, ...] = ()
@@ -58,9 +58,7 @@ def remove_old(settings: Settings, dates_before: Collection[date] = ()) -> Remov
     with connect(settings, read_only=False) as connection:
         for table in ("calibration", "predictions", "drivers"):
             connection.execute(f"drop table if exists {CHALLENGER}_{table}")
-        today = connection.execute(
-            "select max(as_of_date) from as_of_dates where is_scoring_date"
-        ).fetchall()[0][0]
+        today = only_value(connection, "select max(as_of_date) from as_of_dates where is_scoring_date")
         for table, days in days_kept.items() if today else ():
             old = f"from {table} where as_of_date < ?"
             first = [today - timedelta(days=days)]

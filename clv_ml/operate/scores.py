@@ -10,26 +10,20 @@ from clv_ml.errors import InputError
 from clv_ml.model.model_in_use import manifest_of
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect
+from clv_ml.warehouse.queries import query_text
 
 SUMMARY = (
     "select clv_method, count(*), sum(clv_estimate), max(as_of_date), max(clv_model_version) "
     "from {table} group by clv_method order by count(*) desc, clv_method"
 )
 """Per method: customers, their estimates' sum, the date, the model version."""
-TOP = (
-    "select customer_id, clv_estimate, clv_low, clv_high, clv_prediction_confidence, clv_top_features "
-    "from customer_clv order by clv_estimate desc, customer_id limit 10"
-)
 
 
 @dataclass(frozen=True)
 class ScoringResult:
     """
-    What stands in ``customer_clv`` now.
-
-    ``methods`` counts customers by ``clv_method``; ``estimate_total`` is the sum of ``clv_estimate`` in the
-    reporting currency; ``model_version`` is None where no model scored. ``caution`` says why the model
-    deserves little trust, None where nothing speaks against it.
+    What stands in ``customer_clv`` now: customers by ``clv_method``, the total in the reporting currency,
+    the model that scored (or None), and what speaks against it.
     """
 
     as_of_date: date | None
@@ -82,7 +76,7 @@ def top_customers(settings: Settings) -> tuple[TopCustomer, ...]:
     if settings.target != "duckdb":
         return ()
     with connect(settings) as connection:
-        return tuple(TopCustomer(*row) for row in connection.sql(TOP).fetchall())
+        return tuple(TopCustomer(*row) for row in connection.sql(query_text("top_customers")).fetchall())
 
 
 def require_customers(settings: Settings, scoring: ScoringResult, warnings: Sequence[str] = ()) -> None:

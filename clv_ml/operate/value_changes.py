@@ -1,7 +1,7 @@
 """
 Why customers' values differ between two scoring dates, or between two models on one date.
 
-The answers are SQL, in ``dbt_project/diff/``, over two sides: what was predicted before and after, and why.
+The answers are SQL, the queries ``diff_*.sql``, over two sides: what was predicted before and after.
 """
 
 from collections.abc import Sequence
@@ -20,6 +20,7 @@ from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect
 from clv_ml.warehouse.dbt_runner import run_dbt
 from clv_ml.warehouse.locking import locked
+from clv_ml.warehouse.queries import ask, query_text
 
 Row = dict[str, Any]
 IN_USE, CHALLENGER = "customer", "challenger"
@@ -29,12 +30,12 @@ IN_USE, CHALLENGER = "customer", "challenger"
 @dataclass(frozen=True)
 class ValueChanges:
     """
-    What moved from one side to the other, in the reporting currency; the dates of two models are one date.
+    What moved from one side to the other, in the reporting currency; the dates of two models are one
+    date.
 
-    ``drivers`` has a row per driver over all customers, and their changes add up to ``total_after -
-    total_before``; ``customers`` has those whose value changed most, each with its own ``drivers``.
-    ``is_other_model`` tells that the models of the two sides differ, so that part of any change is the
-    model's.
+    ``drivers`` has a row per driver over all customers, which add up to the change of the total;
+    ``customers`` has those whose value changed most, each with its own ``drivers``. Where
+    ``is_other_model``, part of any change is the model's.
     """
 
     from_date: date
@@ -58,14 +59,7 @@ def value_changes(
     Compares what was predicted on two dates.
 
     Args:
-        settings: Names the warehouse; nothing in it is changed.
-
-        from_date: The earlier scoring date.
-
-        to_date: The later scoring date.
-
         customer_id: Show this customer instead of those who changed most.
-
         customers: How many of those.
 
     Raises:
@@ -76,7 +70,7 @@ def value_changes(
     """
     with connect(settings) as connection:
         _check_dates(connection, from_date, to_date)
-        return _changes(settings, connection, (Side(from_date), Side(to_date)), customer_id, customers)
+        return _changes(connection, (Side(from_date), Side(to_date)), customer_id, customers)
 
 
 def compare_models(
@@ -89,7 +83,7 @@ def compare_models(
 ) -> ValueChanges:
     """
     Whose value two versions see differently on today's scoring date, and why. What is missing is scored
-    first, into ``challenger_predictions`` and ``challenger_drivers``: nothing that others read changes.
+    first, into tables of challengers: nothing that others read changes.
 
     Raises:
         ModelError: If a version is absent or damaged.
@@ -108,36 +102,10 @@ def compare_models(
                 settings.model_copy(update={"overrides": overrides}), ["run", "--select", "tag:challenger"]
             )
         on_step("compare")
-        return model_changes(settings, before, after, customer_id, customers)
-
-
-def model_changes(
-    settings: Settings, before: str, after: str, customer_id: str | None = None, customers: int = 10
-) -> ValueChanges:
-    """
-    Compares what two versions say on today's scoring date; both must have been scored (see
-    ``unscored_versions``).
-
-    Args:
-        settings: Names the warehouse; nothing in it is changed.
-
-        before: The version that counts as before.
-
-        after: The version that it is compared with.
-
-        customer_id: Show this customer instead of those whose values differ most.
-
-        customers: How many of those.
-
-    Raises:
-        InputError: If the customer was scored by neither.
-
-        WarehouseError: If nothing was scored.
-    """
-    with connect(settings) as connection:
-        day, where = _scored_today(connection)
-        sides = tuple(Side(day, version, where[version]) for version in (before, after))
-        return _changes(settings, connection, (sides[0], sides[1]), customer_id, customers)
+        with connect(settings) as connection:
+            day, where = _scored_today(connection)
+            sides = Side(day, before, where[before]), Side(day, after, where[after])
+            return _changes(connection, sides, customer_id, customers)
 
 
 def unscored_versions(settings: Settings, versions: Sequence[str]) -> tuple[str, ...]:
@@ -149,9 +117,7 @@ def unscored_versions(settings: Settings, versions: Sequence[str]) -> tuple[str,
 
 @dataclass(frozen=True)
 class Side:
-    """
-    What is compared: a scoring date, by the model in use, or by a version from the tables with this prefix.
-    """
+    """A scoring date, by the model in use, or by a version from the tables with this prefix."""
 
     as_of_date: date
     version: str | None = None
@@ -183,7 +149,6 @@ def _scored_today(connection: duckdb.DuckDBPyConnection) -> tuple[date, dict[str
 
 
 def _changes(
-    settings: Settings,
     connection: duckdb.DuckDBPyConnection,
     sides: tuple[Side, Side],
     customer_id: str | None,
@@ -192,10 +157,10 @@ def _changes(
     for name, side in zip(("before", "after"), sides, strict=True):
         connection.execute(f"create temp view side_{name} as {side.rows_of('predictions')}")
         connection.execute(f"create temp view drivers_{name} as {side.rows_of('drivers')}")
-    totals = _rows(connection, _sql(settings, "totals"))[0]
-    connection.execute(f"create temp table driver_changes as {_sql(settings, 'driver_changes')}")
+    totals = ask(connection, "diff_totals")[0]
+    connection.execute(f"create temp table driver_changes as {query_text('diff_driver_changes')}")
     chosen = {"customer_id": customer_id, "customers": customers}
-    shown = _rows(connection, _sql(settings, "customer_changes"), chosen)
+    shown = ask(connection, "diff_customer_changes", chosen)
     if customer_id is not None and not shown:
         raise InputError(
             f"Customer {customer_id!r} was scored neither on {sides[0].as_of_date} nor on "
@@ -206,27 +171,12 @@ def _changes(
         to_date=sides[1].as_of_date,
         **totals,
         is_other_model=totals["model_before"] != totals["model_after"],
-        drivers=tuple(_rows(connection, _sql(settings, "total_changes"))),
-        customers=tuple({**row, "drivers": _drivers(connection, row["customer_id"])} for row in shown),
+        drivers=tuple(ask(connection, "diff_total_changes")),
+        customers=tuple(
+            {**row, "drivers": ask(connection, "diff_drivers", {"customer_id": row["customer_id"]})}
+            for row in shown
+        ),
     )
-
-
-def _sql(settings: Settings, name: str) -> str:
-    return (settings.project / "dbt_project" / "diff" / f"{name}.sql").read_text(encoding="utf-8")
-
-
-def _rows(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Row | None = None) -> list[Row]:
-    cursor = connection.execute(sql, parameters or {})
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
-def _drivers(connection: duckdb.DuckDBPyConnection, customer_id: str) -> list[Row]:
-    sql = (
-        "select driver_name, change, value_before, value_after from driver_changes "
-        "where customer_id = $customer_id and change <> 0 order by abs(change) desc, driver_name"
-    )
-    return _rows(connection, sql, {"customer_id": customer_id})
 
 
 def _check_dates(connection: duckdb.DuckDBPyConnection, from_date: date, to_date: date) -> None:

@@ -11,39 +11,34 @@ others are the value of an order and the chance of still being a customer.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from clv_ml.measure.metrics import Array
 from clv_ml.serve.term_changes import logarithmic_mean
 
 FAINTEST = 1e-60
-"""
-Of a factor of the anchor: a smaller one, such as the chance that somebody long gone is still a customer,
-cannot be divided by.
-"""
+"""A smaller factor (the chance that somebody long gone is still a customer) cannot be divided by."""
 ANCHOR_DRIVER, FLOOR_DRIVER, PURCHASES_DRIVER = "anchor", "anchor_floor", "expected_purchases"
 """Drivers of an anchor without components, and of what the components leave where some are added, or none."""
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class AnchorComponents:
     """
-    What the anchor is made of: first so many factors, the level per customer say, then addends in the
-    anchor's unit.
+    What the anchor is made of: first so many factors, then addends in the anchor's unit.
 
-    ``names`` has the factors' names, then the addends'; ``values`` has shape (n, names), ``reference``
-    (names,). A factor that is missing or not above ``FAINTEST`` is taken for its reference.
+    ``values`` has shape (n, names), ``reference`` (names,). A factor that is missing or not above
+    ``FAINTEST`` is taken for its reference.
     """
 
     names: tuple[str, ...]
-    values: Floats
-    reference: Floats
+    values: Array
+    reference: Array
     factors: int = 1
 
 
 def anchor_drivers(
-    anchor: Floats, reference: float, components: AnchorComponents | None
-) -> tuple[tuple[str, ...], Floats, Floats]:
+    anchor: Array, reference: float, components: AnchorComponents | None
+) -> tuple[tuple[str, ...], Array, Array]:
     """
     Names, values and shares of the anchor's drivers, the last two of shape (n, A). Shares of a row add up to
     ln(anchor / reference), or to 1 where that is not defined.

@@ -1,10 +1,9 @@
 """
 The dbt-duckdb plugin: gives the connection the model in use as SQL functions.
 
-``clv_plan(today)`` says as JSON how to score, given what today's settings and tables are;
-``clv_score(struct)`` gives the model's outputs, ``clv_explain(list of structs, kept)`` the strongest drivers
-of every customer. The struct's fields are the model's own columns, by name; in ``clv_explain`` with
-``customer_id`` before them and the anchor's components after them.
+``clv_plan(today)`` says as JSON how to score; ``clv_score(struct)`` gives the outputs, ``clv_explain(list of
+structs, kept)`` every customer's strongest drivers. The struct has the model's columns by name; in
+``clv_explain`` ``customer_id`` before them and the anchor's components after them.
 """
 
 from functools import cache, partial

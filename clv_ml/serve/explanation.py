@@ -1,9 +1,8 @@
 """
 Exact drivers: what each feature, and the anchor, added to or took from a prediction, in its own unit.
 
-An output is a weighted sum of terms; ``term_changes`` says what each driver changes in one,
-``anchor_drivers`` what the components of the anchor change in it. Here they are added up, and columns of
-one driver together.
+``term_changes`` has a driver's change of one term, ``anchor_drivers`` that of the anchor's components; here
+they are added up, and columns of one driver together.
 """
 
 from collections.abc import Mapping
@@ -12,9 +11,9 @@ from functools import lru_cache
 
 import lightgbm as lgb
 import numpy as np
-from numpy.typing import NDArray
 
 from clv_ml.errors import ModelError
+from clv_ml.measure.metrics import Array
 from clv_ml.model.booster_text import booster_text, read_forest
 from clv_ml.model.model_files import LoadedModel
 from clv_ml.model.onnx_session import evaluate
@@ -24,8 +23,6 @@ from clv_ml.serve.anchor_drivers import ANCHOR_DRIVER, AnchorComponents, anchor_
 from clv_ml.serve.columns import Batch, feature_matrix
 from clv_ml.serve.term_changes import ExplainedRows, term_change
 from clv_ml.serve.tree_shap import ExplainedForest, explain_forest, shap_values
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -39,10 +36,10 @@ class Contributions:
     """
 
     drivers: tuple[str, ...]
-    base: Floats
-    values: Floats
-    prediction: Floats
-    inputs: Floats
+    base: Array
+    values: Array
+    prediction: Array
+    inputs: Array
 
 
 def explain(model: LoadedModel, batch: Batch) -> Contributions:
@@ -68,8 +65,8 @@ def explain(model: LoadedModel, batch: Batch) -> Contributions:
 
 def contributions(
     model: LoadedModel | Recipe,
-    features: Floats,
-    anchor: Floats | None,
+    features: Array,
+    anchor: Array | None,
     output: str = "clv_predicted",
     *,
     anchor_reference: float | None = None,
@@ -86,12 +83,10 @@ def contributions(
 
         anchor_reference: The anchor to compare with; the manifest's where a loaded model is given.
 
-        anchor_components: Gives the anchor a driver per component, and one for the rest of it:
-            ``anchor_floor`` where some are added, else ``expected_purchases``.
+        anchor_components: Gives the anchor a driver per component, and one for the rest of it.
 
-        groups: Feature to driver name, for features that mean something only together (a sine and its
-            cosine). The driver of an anchor without components is ``anchor`` unless renamed here under that
-            name.
+        groups: Feature to driver name, for features that mean something only together. An anchor without
+            components is called ``anchor`` unless renamed here.
 
     Raises:
         ModelError: If the output is unknown or an anchored recipe lacks its reference.
@@ -116,7 +111,7 @@ def contributions(
     return _grouped(names, change, inputs, _prediction(model, rows)[output], groups or {})
 
 
-def tree_contributions(booster: lgb.Booster, features: Floats) -> Floats:
+def tree_contributions(booster: lgb.Booster, features: Array) -> Array:
     """Exact SHAP values of the raw score, shape (n, F + 1); the last column is the expected score."""
     return shap_values(_explained(booster), features)
 
@@ -135,7 +130,7 @@ def _output(recipe: Recipe, name: str) -> Output:
     raise ModelError(f"The model has no output {name!r}; it has {known}. Name one of them.")
 
 
-def _prediction(model: LoadedModel | Recipe, rows: ExplainedRows) -> Mapping[str, Floats]:
+def _prediction(model: LoadedModel | Recipe, rows: ExplainedRows) -> Mapping[str, Array]:
     """Each output of the rows, by the graph where there is one."""
     if isinstance(model, Recipe):
         return predict(model, rows.features, rows.anchor)
@@ -143,7 +138,7 @@ def _prediction(model: LoadedModel | Recipe, rows: ExplainedRows) -> Mapping[str
 
 
 def _grouped(
-    names: tuple[str, ...], change: Floats, inputs: Floats, prediction: Floats, groups: Mapping[str, str]
+    names: tuple[str, ...], change: Array, inputs: Array, prediction: Array, groups: Mapping[str, str]
 ) -> Contributions:
     """Columns of one driver added up; what rounding leaves goes into the base."""
     owner = [groups.get(name, name) for name in names]

@@ -1,8 +1,7 @@
 """
 Drivers as sentences, for one customer; the table ``customer_narratives`` has the same for everybody.
 
-The templates stand once, in the YAML files of ``models_sql``, next to the columns that they are about; the
-macro ``driver_phrase`` renders them in SQL, this module in Python.
+The templates stand in the YAML of ``models_sql``; the macro ``driver_phrase`` renders them in SQL.
 """
 
 import math
@@ -30,19 +29,14 @@ Phrase = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Language:
-    """
-    Templates by driver name, the words of a narrative by their names, and the ISO 4217 code that money is in.
-    """
+    """Templates by driver name, the words of a narrative by name, and the currency's ISO 4217 code."""
 
     phrases: Mapping[str, Phrase]
     words: Mapping[str, str]
     currency: str
 
     def phrase(self, driver: str, value: float | None) -> str:
-        """
-        The driver in words; one without a template is called by its name. ``value`` is None or NaN where
-        missing.
-        """
+        """The driver in words, or its name without a template. ``value`` is None or NaN where missing."""
         phrase = self.phrases.get(driver)
         if phrase is None:
             return driver.replace("_", " ")
@@ -59,13 +53,10 @@ class Language:
         self, prediction: float, base: float, drivers: Sequence[tuple[str, float | None, float]]
     ) -> str:
         """
-        The sentences of ``customer_narratives`` without the rank among customers, which one customer does not
-        have.
+        The sentences of ``customer_narratives`` without the rank among customers.
 
         Args:
-            prediction: Predicted value in the reporting currency.
-
-            base: What the drivers start from, likewise.
+            prediction, base: Predicted value and what the drivers start from, in the reporting currency.
 
             drivers: Name, value and contribution of each, strongest first.
         """

@@ -1,7 +1,4 @@
-"""
-A model for notebooks: load it, predict one customer or many, explain. The same kernel as in the database, so
-the same numbers, bit for bit.
-"""
+"""A model for notebooks: load, predict, explain. The database's own kernel, so the same bits."""
 
 import shutil
 from collections.abc import Mapping
@@ -47,7 +44,10 @@ class Explanation:
 
 
 class Predictor:
-    """A checked model version. Make one with ``Predictor.load``."""
+    """
+    A checked model version. Make one with ``Predictor.load``. A row that lacks a column, or has something
+    else than a number in one, is refused with a FeatureMismatchError that names it.
+    """
 
     def __init__(self, model: LoadedModel) -> None:
         self._model = model
@@ -73,8 +73,8 @@ class Predictor:
     @property
     def columns(self) -> tuple[str, ...]:
         """
-        The columns that a row must have: features, where NULL is allowed, the anchor, to explain, its
-        components, and for the interval the recency.
+        The columns of a row: features (NULL is allowed), the anchor with its components, and the
+        recency.
         """
         return tuple(dict.fromkeys((*self._model.manifest.explained_columns, RECENCY)))
 
@@ -96,22 +96,14 @@ class Predictor:
         return target
 
     def predict(self, customer: Mapping[str, Any]) -> dict[str, float | None]:
-        """
-        One customer: a value per column (None where missing) gives the fields of ``predict_batch``.
-
-        Raises:
-            FeatureMismatchError: If a column is missing or not a number; names it.
-        """
+        """One customer: a value per column (None where missing) gives the fields of ``predict_batch``."""
         return self._scored(pa.Table.from_pylist([dict(customer)])).to_pylist()[0]
 
     def predict_batch(self, rows: Rows) -> pd.DataFrame:
         """
-        Many customers: n rows, found by column name, give n rows in the same order, with a column per output
-        (NaN where there is none) and ``clv_low``, ``clv_high`` and ``clv_prediction_confidence``, as in
-        ``customer_predictions``.
-
-        Raises:
-            FeatureMismatchError: If a column is missing or not a number; names it.
+        Many customers: n rows, found by column name, give n rows in the same order, with a column per
+        output (NaN where there is none) and ``clv_low``, ``clv_high`` and
+        ``clv_prediction_confidence``, as in ``customer_predictions``.
         """
         scored = self._scored(_as_table(rows)).to_pandas()
         return scored.set_index(rows.index) if isinstance(rows, pd.DataFrame) else scored
@@ -132,12 +124,7 @@ class Predictor:
         return pa.table(columns)
 
     def explain(self, customer: Mapping[str, Any]) -> Explanation:
-        """
-        Why ``clv_predicted`` is what it is, feature by feature; exact SHAP values turned into currency.
-
-        Raises:
-            FeatureMismatchError: If a column is missing or not a number; names it.
-        """
+        """Why ``clv_predicted`` is what it is, feature by feature; exact SHAP values turned into currency."""
         found = explain(self._model, pa.Table.from_pylist([dict(customer)]))
         by_name = dict(zip(found.drivers, found.values[0].tolist(), strict=True))
         strongest = sorted(by_name, key=lambda name: -abs(by_name[name]))

@@ -1,12 +1,6 @@
-"""
-The scoring kernel: an Arrow batch in, an Arrow batch out; a row gets the same bits in any batch.
-
-DuckDB calls it as a SQL function, the distributed engine per partition, Python directly. Columns are found by
-name.
-"""
+"""The scoring kernel: an Arrow batch in, an Arrow batch out; a row gets the same bits in any batch."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
@@ -17,20 +11,18 @@ from clv_ml.model.onnx_session import padded_rows, run_padded
 from clv_ml.serve.columns import Batch, select_columns, to_doubles
 
 CHUNK_ROWS = 16_384
-"""Rows scored at a time: bounds memory, and is the unit that threads share."""
+"""Rows scored at a time: bounds memory."""
 FILL_ROWS = 1_024
 """Rows of the matrix filled at a time, so that columns are turned into rows within the processor's cache."""
 
 
-def score(model: LoadedModel, batch: Batch, threads: int = 1) -> pa.StructArray:
+def score(model: LoadedModel, batch: Batch) -> pa.StructArray:
     """
-    Every output of the model for every row.
+    Every output of the model for every row. May be called from several threads at once.
 
     Args:
         batch: Must hold the model's features and its anchor; order is free, other columns are ignored. NULL
             is a missing value.
-
-        threads: Chunks scored at once. The result is the same for any number.
 
     Returns:
         One row per input row; a double field per output, in the manifest's order. A field is NULL where the
@@ -42,20 +34,10 @@ def score(model: LoadedModel, batch: Batch, threads: int = 1) -> pa.StructArray:
     anchor = model.manifest.anchor
     names = model.manifest.feature_names + (() if anchor is None else (anchor,))
     batches = select_columns(batch, names, model.manifest.version)
-    jobs = list(_chunks(batches))
     results = [np.empty(sum(one.num_rows for one in batches)) for _ in model.manifest.outputs]
-
-    def run(job: tuple[int, pa.RecordBatch]) -> None:
-        start, chunk = job
+    for start, chunk in _chunks(batches):
         for result, values in zip(results, _score_chunk(model, chunk), strict=True):
             result[start : start + chunk.num_rows] = values
-
-    if threads > 1 and len(jobs) > 1:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(run, jobs))
-    else:
-        for job in jobs:
-            run(job)
     return _as_struct(model, results, batch)
 
 

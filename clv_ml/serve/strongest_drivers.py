@@ -1,6 +1,5 @@
 """
-The strongest drivers of many customers, as rows: the body of the SQL function ``clv_explain``. It is the same
-on every engine.
+The strongest drivers of many customers, as rows: the body of ``clv_explain`` on every engine.
 
 Imported on Spark's executors too, so it needs nothing of dbt's.
 """
@@ -32,16 +31,15 @@ def explain_batches(
     model: LoadedModel, batches: pa.ListArray, kept: int, threads: int | None = None
 ) -> pa.Array:
     """
-    The strongest drivers of every customer in each list, strongest first, and what all others add together.
+    The strongest drivers of every customer in each list, strongest first, and what all others add
+    together.
 
     Args:
         batches: Lists of structs with ``customer_id`` and the model's columns.
 
-        kept: Drivers that keep a row of their own. Further ones share the row ``all other drivers``, so that
-            base and contributions always add up to the prediction.
+        kept: Drivers with a row of their own. Others share one, so that all adds up to the prediction.
 
-        threads: Blocks of customers explained at once, all cores unless given. The result is the
-            same.
+        threads: Blocks of customers explained at once, all cores unless given. The result is the same.
 
     Returns:
         A list per list, with one struct (see ``DRIVER_FIELDS``) per customer and driver.
@@ -50,16 +48,16 @@ def explain_batches(
     blocks = [rows.slice(start, BLOCK_ROWS) for start in range(0, len(rows), BLOCK_ROWS)] or [rows]
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
         strongest = list(pool.map(lambda block: _strongest(model, block, kept), blocks))
-    names = strongest[0].names
     # joined as numbers: as text, millions of rows would stand in memory twice
-    places, values, inputs, base = (
-        np.concatenate([getattr(block, field) for block in strongest])
+    joined = {
+        field: np.concatenate([getattr(block, field) for block in strongest])
         for field in ("places", "values", "inputs", "base")
-    )
-    del strongest
-    drivers = _structs(rows.field("customer_id"), names, places, values, inputs, base)
+    }
+    whole = _Strongest(strongest[0].names, **joined)
+    del strongest, joined
+    drivers = _structs(rows.field("customer_id"), whole)
     lengths = batches.value_lengths().fill_null(0).to_numpy()
-    offsets = np.concatenate([[0], np.cumsum(lengths.astype(np.int64) * places.shape[1])])
+    offsets = np.concatenate([[0], np.cumsum(lengths.astype(np.int64) * whole.places.shape[1])])
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), drivers)
 
 
@@ -89,22 +87,16 @@ def _strongest(model: LoadedModel, rows: pa.StructArray, kept: int) -> _Stronges
     return _Strongest((*found.drivers, OTHERS), places.astype(np.int32), values, inputs, found.base)
 
 
-def _structs(
-    customers: pa.Array,
-    names: tuple[str, ...],
-    places: NDArray[np.int32],
-    values: NDArray[np.float64],
-    inputs: NDArray[np.float64],
-    base: NDArray[np.float64],
-) -> pa.StructArray:
+def _structs(customers: pa.Array, strongest: _Strongest) -> pa.StructArray:
     """One struct per customer and driver, in order."""
-    rows, count = places.shape
+    rows, count = strongest.places.shape
+    inputs = strongest.inputs.ravel()
     arrays = [
         customers.take(pa.array(np.repeat(np.arange(rows), count))),
         pa.array(np.tile(np.arange(1, count + 1, dtype=np.int32), rows)),
-        pa.array(names, pa.string()).take(pa.array(places.ravel())),
-        pa.array(inputs.ravel(), mask=np.isnan(inputs.ravel())),
-        pa.array(values.ravel()),
-        pa.array(np.repeat(base, count)),
+        pa.array(strongest.names, pa.string()).take(pa.array(strongest.places.ravel())),
+        pa.array(inputs, mask=np.isnan(inputs)),
+        pa.array(strongest.values.ravel()),
+        pa.array(np.repeat(strongest.base, count)),
     ]
     return pa.StructArray.from_arrays(arrays, names=list(DRIVER_FIELDS))

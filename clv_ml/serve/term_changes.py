@@ -22,8 +22,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from clv_ml.measure.metrics import Array
 from clv_ml.model.prediction import factor_of, filled
 from clv_ml.model.recipe import Line, Term, Trees
 
@@ -33,7 +33,6 @@ STEP = 1e-6
 """Of a margin: below it, a slope is taken at the base."""
 NO_DISTANCE = 1e-12
 """Of logarithms: below it, two numbers are one."""
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -44,23 +43,20 @@ class ExplainedRows:
     maps a booster to its SHAP values, shape (n, F + 1), the last column the expected score.
     """
 
-    features: Floats
-    anchor: Floats | None
+    features: Array
+    anchor: Array | None
     reference: float
-    anchor_shares: Floats
-    scores: Mapping[str, Floats]
+    anchor_shares: Array
+    scores: Mapping[str, Array]
 
 
 @dataclass(frozen=True)
 class Change:
-    """
-    A quantity now and at the base, shape (n,), and what each driver changed, features before the anchor's
-    drivers, shape (n, F + A).
-    """
+    """A quantity now and at the base, shape (n,), and what each driver changed, shape (n, F + A)."""
 
-    now: Floats
-    base: Floats
-    by_driver: Floats
+    now: Array
+    base: Array
+    by_driver: Array
 
 
 def term_change(term: Term, rows: ExplainedRows) -> Change:
@@ -93,7 +89,7 @@ def _margin(factor: Trees | Line, rows: ExplainedRows) -> Change:
     return Change(expected + change.sum(axis=1), expected, change)
 
 
-def _line_shares(line: Line, features: Floats) -> tuple[Floats, Floats]:
+def _line_shares(line: Line, features: Array) -> tuple[Array, Array]:
     """What each feature adds to a line's score, and the score at its medians. Shapes (n, k) and (n,)."""
     shares = (filled(line, features) - line.medians) * line.coefficients
     shares = shares + np.isnan(features) * line.missing_coefficients
@@ -128,17 +124,14 @@ def _linked(factor: Trees | Line, margin: Change) -> Change:
     return Change(now, base, margin.by_driver * slope[:, None] + sizes * left[:, None])
 
 
-def _slope(rise: Floats, run: Floats, limit: Floats) -> Floats:
+def _slope(rise: Array, run: Array, limit: Array) -> Array:
     """rise / run, and its limit where the run is too small to divide by."""
     small = np.abs(run) < STEP
     return np.where(small, limit, rise / np.where(small, 1.0, run))
 
 
-def _multiplied(logs: list[Change], phi: Floats, anchor: Floats | None, reference: float) -> Change:
-    """
-    anchor x product of positive factors, its change shared by log contributions; ``phi`` has the anchor's
-    own.
-    """
+def _multiplied(logs: list[Change], phi: Array, anchor: Array | None, reference: float) -> Change:
+    """anchor x product of positive factors, shared by log contributions; ``phi`` has the anchor's own."""
     positive = np.ones(len(phi), dtype=np.bool_) if anchor is None else ~(anchor <= 0)
     log_base = sum((log.base for log in logs), np.zeros(len(phi))) + np.log(reference)
     anchor_alone = phi[~positive]
@@ -154,7 +147,7 @@ def _multiplied(logs: list[Change], phi: Floats, anchor: Floats | None, referenc
     return Change(now, base, change)
 
 
-def logarithmic_mean(base: Floats, distance: Floats) -> Floats:
+def logarithmic_mean(base: Array, distance: Array) -> Array:
     """(p - b) / (ln p - ln b) of b and p = b x exp(distance), and its limit at p = b."""
     tiny = np.abs(distance) < NO_DISTANCE
     return base * np.where(tiny, 1.0, np.expm1(distance) / np.where(tiny, 1.0, distance))

@@ -1,6 +1,4 @@
-"""
-The paths of a LightGBM tree: which splits lead to each leaf, each feature once, and how many rows stay on it.
-"""
+"""The paths of a LightGBM tree: the splits that lead to each leaf, and how many rows stay on each."""
 
 from dataclasses import dataclass
 

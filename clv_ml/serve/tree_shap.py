@@ -25,10 +25,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from clv_ml.measure.metrics import Array
 from clv_ml.model.forest import Forest, Tree
 from clv_ml.serve.tree_paths import Leaf, Step, Test, leaves_of, split_paths, splits_below
-
-Floats = NDArray[np.float64]
 
 TABLE_BITS = 9
 """A table has at most 2^9 doubles per feature, 4 KB, so that it stays in the processor's first cache."""
@@ -45,7 +44,7 @@ class Subtree:
 
     bits: tuple[tuple[Test, ...], ...]
     features: tuple[int, ...]
-    tables: Floats
+    tables: Array
 
 
 @dataclass(frozen=True)
@@ -76,15 +75,11 @@ def explain_forest(forest: Forest) -> ExplainedForest:
     return ExplainedForest(tuple(trees), len(forest.feature_names), expected)
 
 
-def shap_values(forest: ExplainedForest, features: Floats) -> Floats:
+def shap_values(forest: ExplainedForest, features: Array) -> Array:
     """
-    SHAP values of the raw score. May be called from several threads at once.
-
-    Args:
-        features: Shape (n, F), in the booster's order, NaN where missing.
-
-    Returns:
-        Shape (n, F + 1); the last column is the expected score, and a row's sum its raw score.
+    SHAP values of the raw score, from features of shape (n, F), in the booster's order, NaN where
+    missing. Shape (n, F + 1): the last column is the expected score. May be called from several threads
+    at once.
     """
     values = np.empty((len(features), forest.feature_count + 1))
     values[:, -1] = forest.expected
@@ -94,7 +89,7 @@ def shap_values(forest: ExplainedForest, features: Floats) -> Floats:
     return values
 
 
-def _block_values(forest: ExplainedForest, columns: Floats) -> Floats:
+def _block_values(forest: ExplainedForest, columns: Array) -> Array:
     """Shape (F, n) from features of shape (F, n)."""
     values = np.zeros((forest.feature_count, columns.shape[1]))
     share = np.empty(columns.shape[1])
@@ -113,7 +108,7 @@ def _block_values(forest: ExplainedForest, columns: Floats) -> Floats:
     return values
 
 
-def _decisions(tree: Tree, columns: Floats) -> NDArray[np.bool_]:
+def _decisions(tree: Tree, columns: Array) -> NDArray[np.bool_]:
     """Whether a row goes left, for every split; shape (splits, n)."""
     goes_left = np.empty((len(tree.feature), columns.shape[1]), dtype=np.bool_)
     for split, feature in enumerate(tree.feature):
@@ -147,7 +142,7 @@ def _integration_points(count: int) -> tuple[tuple[float, float], ...]:
     return tuple(zip(((points + 1) / 2).tolist(), (weights / 2).tolist(), strict=True))
 
 
-def _leaf_values(leaf: Leaf, satisfied: Floats) -> Floats:
+def _leaf_values(leaf: Leaf, satisfied: Array) -> Array:
     """The leaf's SHAP values for patterns of shape (d, n), 1.0 where satisfied; shape (d, n)."""
     count = len(leaf.path)
     share = np.array([step.share for step in leaf.path])[:, None]

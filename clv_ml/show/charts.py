@@ -1,4 +1,7 @@
-"""Charts of the report. Each takes rows as a query returns them; shapes say the same as colours."""
+"""
+Charts of the report: each draws rows, as a query returns them, into the chart that a template has named and
+described. Shapes say the same as colours.
+"""
 
 from collections.abc import Sequence
 
@@ -10,13 +13,8 @@ from clv_ml.serve.narrative import amount_text
 from clv_ml.show.drawing import BLUE, GREY, ORANGE, SCALE, VERMILLION, Chart, Rows, drawn, short, words
 
 
-def values_chart(rows: Rows, currency: str) -> Chart:
+def values_chart(chart: Chart, rows: Rows, currency: str) -> Chart:
     """Buyers by predicted value: ``value_from`` (None below 1) and ``customers`` of each bin."""
-    chart = Chart(
-        "values",
-        "Customers by value",
-        f"Bars: number of buyers by estimate in {currency}, on a scale of powers of ten.",
-    )
     with drawn(chart, 3.0) as (_, axes):
         axes.bar(range(len(rows)), [row["customers"] for row in rows], color=BLUE, width=0.92)
         labels = [
@@ -24,70 +22,41 @@ def values_chart(rows: Rows, currency: str) -> Chart:
         ]
         shown = range(0, len(rows), max(1, len(rows) // 7 + (len(rows) % 7 > 0)))
         axes.set_xticks(list(shown), [labels[place] for place in shown])
-        axes.set_xlabel(f"estimate from, {currency}")
-        axes.set_ylabel("buyers")
+        axes.set(xlabel=f"estimate from, {currency}", ylabel="buyers")
         axes.grid(axis="x", visible=False)
     return chart
 
 
-def tenths_chart(rows: Rows) -> Chart:
+def tenths_chart(chart: Chart, rows: Rows) -> Chart:
     """Share of the value that each tenth of the buyers brings, the most valuable first."""
-    chart = Chart(
-        "tenths",
-        "How much sits with how few",
-        "Bars: share of all value that each tenth of the buyers is expected "
-        "to bring, the most valuable tenth first.",
-    )
     with drawn(chart, 3.0) as (_, axes):
         places = np.arange(1, len(rows) + 1)
         bars = axes.bar(places, [row["estimate_share"] for row in rows], color=BLUE, width=0.92)
         axes.bar_label(bars, [f"{row['estimate_share']:.0%}" for row in rows], padding=2)
         axes.set_xticks(places)
-        axes.set_xlabel("tenth of the buyers, 1 the most valuable")
-        axes.set_ylabel("share of the value")
+        axes.set(xlabel="tenth of the buyers, 1 the most valuable", ylabel="share of the value")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
         axes.grid(axis="x", visible=False)
     return chart
 
 
-def deciles_chart(rows: Rows, currency: str) -> Chart:
+def deciles_chart(chart: Chart, rows: Rows, currency: str) -> Chart:
     """Mean predicted next to mean actual of each tenth, lowest first."""
-    chart = Chart(
-        "deciles",
-        "Predicted against actual",
-        "Pairs of bars: mean predicted and mean actual value of each tenth of "
-        "customers by prediction, on the test dates.",
-    )
     with drawn(chart, 3.4) as (_, axes):
         places = np.arange(1, len(rows) + 1)
         axes.bar(places - 0.2, [row["predicted_mean"] for row in rows], 0.4, color=BLUE, label="predicted")
-        axes.bar(
-            places + 0.2,
-            [row["actual_mean"] for row in rows],
-            0.4,
-            color=ORANGE,
-            label="actual",
-            hatch="///",
-            edgecolor="#7a5200",
-            linewidth=0.5,
-        )
+        hatched = {"color": ORANGE, "hatch": "///", "edgecolor": "#7a5200", "linewidth": 0.5}
+        axes.bar(places + 0.2, [row["actual_mean"] for row in rows], 0.4, label="actual", **hatched)
         axes.set_xticks(places)
-        axes.set_xlabel("tenth of customers by prediction, 10 the highest")
-        axes.set_ylabel(f"mean, {currency}")
+        axes.set(xlabel="tenth of customers by prediction, 10 the highest", ylabel=f"mean, {currency}")
         axes.yaxis.set_major_formatter(lambda value, _: short(value))
         axes.legend(loc="upper left")
         axes.grid(axis="x", visible=False)
     return chart
 
 
-def confidence_chart(rows: Rows) -> Chart:
+def confidence_chart(chart: Chart, rows: Rows) -> Chart:
     """Stated confidence against the share that came true, a point per tenth."""
-    chart = Chart(
-        "confidence",
-        "Confidence against what came true",
-        "Points: for each tenth of customers, the confidence stated and the "
-        "share that came true. On the line both agree.",
-    )
     with drawn(chart, 3.4) as (_, axes):
         axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
         axes.plot(
@@ -100,24 +69,12 @@ def confidence_chart(rows: Rows) -> Chart:
     return chart
 
 
-def coverage_chart(rows: Rows, nominal: float) -> Chart:
+def coverage_chart(chart: Chart, rows: Rows, nominal: float) -> Chart:
     """Share of actual values inside the interval, a point per tenth, and the share that was promised."""
-    chart = Chart(
-        "coverage",
-        "How often the interval covered the actual value",
-        "Points: for each tenth of customers, the share whose actual value lay in "
-        f"the interval; the line is {nominal:.0%}.",
-    )
     with drawn(chart, 3.4) as (_, axes):
         axes.axhline(nominal, color=VERMILLION, linestyle="--", linewidth=1.5)
-        axes.annotate(
-            f"promised {nominal:.0%}",
-            (1, nominal),
-            xytext=(0, -5),
-            textcoords="offset points",
-            va="top",
-            ha="left",
-        )
+        label, below = f"promised {nominal:.0%}", (0, -5)
+        axes.annotate(label, (1, nominal), below, textcoords="offset points", va="top", ha="left")
         axes.plot(range(1, len(rows) + 1), [row["coverage"] for row in rows], "o-", color=BLUE, ms=7)
         axes.set(
             ylim=(0, 1.05),
@@ -129,13 +86,8 @@ def coverage_chart(rows: Rows, nominal: float) -> Chart:
     return chart
 
 
-def importance_chart(rows: Rows, currency: str) -> Chart:
+def importance_chart(chart: Chart, rows: Rows, currency: str) -> Chart:
     """Mean absolute contribution of each driver, largest on top."""
-    chart = Chart(
-        "importance",
-        "What moves predictions most",
-        f"Bars: how far each driver moves a prediction on average, up or down, in {currency}.",
-    )
     with drawn(chart, 0.9 + 0.42 * len(rows)) as (_, axes):
         lowest_first = rows[::-1]
         bars = axes.barh(
@@ -150,17 +102,8 @@ def importance_chart(rows: Rows, currency: str) -> Chart:
     return chart
 
 
-def beeswarm_chart(rows: Rows, currency: str) -> Chart:
-    """
-    A point per customer and driver: what it added or took, coloured by the customer's place in the driver's
-    values.
-    """
-    chart = Chart(
-        "beeswarm",
-        "Drivers, customer by customer",
-        "Each point is a customer: to the right the driver raises the value, to the left it lowers it, in "
-        f"{currency}. Light points have a high value of the driver, dark points a low one, grey points none.",
-    )
+def beeswarm_chart(chart: Chart, rows: Rows, currency: str) -> Chart:
+    """A point per customer and driver: what it added or took, coloured by the rank of the driver's value."""
     names = list(dict.fromkeys(row["driver_name"] for row in rows))
     with drawn(chart, 1.3 + 0.55 * len(names)) as (figure, axes):
         spread = max(1.0, float(np.quantile([abs(row["contribution"]) for row in rows], 0.8)))
@@ -173,18 +116,8 @@ def beeswarm_chart(rows: Rows, currency: str) -> Chart:
             y[line == number] += _swarm(np.arcsinh(x[line == number] / spread))
         colours = matplotlib.colormaps[SCALE].with_extremes(bad=GREY)
         # thousands of points as a picture inside the SVG keep the page small
-        shown = axes.scatter(
-            x,
-            y,
-            s=9,
-            c=place,
-            cmap=colours,
-            vmin=0,
-            vmax=1,
-            rasterized=True,
-            linewidths=0,
-            plotnonfinite=True,
-        )
+        look = {"s": 9, "cmap": colours, "vmin": 0, "vmax": 1, "linewidths": 0}
+        shown = axes.scatter(x, y, c=place, rasterized=True, plotnonfinite=True, **look)
         axes.axvline(0, color=GREY, linewidth=1)
         axes.set_yticks(range(len(names)), [words(name) for name in reversed(names)])
         axes.set_xscale(
@@ -198,14 +131,8 @@ def beeswarm_chart(rows: Rows, currency: str) -> Chart:
     return chart
 
 
-def segments_chart(rows: Rows, segmentation: str, currency: str) -> Chart:
+def segments_chart(chart: Chart, rows: Rows, currency: str) -> Chart:
     """Total of each group with its interval, where a model gives one."""
-    title = f"Value by {words(segmentation)}"
-    chart = Chart(
-        f"segments-{segmentation}",
-        title,
-        f"Bars: estimated total of each group in {currency}; lines: the interval of the total.",
-    )
     with drawn(chart, 0.9 + 0.45 * len(rows)) as (_, axes):
         lowest_first = rows[::-1]
         places = np.arange(len(rows))
@@ -237,10 +164,7 @@ def _swarm(x: np.ndarray) -> np.ndarray:
 
 
 def _few_ticks(axes: Axes, values: Sequence[float], spread: float) -> None:
-    """
-    Ticks at 0 and at powers of ten that stand well apart on a scale that is linear near 0 and logarithmic
-    beyond.
-    """
+    """Ticks at 0 and at powers of ten well apart, on a scale that is linear near 0, logarithmic beyond."""
     largest = max(abs(value) for value in values)
     powers = [10.0**power for power in range(-2, 9) if spread <= 10.0**power <= largest]
     ends = powers if len(powers) < 3 else powers[:: len(powers) // 2]

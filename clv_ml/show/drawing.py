@@ -1,7 +1,4 @@
-"""
-How pictures are drawn: inline SVG whose text stays text, in Okabe and Ito's colours. Colour-blind people tell
-them apart.
-"""
+"""How pictures are drawn: SVG whose text stays text, in colours that colour-blind people tell apart."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -64,9 +61,7 @@ def drawn(chart: Chart, height: float) -> Iterator[tuple[Figure, Axes]]:
 
 
 def _inline(svg: str, chart: Chart) -> str:
-    """
-    The element alone, with a title and a description for screen readers, and ids that no other chart has.
-    """
+    """The element alone, with title and description for screen readers, and ids that no other chart has."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\bid="', f'id="{chart.name}-', svg)

@@ -14,7 +14,7 @@ from clv_ml.show.terminal import out, print_wide, say, warn_of_shop
 if TYPE_CHECKING:
     from clv_ml.learn.training import TrainingResult
     from clv_ml.learn.tuning import TuningResult
-    from clv_ml.model.registry import ListedModel, ShownModel
+    from clv_ml.model.registry import ListedModel
 
 
 def show_trained(result: TrainingResult, in_use: str | None) -> None:
@@ -75,10 +75,7 @@ def _show_metrics(metrics: Mapping[str, Any]) -> None:
 
 
 def better_than_model(metrics: Mapping[str, Any]) -> str:
-    """
-    Which baselines had the better R² or MAE, so that nobody has to search the table for what speaks against
-    the model.
-    """
+    """Which baselines had the better R² or MAE: what speaks against the model is said, not searched for."""
     rivals = {
         name: one
         for name, one in metrics.items()
@@ -131,12 +128,12 @@ def show_models(listed: Sequence[ListedModel], in_use: str | None) -> None:
     print_wide(table)
 
 
-def _how_in_use(model: ListedModel | ShownModel, in_use: str | None) -> str:
+def _how_in_use(model: ListedModel, in_use: str | None) -> str:
     """Whether a version is the one that scores; what is not the champion scores because it is pinned."""
     return "" if model.version != in_use else "yes" if model.is_champion else "pinned"
 
 
-def show_model(model: ShownModel, in_use: str | None) -> None:
+def show_model(model: ListedModel, in_use: str | None) -> None:
     from clv_ml.model.interval_bins import IntervalBins
 
     marks = [

@@ -1,9 +1,8 @@
 """
 One self-contained HTML page: who is worth what, how sure that is, why, and how far to trust it.
 
-What it says stands in the templates of ``report_page``, one for each section; where a piece is missing (no
-model, no backtest), its section says so. Figures on how good the model is come from the test dates, which no
-fit had seen, never from training data.
+Its words stand in the templates of ``report_page``; where a piece is missing, its section says so. How good
+the model is comes from the test dates, which no fit had seen.
 """
 
 import base64
@@ -22,7 +21,7 @@ from clv_ml.errors import InputError
 from clv_ml.operate.report_facts import Facts, Rows
 from clv_ml.serve.narrative import amount_text
 from clv_ml.show import charts
-from clv_ml.show.drawing import words
+from clv_ml.show.drawing import Chart, words
 from clv_ml.warehouse.safe_files import replace_file
 
 FOLDER = Path(__file__).parent / "report_page"
@@ -76,13 +75,11 @@ def write_report(facts: Facts, path: Path) -> ReportResult:
 
 
 def render(facts: Facts) -> str:
-    """
-    The page as HTML. Whatever comes from the warehouse is escaped; the page itself forbids all but its own
-    script.
-    """
+    """The page. What comes from the warehouse is escaped; the page forbids all scripts but its own."""
     script = (FOLDER / "page.js").read_text(encoding="utf-8")
     return _template("page.html.j2").render(
         **_values(facts),
+        chart=Chart,
         charts=charts,
         notices=notices(facts),
         style=(FOLDER / "page.css").read_text(encoding="utf-8"),
@@ -127,13 +124,9 @@ def _values(facts: Facts) -> dict[str, Any]:
     }
     return {
         **facts.found,
+        **vars(facts),
         "shop": facts.shop,
         "model": facts.model,
-        "currency": facts.currency,
-        "horizon_days": facts.horizon_days,
-        "coverage": facts.coverage,
-        "dates": facts.dates,
-        "caution": facts.caution,
         "segments_by": segments,
         "measured": measured,
     }

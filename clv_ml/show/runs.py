@@ -41,16 +41,10 @@ def show_ingested(summaries: Sequence[IngestSummary]) -> None:
     if not summaries:
         return
     table = Table("file", "rows", "kept", "new", "quarantined", "why", title="Ingested")
-    for summary in summaries:
-        why = ", ".join(f"{reason} {count:,}" for reason, count in summary.reasons.items())
-        table.add_row(
-            summary.path.name,
-            f"{summary.rows_in:,}",
-            f"{summary.rows_kept:,}",
-            f"{summary.rows_new:,}",
-            f"{summary.rows_quarantined:,}",
-            why,
-        )
+    for one in summaries:
+        counts = (one.rows_in, one.rows_kept, one.rows_new, one.rows_quarantined)
+        why = ", ".join(f"{reason} {count:,}" for reason, count in one.reasons.items())
+        table.add_row(one.path.name, *(f"{count:,}" for count in counts), why)
     out.print(table)
     warn(warning for summary in summaries for warning in summary.warnings)
 
@@ -123,14 +117,8 @@ def show_comparison(compared: Sequence[TableComparison]) -> None:
     )
     for one in compared:
         differing = ", ".join(f"{column} {count:,}" for column, count in one.differing.items()) or "0"
-        table.add_row(
-            one.table,
-            f"{one.rows:,}",
-            f"{one.cells:,}",
-            f"{one.only_duckdb:,}",
-            f"{one.only_spark:,}",
-            differing,
-        )
+        counts = (one.rows, one.cells, one.only_duckdb, one.only_spark)
+        table.add_row(one.table, *(f"{count:,}" for count in counts), differing)
     print_wide(table)
     cells, unequal = sum(o.cells for o in compared), sum(sum(o.differing.values()) for o in compared)
     out.print(f"{unequal:,} of {cells:,} cells differ.")

@@ -36,9 +36,7 @@ class PlainConsole(Console):
 
 out, err = PlainConsole(), PlainConsole(stderr=True)
 WIDEST_TABLE = 120
-"""
-Columns that a table may take on a narrower terminal: a line that runs over is better than a number cut off.
-"""
+"""Columns a table may take on a narrower terminal: better a line that runs over than a number cut off."""
 
 
 def print_result(result: Any, as_json: bool, show: Callable[[], None]) -> None:
@@ -51,9 +49,7 @@ def print_result(result: Any, as_json: bool, show: Callable[[], None]) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """
-    A value as JSON has it: dataclasses and mappings as objects, dates as text, and no number that JSON lacks.
-    """
+    """As JSON has it: dataclasses and mappings as objects, dates as text, no number that JSON lacks."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):

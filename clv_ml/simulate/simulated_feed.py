@@ -74,9 +74,7 @@ _ROW = np.dtype(
 
 @dataclass(frozen=True)
 class Visits:
-    """
-    Sessions of a chunk, one row each: first one an order, in the order of the orders, then the idle ones.
-    """
+    """Sessions of a chunk, a row each: first one an order, in the order of the orders, then the idle ones."""
 
     owner: Ints  # customer, position in the chunk
     start: Ints  # seconds since 1970
@@ -90,13 +88,11 @@ def draw_visits(shop: Shop, chunk: Chunk, rng: np.random.Generator) -> Visits:
     latents, orders = chunk.latents, chunk.orders
     lookers = np.flatnonzero(latents.rate == 0)
     idle_owner, idle_days = poisson_times(shop, latents, latents.idle_rate, rng)
-
     owner = np.concatenate([orders.owner, lookers, idle_owner])
     duration = rng.integers(120, 1500, owner.size)
     idle_start = seconds(shop, np.concatenate([latents.joined[lookers], idle_days]))
     buying_start = np.maximum(orders.at - duration[: orders.at.size], epoch(shop.start))
     start = np.concatenate([buying_start, idle_start])
-
     return Visits(
         owner, start, duration, recorded_at(shop, start, rng), np.arange(owner.size) >= orders.at.size
     )
@@ -110,12 +106,10 @@ def events_of(shop: Shop, chunk: Chunk) -> pa.Table:
         visits = draw_visits(shop, chunk, rng)
         rows["session"] = np.where(rows["kind"] == PURCHASE, rows["order"], -1)
         rows = np.concatenate([_browsing_rows(shop, chunk, visits, rng), rows])
-
     # What is recorded after the end has not reached the feed yet.
     rows = rows[np.maximum(rows["at"], rows["recorded"]) < epoch(shop.end)]
     rows = rows[np.lexsort((rows["kind"], rows["at"]))]
     clean = _text_table(shop, chunk, rows)
-
     return pa.concat_tables([clean, *_dirt(shop, chunk, clean)])
 
 
@@ -123,8 +117,7 @@ def id_history_of(shop: Shop, chunk: Chunk) -> pa.Table:
     """Merges of a chunk's customers, schema ID_HISTORY."""
     merges = chunk.latents.merges
     owner, stage = np.nonzero(np.isfinite(merges))
-    names = _customer_names(chunk)
-
+    names = customer_names(chunk)
     columns = {
         "old_customer_id": names.take(pa.array(owner * 3 + stage)),
         "new_customer_id": names.take(pa.array(owner * 3 + stage + 1)),
@@ -138,7 +131,6 @@ def fx_rates_of(shop: Shop) -> pa.Table:
     rates = rates_of(shop)[:, 1:]
     months = np.datetime64(shop.start, "M") + np.arange(len(rates))
     valid_from = months.astype("datetime64[s]").astype(np.int64)
-
     columns = {
         "currency": pa.array(np.tile(CURRENCIES[1:], len(rates))),
         "valid_from": _time_text(np.repeat(valid_from, rates.shape[1])),
@@ -152,7 +144,6 @@ def _rows(size: int, **columns: Ints | int) -> np.ndarray:
     rows["session"] = rows["order"] = rows["product"] = -1
     for name, values in columns.items():
         rows[name] = values
-
     return rows
 
 
@@ -171,14 +162,12 @@ def _money_rows(chunk: Chunk) -> np.ndarray:
         quantity=orders.line_quantity,
         cents=orders.line_cents,
     )
-
     cancelled = bought[orders.cancelled[order]]
     cancelled["cents"] *= -1
     returned = bought[orders.first_line[orders.refunded]]
     part = orders.refund_part[returned["order"]] * returned["cents"]
     returned["cents"] = -np.ceil(part).astype(np.int64)
     returned["quantity"] = 1
-
     refunds = np.concatenate([cancelled, returned])
     refunds["kind"] = REFUND
     refunds["at"] = orders.refund_at[refunds["order"]]
@@ -193,11 +182,9 @@ def _browsing_rows(shop: Shop, chunk: Chunk, visits: Visits, rng: np.random.Gene
     filled = visits.idle & (rng.random(every.size) < shop.abandoned_share)
     viewing = np.repeat(every, 1 + rng.poisson(shop.extra_pages, every.size))
     abandoning = np.repeat(every, filled * (1 + rng.poisson(0.5, every.size)))
-
     favourite = chunk.latents.favourite[visits.owner]
     viewed = draw_products(shop, favourite[viewing], rng)
     abandoned = draw_products(shop, favourite[abandoning], rng)
-
     return np.concatenate(
         [
             _visit_rows(visits, every, np.zeros(every.size), kind=SESSION_START),
@@ -234,7 +221,6 @@ def _text_table(shop: Shop, chunk: Chunk, rows: np.ndarray) -> pa.Table:
     currency = np.where(money, chunk.latents.currency[rows["owner"]], -1)
     categories = pa.array([f"category {number + 1:02d}" for number in range(shop.categories)])
     products = pa.array([f"p{number:05d}" for number in range(shop.categories * PRODUCTS_PER_CATEGORY)])
-
     columns = {
         "event_id": _numbered("e", offset + np.arange(rows.size)),
         "customer_id": _customer_text(shop, chunk, rows),
@@ -256,23 +242,16 @@ def _customer_text(shop: Shop, chunk: Chunk, rows: np.ndarray) -> pa.Array:
     """The id that each row's customer had at that instant: the number of merges behind them picks it."""
     merged = np.floor(chunk.latents.merges * DAY_SECONDS) + epoch(shop.start)
     stage = (rows["at"][:, np.newaxis] >= merged[rows["owner"]]).sum(axis=1)
+    return customer_names(chunk).take(pa.array(rows["owner"] * 3 + stage))
 
-    return _customer_names(chunk).take(pa.array(rows["owner"] * 3 + stage))
 
-
-def _customer_names(chunk: Chunk) -> pa.Array:
+def customer_names(chunk: Chunk) -> pa.Array:
     """Three names a customer of the chunk: before the first of two merges, before the last merge, final."""
     first = chunk.number * CHUNK_CUSTOMERS + 1
     numbers = range(first, first + chunk.latents.joined.size)
-
     return pa.array(
         [name for number in numbers for name in (f"g{number}-1", f"g{number}-2", f"c{number:07d}")]
     )
-
-
-def final_names(chunk: Chunk) -> pa.Array:
-    """The id that each customer of the chunk ends up with."""
-    return _customer_names(chunk).take(pa.array(np.arange(chunk.latents.joined.size) * 3 + 2))
 
 
 def _named(names: pa.Array, codes: Ints) -> pa.Array:
@@ -295,7 +274,6 @@ def _money_text(cents: Ints) -> pa.Array:
     # pyrefly: ignore[missing-attribute]
     fraction = pc.utf8_lpad(pa.array(size % 100).cast(pa.string()), 2, "0")
     sign = pa.array(["", "-"]).take(pa.array((cents < 0).astype(np.int8)))
-
     # pyrefly: ignore[missing-attribute]
     return pc.binary_join_element_wise(pc.binary_join_element_wise(sign, whole, ""), fraction, ".")
 
@@ -312,7 +290,6 @@ def _dirt(shop: Shop, chunk: Chunk, clean: pa.Table) -> list[pa.Table]:
     picked = rng.choice(purchases, count)
     # A random first kind, else shops of one dirty row a chunk would never see the later kinds.
     turn = (np.arange(count) + rng.integers(len(DIRT) + 1)) % (len(DIRT) + 1)
-
     tables = [clean.take(pa.array(picked[turn == len(DIRT)]))]
     for number, (column, value) in enumerate(DIRT.values()):
         which = np.flatnonzero(turn == number)
@@ -325,5 +302,4 @@ def _broken(copies: pa.Table, numbers: Ints, column: str, value: str | None) -> 
     ids = pc.binary_join_element_wise(copies["event_id"], _numbered("x", numbers), "-")
     copies = copies.set_column(EVENTS.get_field_index("event_id"), EVENTS.field("event_id"), ids)
     broken = pa.array([value] * copies.num_rows, pa.string())
-
     return copies.set_column(EVENTS.get_field_index(column), EVENTS.field(column), broken)

@@ -1,12 +1,9 @@
 """
 A shop whose truth is known: the latent customers, and what they do, as numbers.
 
-Buying follows Pareto/NBD (Schmittlein, Morrison and Colombo 1987, "Counting Your Customers"): a customer
-joins with a first order, then buys as a Poisson process at a gamma-distributed rate until an exponential
-dropout whose rate is gamma-distributed too. Fader, Hardie and Lee (2005) give the discrete-dropout cousin,
-BG/NBD. Order values follow the gamma-gamma model (Fader and Hardie 2013, "The Gamma-Gamma Model of Monetary
-Value"). Seasons, weekdays and hours bend the clock: the Poisson processes run in *business days*, which pass
-faster in a busy hour than in a quiet one.
+A customer joins with a first order, then buys as Pareto/NBD says (Schmittlein, Morrison and Colombo 1987);
+order values follow the gamma-gamma model (Fader and Hardie 2013). Seasons, weekdays and hours bend the clock:
+the Poisson processes run in *business days*, which pass faster in a busy hour than in a quiet one.
 
 Customers are drawn in chunks of a fixed size, each from its own random streams, so a chunk is the same
 whoever asks for it and however many others exist.
@@ -76,9 +73,7 @@ class Shop:
     refund_share: float = 0.06  # orders with a partial refund: 20 % to 80 % of the first line
     refund_days: float = 12.0  # mean delay of a partial refund, exponential
 
-    idle_sessions_per_day: float = (
-        0.03  # sessions without an order, at the mean purchase rate, per business day
-    )
+    idle_sessions_per_day: float = 0.03  # business days, at the mean purchase rate; without an order
     idle_shape: float = 2.0  # of the gamma factor (mean 1) on the above, no unit
     extra_pages: float = 3.0  # page views of a session beyond the first, Poisson mean
     abandoned_share: float = 0.25  # idle sessions that fill a cart
@@ -96,9 +91,8 @@ class Shop:
             raise SettingsError(f"start {self.start} must lie before end {self.end}. Move one of them.")
         if self.spend_tail <= 2:
             raise SettingsError(f"spend_tail must be above 2, not {self.spend_tail}. Raise it.")
-        for name in SHARES:
-            value = getattr(self, name)
-            if not 0 <= value <= 1:
+        for name, value in vars(self).items():
+            if name.endswith(("_share", "_amplitude")) and not 0 <= value <= 1:
                 raise SettingsError(f"{name} must lie in [0, 1], not {value}. Give a share.")
 
     @property
@@ -115,21 +109,6 @@ class Shop:
     def mean_rate(self) -> float:
         """Mean of the purchase rate over buyers, orders per business day."""
         return self.purchase_shape / self.purchase_scale
-
-
-SHARES = (
-    "dirt_share",
-    "never_buy_share",
-    "season_amplitude",
-    "weekday_amplitude",
-    "hour_amplitude",
-    "cancel_share",
-    "refund_share",
-    "abandoned_share",
-    "favourite_share",
-    "merged_share",
-    "late_share",
-)
 
 
 @dataclass(frozen=True)
@@ -196,18 +175,14 @@ class Chunk:
 
 @lru_cache(maxsize=8)
 def clock_of(shop: Shop, days: int) -> Clock:
-    """
-    The shop's clock over `days` from its start; every cosine has mean 1, so a business day is an average day.
-    """
+    """The clock over `days` from the start; every cosine has mean 1, so a business day is an average day."""
     hour = np.arange(days * 24)
     day = hour // 24
     day_of_year = (shop.start - date(shop.start.year, 1, 1)).days + day
     weekday = (shop.start.weekday() + day) % 7
-
     speed = _cosine(shop.season_amplitude, day_of_year - 338, 365.25)
     speed = speed * _cosine(shop.weekday_amplitude, weekday - 5, 7)
     speed = speed * _cosine(shop.hour_amplitude, hour % 24 - 19, 24)
-
     return Clock(hours=np.arange(days * 24 + 1) / 24, passed=np.concatenate([[0.0], np.cumsum(speed) / 24]))
 
 
@@ -217,13 +192,10 @@ def _cosine(amplitude: float, phase: Ints, period: float) -> Floats:
 
 @lru_cache(maxsize=8)
 def rates_of(shop: Shop) -> Floats:
-    """
-    GBP for one unit of each currency, shape (months from the start's on, currencies): a rounded random walk.
-    """
+    """GBP per unit of each currency, shape (months from the start's, currencies): a rounded random walk."""
     months = month_of(shop, np.array([epoch(shop.end)]))[0] + 1
     steps = stream(shop, 0, RATE_STREAM).normal(0, RATE_STEP_SD, (months, len(CURRENCIES)))
     steps[:, 0] = 0
-
     # pyrefly: ignore[bad-return]
     return np.round(np.array(FIRST_RATES) * np.exp(np.cumsum(steps, axis=0)), RATE_DECIMALS)
 
@@ -253,7 +225,6 @@ def draw_chunk(shop: Shop, number: int) -> Chunk:
     """Customers of a chunk and their orders."""
     size = min(CHUNK_CUSTOMERS, shop.customers - number * CHUNK_CUSTOMERS)
     latents = _draw_latents(shop, size, stream(shop, number, LATENT_STREAM))
-
     return Chunk(number, latents, _draw_orders(shop, latents, stream(shop, number, ORDER_STREAM)))
 
 
@@ -265,7 +236,6 @@ def _draw_latents(shop: Shop, size: int, rng: np.random.Generator) -> Latents:
     buyer_rate = rng.gamma(shop.purchase_shape, 1 / shop.purchase_scale, size)
     rate = np.where(rng.random(size) < shop.never_buy_share, 0.0, buyer_rate)
     idle_factor = rng.gamma(shop.idle_shape, 1 / shop.idle_shape, size)
-
     return Latents(
         joined=joined,
         dropout_rate=dropout_rate,
@@ -280,10 +250,7 @@ def _draw_latents(shop: Shop, size: int, rng: np.random.Generator) -> Latents:
 
 
 def idle_sessions(shop: Shop, rate: Floats) -> Floats:
-    """
-    Idle sessions per business day expected at a purchase rate: who buys more also looks more, if less than
-    so.
-    """
+    """Idle sessions per business day at a purchase rate: who buys more also looks more, if less than so."""
     return shop.idle_sessions_per_day * np.sqrt(rate / shop.mean_rate)
 
 
@@ -292,7 +259,6 @@ def _draw_merges(shop: Shop, joined: Floats, rng: np.random.Generator) -> Floats
     last = joined + rng.random(joined.size) * (shop.days - joined)
     first = joined + rng.random(joined.size) * (last - joined)
     merged, twice = kind < shop.merged_share, kind < shop.merged_share / 4
-
     return np.column_stack([np.where(twice, first, -np.inf), np.where(merged, last, -np.inf)])
 
 
@@ -300,19 +266,13 @@ def poisson_times(
     shop: Shop, latents: Latents, rate: Floats, rng: np.random.Generator
 ) -> tuple[Ints, Floats]:
     """
-    Points of one Poisson process a customer, from joining to dropout or the shop's end.
-
-    Args:
-        rate: Per business day, one row a customer.
-
-    Returns:
-        Owner of each point, and the points in days since start, in no order within an owner.
+    Points of one Poisson process a customer, from joining to dropout or the shop's end, at a rate per
+    business day: the owner of each, and the point in days since start, in no order within an owner.
     """
     clock = clock_of(shop, shop.days)
     begin = clock.business(latents.joined)
     length = clock.business(np.minimum(latents.dropped, shop.days)) - begin
     owner = np.repeat(np.arange(rate.size), rng.poisson(rate * length))
-
     return owner, clock.calendar(begin[owner] + rng.random(owner.size) * length[owner])
 
 
@@ -320,7 +280,6 @@ def recorded_at(shop: Shop, at: Ints, rng: np.random.Generator) -> Ints:
     """When each thing became known: at once, or for a share an hour to three weeks later (log-uniform)."""
     hours = np.exp(rng.uniform(0, log(3 * 7 * 24), at.size))
     late = rng.random(at.size) < shop.late_share
-
     return at + np.where(late, hours * 3600, 0).astype(np.int64)
 
 
@@ -329,7 +288,6 @@ def draw_products(shop: Shop, favourite: Ints, rng: np.random.Generator) -> Ints
     own = rng.random(favourite.size) < shop.favourite_share
     category = np.where(own, favourite, rng.integers(shop.categories, size=favourite.size))
     place = (PRODUCTS_PER_CATEGORY * rng.random(favourite.size) ** 2).astype(np.int64)
-
     return category * PRODUCTS_PER_CATEGORY + place
 
 
@@ -339,17 +297,14 @@ def _draw_orders(shop: Shop, latents: Latents, rng: np.random.Generator) -> Orde
     owner = np.concatenate([buyers, repeat_owner])
     at = seconds(shop, np.concatenate([latents.joined[buyers], repeat_days]))
     recorded = recorded_at(shop, at, rng)
-
     lines = 1 + rng.poisson(shop.extra_lines, owner.size)
     pounds = rng.gamma(shop.spend_shape, size=owner.size) / latents.spend_rate[owner]
     rates = rates_of(shop)[month_of(shop, at), latents.currency[owner]]
     cents = np.maximum(np.round(pounds / rates * 100).astype(np.int64), lines)
-
     outcome = rng.random(owner.size)
     cancelled = outcome < shop.cancel_share
     delay = rng.exponential(size=owner.size) * np.where(cancelled, shop.cancel_days, shop.refund_days)
     refund_at = at + 1 + (delay * DAY_SECONDS).astype(np.int64)
-
     line_order = np.repeat(np.arange(owner.size), lines)
     return Orders(
         owner=owner,
@@ -376,11 +331,9 @@ def _split(cents: Ints, lines: Ints, rng: np.random.Generator) -> Ints:
     weights = np.cumsum(rng.gamma(2.0, size=int(lines.sum())))
     before = np.repeat(np.concatenate([[0.0], weights[last[:-1]]]), lines)
     share = (weights - before) / np.repeat(np.diff(weights[last], prepend=0.0), lines)
-
     upto = np.round(np.repeat(cents - lines, lines) * share).astype(np.int64)
     upto[last] = cents - lines
     pieces = np.diff(upto, prepend=0)
     first = last - lines + 1
     pieces[first] = upto[first]
-
     return pieces + 1

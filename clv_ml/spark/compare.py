@@ -1,7 +1,4 @@
-"""
-``clv compare-engines``: builds every model on Spark and compares it with DuckDB's, cell by cell. The raw
-events and the model are those of the DuckDB warehouse.
-"""
+"""``clv compare-engines``: builds every model on Spark and compares it with DuckDB's, cell by cell."""
 
 import tempfile
 from dataclasses import dataclass
@@ -19,7 +16,7 @@ from clv_ml.settings import Settings
 from clv_ml.spark import tables
 from clv_ml.spark.engine import Spark
 from clv_ml.spark.session import SparkPlaces, open_session
-from clv_ml.warehouse.connection import connect
+from clv_ml.warehouse.connection import connect, only_value
 
 MODELS = "models_sql"
 NOT_COMPARED = frozenset({"scored_at"})
@@ -36,10 +33,7 @@ TREND = frozenset(
 )
 """What a mart says of earlier scoring dates, which Spark, starting afresh, does not know."""
 NEAR = {"contribution", "driver_base", "driver_rest"} | {f"driver_{n}_contribution" for n in (1, 2, 3)}
-"""
-Money in drivers: equal within TOLERANCE x max(1, |prediction|). Everything else must be the same, bit for
-bit.
-"""
+"""Money in drivers: equal within TOLERANCE x max(1, |prediction|). All else must be the same bits."""
 TOLERANCE = 1e-9
 
 
@@ -73,13 +67,11 @@ class TableComparison:
 def compare_engines(settings: Settings, on_step: Step = no_steps) -> list[TableComparison]:
     """
     Compares the warehouse of the settings, which must be built, with what Spark makes of its raw tables.
-
-    Dates that only one side holds (earlier scoring dates of the warehouse) are left out. The Spark tables of
-    an earlier comparison are dropped first.
+    Dates that only one side holds are left out. The Spark tables of an earlier comparison are dropped
+    first.
 
     Raises:
         WarehouseError: If there is no warehouse, or Spark does not start.
-
         SettingsError: If a model declares no key to compare its rows by.
     """
     keys = keys_of(settings.project)
@@ -155,10 +147,8 @@ def compare_tables(
             "create temp table common_dates as "
             "select as_of_date from as_of_dates inner join spark_dates using (as_of_date)"
         )
-        scored_dates = connection.sql(
-            "select count(distinct as_of_date) from customer_predictions"
-        ).fetchall()
-        skipped = NOT_COMPARED | (TREND if scored_dates[0][0] > 1 else frozenset())
+        scored_dates = only_value(connection, "select count(distinct as_of_date) from customer_predictions")
+        skipped = NOT_COMPARED | (TREND if scored_dates > 1 else frozenset())
         found = []
         for table, key in keys.items():
             connection.register("on_spark", tables.read(spark, f"select * from {schema}.{table}"))

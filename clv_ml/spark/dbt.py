@@ -1,9 +1,4 @@
-"""
-``python -m clv_ml.spark.dbt``: plain dbt on Spark, in a process that has registered our SQL functions.
-
-Arguments are dbt's own. The project's ``--target spark`` is added; settings of ``--vars`` that name the model
-count.
-"""
+"""``python -m clv_ml.spark.dbt``: plain dbt with dbt's own arguments, on Spark with our SQL functions."""
 
 import sys
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """
 The steps of a run on Spark. Events stay there; what is fitted is fitted here, by the same code, on a copy.
 
-The copy is a small DuckDB file with tables of the same names: ``training_rows`` of a sample of customers that
-keeps it below ``CLV_SPARK_TRAINING_ROWS`` rows. So nothing in fitting, export or registry knows of Spark.
+The copy is a small DuckDB file with tables of the same names, ``training_rows`` of a sample of customers. So
+nothing in fitting, export or registry knows of Spark.
 """
 
 import tempfile
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import duckdb
 from pyspark.sql import SparkSession
 
 from clv_ml.errors import InputError
@@ -19,7 +20,7 @@ from clv_ml.ingest.ingestion import IngestSummary
 from clv_ml.learn import training
 from clv_ml.learn.fitted_parameters import fit_missing_dates
 from clv_ml.learn.training import TrainingResult
-from clv_ml.model import model_in_use
+from clv_ml.model.model_in_use import why_training_is_due
 from clv_ml.model.model_types import ModelType
 from clv_ml.model.registry_tables import write_registry_tables
 from clv_ml.operate import scores
@@ -51,12 +52,10 @@ class Spark:
         self, preset: str, path: Path | None = None, data_dir: Path | None = None
     ) -> tuple[IngestSummary, ...]:
         """
-        Lays the raw tables over a folder's Parquet files. Nothing is copied or checked, so there is nothing
-        to sum up.
+        Lays the raw tables over a folder's Parquet files. Nothing is copied or checked, or summed up.
 
         Raises:
-            InputError: If a file or a preset is given: feeds that need mapping and checks go through ``clv
-                ingest`` first.
+            InputError: If a file or a preset is given: other feeds go through ``clv ingest`` first.
         """
         if path is not None or data_dir is None or preset != "events":
             raise InputError(
@@ -80,16 +79,14 @@ class Spark:
             with connect(copy, read_only=False) as connection:
                 for table, rows in (("feature_definitions", "true"), ("scoring_rows", "false")):
                     query = f"select * from {_schema()}.{table} where {rows}"
-                    tables.copy(spark, connection, table, iter([query]))
-            return model_in_use.training_is_due(copy)
+                    tables.copy(spark, connection, table, [query])
+            return why_training_is_due(copy) is not None
 
     def train(self, model_type: ModelType = "lightgbm") -> TrainingResult:
         """
-        Fits on a sample of customers, all dates of each, and publishes the model; errors as
+        Fits on a sample of customers, the same on every date, so that none stands on both sides of a
+        split. Its share is ``CLV_SPARK_TRAINING_ROWS`` over the rows there are. Errors as
         ``training.train``.
-
-        The sample's share is ``CLV_SPARK_TRAINING_ROWS`` over the rows there are, and the same customers are
-        in it on every date, so that no customer stands on both sides of a split.
         """
         spark = open_session(self.settings)
         with _copy_folder(self.settings) as copy:
@@ -99,10 +96,7 @@ class Spark:
         return result
 
     def score(self) -> ScoringResult:
-        """
-        The registry tables are brought up to the model folder first, which ``clv models`` and other
-        warehouses change too.
-        """
+        """The registry tables are first brought up to the model folder, which others change too."""
         spark = open_session(self.settings)
         register(spark, self.settings)
         _write_registry_tables(spark, self.settings)
@@ -130,13 +124,10 @@ class Spark:
 
 
 def _fit_missing_dates(spark: SparkSession, copy: Settings) -> None:
-    """
-    Fits on a copy of the few columns that the fits read, one date at a time, and brings the parameters back.
-    """
+    """Fits on a copy of the few columns that fits read, date by date, and brings the parameters back."""
     schema, limit = _schema(), SparkPlaces().training_rows
     with connect(copy, read_only=False) as connection:
-        for table in ("as_of_dates", "fitted_parameters"):
-            tables.copy(spark, connection, table, iter([f"select * from {schema}.{table}"]))
+        _copy_whole(spark, connection, ("as_of_dates", "fitted_parameters"))
         where = f"from {schema}.customer_rfm where total_purchases > 0"
         counts = tables.read(
             spark,
@@ -159,8 +150,7 @@ def _copy_training_rows(spark: SparkSession, copy: Settings) -> None:
     """What a training reads, of a sample of customers, into a DuckDB file."""
     schema = _schema()
     with connect(copy, read_only=False) as connection:
-        for table in SMALL_TABLES:
-            tables.copy(spark, connection, table, iter([f"select * from {schema}.{table}"]))
+        _copy_whole(spark, connection, SMALL_TABLES)
         counts = tables.read(
             spark,
             f"select as_of_date, count(*) as customers from {schema}.training_rows "
@@ -172,19 +162,23 @@ def _copy_training_rows(spark: SparkSession, copy: Settings) -> None:
             f"select * from {schema}.training_rows where as_of_date = date '{date}' and {sampled}"
             for date in dates
         ] or [f"select * from {schema}.training_rows"]
-        tables.copy(spark, connection, "training_rows", iter(queries))
+        tables.copy(spark, connection, "training_rows", queries)
         today = f"select * from {schema}.scoring_rows where {sampled}"
-        tables.copy(spark, connection, "scoring_rows", iter([today]))
+        tables.copy(spark, connection, "scoring_rows", [today])
 
 
 def _write_registry_tables(spark: SparkSession, settings: Settings) -> None:
     with _copy_folder(settings) as copy, connect(copy, read_only=False) as connection:
-        for table in REGISTRY_TABLES:
-            tables.copy(spark, connection, table, iter([f"select * from {_schema()}.{table}"]))
+        _copy_whole(spark, connection, REGISTRY_TABLES)
         write_registry_tables(connection, copy)
         for table in REGISTRY_TABLES:
             rows = connection.sql(f"select * from {table}").to_arrow_table()
             tables.write(spark, _schema(), table, rows)
+
+
+def _copy_whole(spark: SparkSession, connection: duckdb.DuckDBPyConnection, names: tuple[str, ...]) -> None:
+    for table in names:
+        tables.copy(spark, connection, table, [f"select * from {_schema()}.{table}"])
 
 
 @contextmanager

@@ -37,8 +37,5 @@ def score_batch(shipped: tuple[str, str, str], rows: pa.Array) -> pa.Array:
 
 
 def explain_batch(shipped: tuple[str, str, str], batches: pa.Array, kept: pa.Array) -> pa.Array:
-    """
-    ``clv_explain`` of one Arrow batch of lists of structs, with the number of drivers to keep, the same in
-    every row.
-    """
+    """``clv_explain`` of one Arrow batch of lists; the number of drivers to keep is the same in every row."""
     return explain_batches(shipped_model(*shipped), batches, kept[0].as_py())

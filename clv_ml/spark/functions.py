@@ -1,9 +1,8 @@
 """
 Registers our SQL functions in a Spark session, and ships to the executors what they are made of.
 
-``clv_plan(today)``, ``clv_score(struct)``, ``clv_explain(list of structs)`` and the expectations of ``btyd``
-are the ones that the DuckDB plugin registers; the bodies are the same. They are Arrow functions: Spark calls
-them with the batches of each partition, where the data is.
+They are those of the DuckDB plugin, bodies included, as Arrow functions: Spark calls them with the batches of
+each partition, where the data is.
 """
 
 import hashlib
@@ -12,19 +11,11 @@ import zipfile
 from collections.abc import Callable, Iterable
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
-from pyspark.sql import SparkSession
+from pyspark.sql import SparkSession, types
 from pyspark.sql.functions import arrow_udf, udf
-from pyspark.sql.types import (
-    ArrayType,
-    DataType,
-    DoubleType,
-    IntegerType,
-    StringType,
-    StructField,
-    StructType,
-)
 
 import clv_ml
 from clv_ml.errors import ClvError
@@ -38,18 +29,21 @@ from clv_ml.serve.strongest_drivers import DRIVER_FIELDS
 from clv_ml.settings import Settings
 from clv_ml.spark import executors
 
-TYPES: dict[str, DataType] = {"VARCHAR": StringType(), "INTEGER": IntegerType(), "DOUBLE": DoubleType()}
+TYPES: dict[str, types.DataType] = {
+    "VARCHAR": types.StringType(),
+    "INTEGER": types.IntegerType(),
+    "DOUBLE": types.DoubleType(),
+}
 
 
 def register(spark: SparkSession, settings: Settings) -> None:
     """
-    Registers the functions for the model in use. It is loaded here with all checks, shipped, and checked
-    again on each executor against the same hash. A fault is reported by ``clv_plan``, so that features
-    still refresh.
+    Registers the functions for the model in use, loaded here with all checks, and checked again on each
+    executor. A fault is reported by ``clv_plan``, so that features still refresh.
     """
     spark.addArtifacts(str(_kernel_archive()), pyfile=True)
     for name in FUNCTIONS:
-        function = arrow_udf(_btyd(name), DoubleType())  # pyrefly: ignore
+        function = arrow_udf(partial_of(evaluate, name), types.DoubleType())  # pyrefly: ignore
         spark.udf.register(name, function)
 
     try:
@@ -64,16 +58,9 @@ def register(spark: SparkSession, settings: Settings) -> None:
         assert found is not None
         return found
 
-    spark.udf.register("clv_plan", udf(partial(scoring_plan, load if found else None), StringType()))
+    spark.udf.register("clv_plan", udf(partial(scoring_plan, load if found else None), types.StringType()))
     if loaded:
         _register_model(spark, loaded)
-
-
-def _btyd(name: str) -> Callable[..., pa.Array]:
-    def expectation(*columns: pa.Array) -> pa.Array:
-        return evaluate(name, *columns)
-
-    return expectation
 
 
 def _register_model(spark: SparkSession, model: LoadedModel) -> None:
@@ -81,22 +68,22 @@ def _register_model(spark: SparkSession, model: LoadedModel) -> None:
     archive = _model_archive(model)
     spark.addArtifacts(str(archive), file=True)
     shipped = (archive.name, manifest.version, model.manifest_sha256)
-    outputs = StructType([StructField(output.name, DoubleType()) for output in manifest.outputs])
-    drivers = StructType([StructField(name, TYPES[kind]) for name, kind in DRIVER_FIELDS.items()])
+    outputs = types.StructType(
+        [types.StructField(output.name, types.DoubleType()) for output in manifest.outputs]
+    )
+    drivers = types.StructType([types.StructField(name, TYPES[kind]) for name, kind in DRIVER_FIELDS.items()])
     for name, body, returns in (
         ("clv_score", executors.score_batch, outputs),
-        ("clv_explain", executors.explain_batch, ArrayType(drivers)),
+        ("clv_explain", executors.explain_batch, types.ArrayType(drivers)),
     ):
         spark.udf.register(name, arrow_udf(partial_of(body, shipped), returns))  # pyrefly: ignore
 
 
-def partial_of(body: Callable[..., pa.Array], shipped: tuple[str, str, str]) -> Callable[..., pa.Array]:
-    """
-    The body with its model; a function with type hints, from which Spark reads that it takes Arrow arrays.
-    """
+def partial_of(body: Callable[..., pa.Array], first: Any) -> Callable[..., pa.Array]:
+    """The body with its first argument; Spark reads from the type hints that it takes Arrow arrays."""
 
     def of_batch(*columns: pa.Array) -> pa.Array:
-        return body(shipped, *columns)
+        return body(first, *columns)
 
     return of_batch
 
@@ -117,7 +104,7 @@ def _archive(name: str, files: Iterable[tuple[Path, Path]]) -> Path:
     """A zip named after its content, since Spark refuses another content under a name that it has seen."""
     contents = [(inside, file.read_bytes()) for file, inside in files]
     digest = hashlib.sha256(b"".join(str(inside).encode() + b"\0" + content for inside, content in contents))
-    path = _scratch() / f"{name}_{digest.hexdigest()[:16]}.zip"
+    path = Path(_scratch().name) / f"{name}_{digest.hexdigest()[:16]}.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for inside, content in contents:
             archive.writestr(zipfile.ZipInfo(str(inside)), content)
@@ -125,9 +112,6 @@ def _archive(name: str, files: Iterable[tuple[Path, Path]]) -> Path:
 
 
 @cache
-def _scratch_folder() -> tempfile.TemporaryDirectory:
+def _scratch() -> tempfile.TemporaryDirectory:
+    """Of this process, and gone with it."""
     return tempfile.TemporaryDirectory(prefix="clv-spark-")
-
-
-def _scratch() -> Path:
-    return Path(_scratch_folder().name)

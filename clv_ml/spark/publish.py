@@ -1,9 +1,9 @@
 """
 Marts for readers: a copy per run, behind views that ``ALTER VIEW`` moves. So nobody meets a missing table.
 
-dbt on Spark drops a table before it builds it anew, so readers are given the schema ``<schema>_published``:
-each mart is a view there, moved to the newest copy when all are complete, and the view ``publication``, moved
-last, holds the version. A copy is dropped two runs later, when no query that began on it should still run.
+dbt on Spark drops a table before it builds it anew, so readers have the schema ``<schema>_published``: views,
+moved to the newest copies when all are complete, ``publication`` with the version last. A copy is dropped two
+runs later, when no query that began on it should still run.
 """
 
 import re
@@ -24,12 +24,9 @@ RUN = re.compile(r"__run_(\d{20})$")
 
 def publish(settings: Settings) -> Publication:
     """
-    Copies the marts under this run's stamp, checks the copies, then moves the views and drops the oldest run.
-
-    All copies exist before the first view moves; a failure before that leaves readers where they were.
-
-    Returns:
-        The version is the run's stamp, UTC to the microsecond; the path is the schema that readers use.
+    Copies the marts under this run's stamp, checks the copies, then moves the views and drops the oldest
+    run. A failure before the first view moves leaves readers where they were. The version is the stamp,
+    the path the schema that readers use.
 
     Raises:
         PublishError: If a mart is missing, nobody was scored, or a copy has other rows than its mart.

@@ -1,8 +1,6 @@
-"""
-Tables between Spark and this process: the team's Parquet files, and copies that stay within a stated bound.
-"""
+"""Tables between Spark and this process: the team's Parquet files, and copies of bounded size."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import duckdb
@@ -60,7 +58,7 @@ def read(spark: SparkSession, sql: str) -> pa.Table:
 
 
 def copy(
-    spark: SparkSession, connection: duckdb.DuckDBPyConnection, table: str, queries: Iterator[str]
+    spark: SparkSession, connection: duckdb.DuckDBPyConnection, table: str, queries: Iterable[str]
 ) -> int:
     """
     Writes the results of queries of one shape into a new table of the connection, one after the
@@ -90,10 +88,7 @@ def write(spark: SparkSession, schema: str, table: str, rows: pa.Table) -> None:
 
 
 def in_sample(share: float) -> str:
-    """
-    The condition that holds for this share of the customers, the same ones on every date: all rows of a
-    customer are in, or none. By md5 of the number, so that it depends on no order and no engine.
-    """
+    """The condition that holds for this share of the customers, the same on every date, order and engine."""
     if share >= 1:
         return "true"
     number = "cast(conv(substr(md5(customer_id), 1, 12), 16, 10) as bigint)"

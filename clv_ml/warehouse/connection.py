@@ -1,8 +1,9 @@
 """The warehouse file. The only module that opens it, apart from dbt's own adapter."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -53,6 +54,14 @@ def harden(connection: duckdb.DuckDBPyConnection, folders: Sequence[Path] = ()) 
         "set lock_configuration = true",
     ):
         connection.execute(statement)
+
+
+def only_value(
+    connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()
+) -> Any:
+    """The value of a statement that gives one row of one column."""
+    ((value,),) = connection.execute(sql, parameters).fetchall()
+    return value
 
 
 def opening_error(settings: Settings, error: Exception) -> WarehouseError:

@@ -1,6 +1,4 @@
-"""
-Runs dbt in this process, on the warehouse and with the vars of the settings. The only module that calls dbt.
-"""
+"""Runs dbt in this process, on the settings' warehouse and vars. The only module that calls dbt."""
 
 import json
 import os
@@ -24,14 +22,11 @@ PARSED_SETTINGS = ("raw_schema", "is_challenger")
 
 def run_dbt(settings: Settings, arguments: Sequence[str]) -> None:
     """
-    One dbt command, for example ``["run", "--select", "customer_clv"]``. The connection is closed afterwards.
-
-    Parsing takes longer than most commands, so all commands of a process share one parse, until a file of
-    the project changes.
+    One dbt command, for example ``["run", "--select", "customer_clv"]``. All commands of a process share
+    one parse, which takes longer than most of them, until a file of the project changes.
 
     Raises:
         WarehouseBusyError: If another process has locked the warehouse.
-
         BuildError: If a node failed, with the first node's name and message.
     """
     settings.warehouse.parent.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,7 @@
 """
 One writer at a time: a lock on a file next to the warehouse. The system releases it when its process dies.
 
-``clv.duckdb.lock`` is never removed, or two runs could lock two files of one name. ``clv.duckdb.pid`` next to
-it has the number of the process while it has the lock.
+The file is never removed, or two runs could lock two files of one name; ``.pid`` next to it has the process.
 """
 
 import os

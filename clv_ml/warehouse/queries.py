@@ -1,6 +1,4 @@
-"""
-The questions that commands ask of a finished warehouse: SQL files of ``dbt_project/queries``, run read-only.
-"""
+"""The questions that commands and fits ask of a warehouse: SQL files of ``dbt_project/queries``."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +7,11 @@ import duckdb
 
 from clv_ml.errors import WarehouseError
 from clv_ml.folders import DBT_FOLDER
+
+
+def query_text(name: str) -> str:
+    """``dbt_project/queries/<name>.sql``."""
+    return (DBT_FOLDER / "queries" / f"{name}.sql").read_text(encoding="utf-8")
 
 
 def ask(
@@ -24,8 +27,7 @@ def ask(
     Raises:
         WarehouseError: If a table that it reads is not there yet.
     """
-    sql = (DBT_FOLDER / "queries" / f"{name}.sql").read_text(encoding="utf-8")
-    sql = sql.replace("raw_schema.", f"{raw_schema}.")
+    sql = query_text(name).replace("raw_schema.", f"{raw_schema}.")
     try:
         return connection.sql(sql, params=dict(parameters or {})).to_arrow_table().to_pylist()
     except duckdb.CatalogException as error:

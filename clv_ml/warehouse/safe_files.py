@@ -30,10 +30,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def put_in_place(new: Path, path: Path, mode: int = 0o644) -> None:
-    """
-    Replaces a file by a finished one of the same disk, in one step. A reader who has the old one open keeps
-    it until closing it.
-    """
+    """Replaces a file by a finished one of the same disk, in one step. Who has the old one open keeps it."""
     new.chmod(mode)
     sync(new)
     os.replace(new, path)
@@ -42,10 +39,7 @@ def put_in_place(new: Path, path: Path, mode: int = 0o644) -> None:
 
 @contextmanager
 def hidden_folder(parent: Path, prefix: str) -> Iterator[Path]:
-    """
-    A new folder under a hidden name, to be filled and then put in place by ``publish_folder``. Where the
-    block fails, nothing of it stays.
-    """
+    """A new hidden folder to fill and hand to ``publish_folder``; where the block fails, it is gone."""
     folder = Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
     try:
         yield folder
@@ -62,10 +56,7 @@ def publish_folder(hidden: Path, folder: Path) -> None:
 
 
 def remove_unfinished(path: Path) -> None:
-    """
-    Removes the scratch files and folders, ``.<name>.*`` beside it, that a killed process left. For the only
-    writer.
-    """
+    """Removes the scratch, ``.<name>.*`` beside it, that a killed process left. For the only writer."""
     remove_hidden(path.parent, f".{glob.escape(path.name)}.*")
 
 
