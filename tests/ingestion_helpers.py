@@ -31,13 +31,13 @@ def empty_warehouse(path: Path | str = ":memory:") -> duckdb.DuckDBPyConnection:
     them.
     """
     connection = duckdb.connect(path, config={"threads": 2})
-    connection.execute("create schema raw")
+    connection.execute("create schema if not exists raw")
     for table, columns in RAW_TABLES.items():
         defined = [
             f"{column['name']} {column['data_type']} {'not null' if column.get('constraints') else ''}"
             for column in columns
         ]
-        connection.execute(f"create table raw.{table} ({', '.join(defined)})")
+        connection.execute(f"create table if not exists raw.{table} ({', '.join(defined)})")
     return connection
 
 

@@ -391,7 +391,7 @@ def test_without_features_training_says_how_to_build_them(empty_shop: Settings):
     """
     No training_rows: the message names the command.
     """
-    with pytest.raises(ClvError, match=r"no table training_rows. Build the features first"):
+    with pytest.raises(ClvError, match=r"lacks training_rows or column_roles"):
         train(empty_shop)
 
 
