@@ -13,6 +13,10 @@ class InputError(ClvError):
     """A file, table or preset cannot be read as what it claims to be."""
 
 
+class LossError(InputError):
+    """More of what arrived was refused than ``quarantine_share`` allows."""
+
+
 class WarehouseError(ClvError):
     """The database is missing, locked or lacks a table."""
 

@@ -20,12 +20,13 @@ from clv_ml.errors import (
     TrainingError,
 )
 from clv_ml.ingest.ingestion import IngestSummary, ingest, ingest_folder
+from clv_ml.ingest.losses import Limits
 from clv_ml.learn import training
 from clv_ml.learn.fitted_parameters import fit_missing_dates
 from clv_ml.learn.training import TrainingResult
 from clv_ml.model.model_in_use import why_training_is_due
 from clv_ml.model.model_types import ModelType
-from clv_ml.operate import publication, retention
+from clv_ml.operate import publication, refused, retention
 from clv_ml.operate.publication import Publication
 from clv_ml.operate.retention import Removed
 from clv_ml.operate.scored_dates import missing_dates
@@ -39,6 +40,8 @@ from clv_ml.warehouse.locking import locked
 
 SCORING = ("calibration+", "feature_bins+", "customer_predictions+", "customer_drivers+")
 """What asks for the model, as dbt selects it."""
+LEFT_OUT = ("all_money_is_converted", "attributes_are_read")
+"""Tests that warn of rows which no mart holds."""
 
 
 class Engine(Protocol):
@@ -61,6 +64,9 @@ class Engine(Protocol):
         model.
         """
 
+    def lost(self) -> dict[str, float]:
+        """Shares of rows and of money that were refused, where that is more than ``quarantine_share``."""
+
     def training_is_due(self) -> bool:
         """Whether no model is in use that fits today's settings and features."""
 
@@ -70,9 +76,9 @@ class Engine(Protocol):
     def score(self) -> ScoringResult:
         """Scores every customer with the model in use and rebuilds the marts from that."""
 
-    def check_marts(self) -> None:
+    def check_marts(self) -> tuple[str, ...]:
         """
-        dbt's tests of the marts. Those of severity ``warn`` stop nothing.
+        dbt's tests of the marts. Those of severity ``warn`` stop nothing; what they say is returned.
 
         Raises:
             PublishError: If a mart is missing.
@@ -108,7 +114,11 @@ class DuckDB:
             )
         create_tables(self.settings)
         vars_ = self.settings.vars
-        names = {"reporting_currency": vars_.reporting_currency, "raw_schema": vars_.raw_schema}
+        names: Any = {
+            "reporting_currency": vars_.reporting_currency,
+            "raw_schema": vars_.raw_schema,
+            "limits": Limits(vars_.number_attributes, vars_.quarantine_share),
+        }
         with connect(self.settings, read_only=False) as connection:
             # the link under which a feed is read lies in the temporary folder
             harden(connection, [data_dir or (path or Path()).resolve().parent, Path(tempfile.gettempdir())])
@@ -123,6 +133,10 @@ class DuckDB:
             fit_missing_dates(connection)
         run_dbt(self.settings, ["run", "--select", "fitted_dates+", "--exclude", *SCORING])
 
+    def lost(self) -> dict[str, float]:
+        with connect(self.settings) as connection:
+            return dict(connection.execute(refused.LOST.format(table="data_quality")).fetchall())
+
     def training_is_due(self) -> bool:
         return why_training_is_due(self.settings) is not None
 
@@ -133,9 +147,9 @@ class DuckDB:
         run_dbt(self.settings, ["run", "--select", "scoring_rows", *SCORING])
         return read_scoring(self.settings)
 
-    def check_marts(self) -> None:
+    def check_marts(self) -> tuple[str, ...]:
         publication.require_marts(self.settings)
-        run_tests_of_marts(self.settings)
+        return run_tests_of_marts(self.settings)
 
     def publish(self) -> Publication:
         return publication.publish(self.settings)
@@ -165,9 +179,9 @@ def spark_module(name: str) -> ModuleType:
         ) from error
 
 
-def run_tests_of_marts(settings: Settings) -> None:
-    """dbt's data tests of the marts, on the target of the settings."""
-    run_dbt(settings, ["test", "--select", "marts", "--exclude", "test_type:unit"])
+def run_tests_of_marts(settings: Settings) -> tuple[str, ...]:
+    """dbt's data tests of the marts, and of what never reached them; returns what they warn of."""
+    return run_dbt(settings, ["test", "--select", "marts", *LEFT_OUT, "--exclude", "test_type:unit"])
 
 
 @dataclass(frozen=True)
@@ -190,13 +204,16 @@ def run(
     data_dir: Path | None = None,
     model_type: ModelType = "lightgbm",
     on_step: Step = no_steps,
+    accept_loss: bool = False,
 ) -> RunResult:
     """
     From new files to published scores. A shop that cannot be learnt from yet is scored by the simple
     formula, with a warning, not an error. Nothing is published that fails a test of the marts.
+    ``accept_loss``: train on what is left, however much was refused.
 
     Raises:
         WarehouseBusyError: If another run has locked the warehouse.
+        LossError: If more was refused than ``quarantine_share`` allows, and a model would be trained.
         InputError: If nobody had bought anything by the date. What was published before stays.
     """
     engine, clock, ingested = engine_of(settings), Clock(on_step), ()
@@ -209,12 +226,12 @@ def run(
         clock("build features")
         dates_before = engine.feature_dates()
         engine.build_features()
-        engine, trained = _train_where_due(engine, model_type, warnings, clock)
+        engine, trained = _train_where_due(engine, model_type, accept_loss, warnings, clock)
         clock("score")
         scoring = _score(engine, warnings)
         require_customers(settings, scoring, of_feeds)
         clock("check")
-        engine.check_marts()
+        warnings += engine.check_marts()
         clock("publish")
         published = engine.publish()
         clock("remove old")
@@ -224,11 +241,13 @@ def run(
 
 
 def _train_where_due(
-    engine: Engine, model_type: ModelType, warnings: list[str], on_step: Step
+    engine: Engine, model_type: ModelType, accept_loss: bool, warnings: list[str], on_step: Step
 ) -> tuple[Engine, TrainingResult | None]:
     """Trains where no model fits; where nothing can be learnt yet, the engine falls back to the formula."""
     if not engine.training_is_due():
         return engine, None
+    if not accept_loss:
+        refused.refuse_loss(engine.settings, engine.lost())
     on_step("train")
     try:
         return engine, engine.train(model_type)

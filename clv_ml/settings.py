@@ -41,6 +41,7 @@ class Vars(BaseModel):
     small_shop_customers: int
     reporting_currency: str
     excluded_features: tuple[str, ...]
+    customer_attributes: dict[str, Any]
     fallback_to_simple: bool
     use_ml_clv: bool
     model_version: str
@@ -51,6 +52,7 @@ class Vars(BaseModel):
     prediction_days_kept: int
     driver_days_kept: int
     freshness_days: int
+    quarantine_share: float
     accuracy_bias: float
     accuracy_coverage_gap: float
 
@@ -58,6 +60,11 @@ class Vars(BaseModel):
     def label_days(self) -> int:
         """From a date until its label is final: the horizon and its maturity."""
         return self.horizon_days + self.label_maturity_days
+
+    @property
+    def number_attributes(self) -> tuple[str, ...]:
+        """The declared attributes that hold numbers."""
+        return tuple(name for name, kind in self.customer_attributes.items() if kind == "number")
 
     @field_validator("as_of_date", mode="before")
     @classmethod

@@ -2,6 +2,7 @@
 The command line: parse, call, print; exit codes 0 done, 1 failed, 2 usage; ``--json`` prints one object.
 """
 
+import csv
 import json
 import subprocess
 import sys
@@ -27,6 +28,7 @@ COMMANDS = (
     (),
     ("demo",),
     ("ingest",),
+    ("quarantine",),
     ("train",),
     ("score",),
     ("run",),
@@ -428,6 +430,69 @@ def test_a_folder_is_ingested_with_its_ids_and_rates(
 
     assert {summary["table"] for summary in summaries} == {"events", "id_history", "fx_rates"}
     assert all(s["rows_in"] == s["rows_kept"] + s["rows_quarantined"] for s in summaries)
+
+
+@pytest.fixture
+def lossy_feed(tmp_path: Path) -> Path:
+    """Twenty orders of two customers, two of which have an amount that is none."""
+    rows = [
+        f"o{number},c{number % 2},2025-06-{number:02} 12:00,{'ten' if number > 18 else '10.00'},GBP"
+        for number in range(1, 21)
+    ]
+    path = tmp_path / "orders.csv"
+    path.write_text("\n".join(["order_id,customer_id,ordered_at,amount,currency", *rows]) + "\n")
+    return path
+
+
+def test_a_run_does_not_train_on_a_loss_until_it_is_accepted(
+    at, empty_shop: Settings, bench: Path, lossy_feed: Path
+):
+    """
+    A tenth is lost: stderr says why and what to do, and the exit code is 1. With --accept-loss the run goes
+    on, and its warnings say the loss. Corrected and fed again, nothing is lost.
+    """
+    at(copied(empty_shop, bench))
+
+    refused = _clv("run", lossy_feed, "--preset", "orders")
+    accepted = _json("run", lossy_feed, "--preset", "orders", "--accept-loss")
+    lossy_feed.write_text(lossy_feed.read_text().replace("ten", "10.00"))
+    corrected = _json("run", lossy_feed, "--preset", "orders")
+
+    said = " ".join(refused.stderr.split())
+    assert refused.exit_code == 1
+    assert "LossError: 10.0% of the rows and 10.0% of the money that arrived were refused" in said
+    assert "invalid_amount (2 rows), as in line 20 of orders:orders.csv" in said
+    assert "clv run --accept-loss" in said
+    assert any(w.startswith("orders.csv lost 10.0% of the rows") for w in accepted["warnings"])
+    assert any("data_quality_nothing_is_unusual" in w for w in accepted["warnings"])
+    assert not any("lost" in warning for warning in corrected["warnings"])
+
+
+def test_what_was_refused_is_shown_by_reason_and_row_by_row(
+    at, empty_shop: Settings, bench: Path, lossy_feed: Path
+):
+    """
+    The reasons with the newest row, the rows of one of them, all as CSV; a reason that nothing was refused
+    for is named with those that are.
+    """
+    at(copied(empty_shop, bench))
+    _clv("ingest", lossy_feed, "--preset", "orders")
+
+    (reason,) = _json("quarantine")
+    listed = _clv("quarantine")
+    rows = _json("quarantine", "--reason", "invalid_amount")
+    table = list(csv.DictReader(_clv("quarantine", "--csv").stdout.splitlines()))
+    unknown = _clv("quarantine", "--reason", "invalid_amont")
+
+    assert (reason["reason"], reason["row_count"], reason["admitted_count"]) == ("invalid_amount", 2, 0)
+    assert (reason["source"], reason["line_number"]) == ("orders:orders.csv", 20)
+    assert "invalid_amount" in listed.stdout and "line 20" in listed.stdout
+    assert [row["line_number"] for row in rows] == [20, 21]
+    assert [(row["line_number"], json.loads(row["raw_text"])["amount"]) for row in table] == [
+        ("20", "ten"), ("21", "ten"),
+    ]  # fmt: skip
+    assert unknown.exit_code == 1
+    assert "Reasons in this warehouse: invalid_amount." in " ".join(unknown.stderr.split())
 
 
 def test_the_fallback_is_said_in_the_summary(built: Settings):

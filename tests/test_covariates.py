@@ -1,8 +1,10 @@
 """Attributes of customers: declared in one setting, used by the model, unseen before they were known."""
 
+import json
 from datetime import datetime
 from pathlib import Path
 
+import duckdb
 import pytest
 from ingestion_helpers import empty_warehouse, feed, stored, write_csv
 from shops import (
@@ -22,6 +24,7 @@ from shops import (
 
 from clv_ml import pipeline
 from clv_ml.errors import BuildError, InputError, SettingsError
+from clv_ml.ingest.losses import Limits
 from clv_ml.model import registry
 from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings, load_settings
@@ -121,6 +124,7 @@ def test_merged_customers_share_their_attributes_and_faults_are_named(open_shop)
     ]
     assert {plan for _, plan, _ in found} == {0, 1}
 
+    _a_word_in_place_of_a_number_leaves_its_row_out(settings)
     for declared, message in (
         (
             {"paln": ["plus"]},
@@ -141,6 +145,49 @@ def test_merged_customers_share_their_attributes_and_faults_are_named(open_shop)
         assert message in refused_by(error.value)
 
 
+def _a_word_in_place_of_a_number_leaves_its_row_out(settings: Settings) -> None:
+    """
+    A row that was kept before its attribute was declared: the one before it stands, and the run goes on.
+    """
+    row = '{"plan": "top", "size": "two"}'
+    execute(settings, f"insert into raw.attributes values ('ann', timestamp '{day(80)}', '{row}')")
+    build(settings, *FEATURES)
+
+    newest = "select attribute_plan_is_plus, attribute_size from customer_features where as_of_date > "
+    assert {(plan, float(size)) for plan, size in query(settings, f"{newest} date '{day(80).date()}'")} == {
+        (1, 2.5)
+    }
+
+
+def test_levels_in_any_script_become_columns(open_shop):
+    """
+    Quotes, spaces, other letters and signs alone: each level has a column of plain letters, which is 1 for
+    its customers and 0 for the others.
+    """
+    levels = {
+        "it's": "attribute_plan_is_it_s",
+        'the "big" one': "attribute_plan_is_the_big_one",
+        "大客户": "attribute_plan_is_pssq1dp6i",
+        "Großkunde": "attribute_plan_is_grokunde_sya",
+        "+": "attribute_plan_is_2b",
+    }
+    settings = open_shop(
+        [purchase(f"c{number}", 10 + number) for number in range(len(levels))],
+        customer_attributes={"plan": list(levels)},
+    )
+    with duckdb.connect(settings.warehouse) as connection:
+        rows = [
+            (f"c{number}", day(1), json.dumps({"plan": level}, ensure_ascii=False))
+            for number, level in enumerate(levels)
+        ]
+        connection.executemany("insert into raw.attributes values (?, ?, ?)", rows)
+    build(settings, *FEATURES)
+
+    for number, column in enumerate(levels.values()):
+        told = f"select distinct customer_id from customer_features where {column} = 1"
+        assert query(settings, told) == [(f"c{number}",)], column
+
+
 @pytest.mark.parametrize(
     ("declared", "message"),
     [
@@ -150,10 +197,11 @@ def test_merged_customers_share_their_attributes_and_faults_are_named(open_shop)
         ({"a; drop table x": "number"}, "cannot be a column"),
         ({"country": [False]}, "the level False, which is not plain text"),
         ({"year": [2024]}, "the level 2024, which is not plain text"),
-        ({"plan": ["it's"]}, "which is not plain text"),
+        ({"plan": ["it's", 'the "big" one', "paid search", "大客户", "Ёлка", "¿?", "+"]}, None),
+        ({"plan": [" plus"]}, "begins or ends with a space"),
         ({"plan": ["back\\slash"]}, "which is not plain text"),
         ({"plan": ["plus", "Plus"]}, "makes two columns called attribute_plan_is_plus"),
-        ({"plan": ["plus", "¿?"]}, "the level '¿?', of which no column name can be made"),
+        ({"plan": ["été", "ÉTÉ"]}, "makes two columns called attribute_plan_is_t_9fab"),
         ({"plan": ["plus", "Großkunde 2"], "size": "number"}, None),
     ],
 )
@@ -207,4 +255,34 @@ def test_rows_that_say_not_since_when_are_set_aside(tmp_path: Path):
     assert stored(connection, table="attributes") == [
         ("ann", datetime(2025, 1, 1), '{"tier":"low"}'),
         ("ann", datetime(2025, 2, 1, 11), '{"tier":"top"}'),
+    ]
+
+
+def test_a_word_where_a_number_is_declared_is_quarantined(tmp_path: Path):
+    """
+    The row, not the file; an empty cell is no word. A corrected row is admitted, also where the first one was
+    kept before the attribute was declared.
+    """
+    connection = empty_warehouse()
+    header = ("customer_id", "known_at", "size")
+    rows = [("ann", "2025-01-01", "2.5"), ("bob", "2025-01-01", "two"), ("cid", "2025-01-01", "")]
+    path = write_csv(tmp_path / "a.csv", header, rows)
+
+    undeclared = feed(connection, path, "attributes")
+    declared = feed(connection, path, "attributes", limits=Limits(("size",)))
+    corrected = feed(
+        connection,
+        write_csv(tmp_path / "b.csv", header, [("bob", "2025-01-01", "2")]),
+        "attributes",
+        limits=Limits(("size",)),
+    )
+
+    assert undeclared.reasons == {}
+    assert declared.reasons == {"invalid_attribute": 1}
+    assert (corrected.rows_new, corrected.reasons) == (1, {})
+    assert stored(connection, "customer_id, attributes", "attributes") == [
+        ("ann", '{"size":"2.5"}'),
+        ("bob", '{"size":"2"}'),
+        ("bob", '{"size":"two"}'),
+        ("cid", '{"size":null}'),
     ]

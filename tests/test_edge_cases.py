@@ -30,6 +30,7 @@ from clv_ml.learn.btyd import bgnbd_alive, bgnbd_expected_purchases
 from clv_ml.learn.training import train
 from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings
+from clv_ml.warehouse.dbt_runner import run_dbt
 from clv_ml.warehouse.quoting import quoted_text
 
 OpenShop = Callable[..., Settings]
@@ -115,13 +116,15 @@ def test_a_very_long_tenure_is_counted_in_full(oddities: Settings):
     assert one(oddities, "select count(*) from as_of_dates where is_grid") == 120
 
 
-def test_a_refund_larger_than_its_sale_leaves_negative_revenue(oddities: Settings):
+def test_a_refund_larger_than_its_sale_undoes_it_and_leaves_negative_revenue(oddities: Settings):
     """
-    10 bought, 25 given back: the sale stands, revenue is -15, and no estimate is below zero.
+    10 bought, 25 given back: no sale stands, revenue is -15, and no estimate is below zero.
     """
     found = _profile(oddities, "over-refunded")
 
-    assert (found["total_purchases"], found["total_revenue"], found["refund_rate"]) == (1, -15, 2.5)
+    assert (found["total_purchases"], found["total_revenue"], found["refund_rate"]) == (0, -15, None)
+    assert (found["behavior_type"], found["clv_method"]) == ("returned", "returned")
+    assert one(oddities, "select min(clv_estimate) from customer_clv") >= 0
     assert one(oddities, "select min(anchor_value) > 0 from customer_anchors")
     assert one(oddities, "select count(*) from customer_clv where clv_estimate is null") == 0
 
@@ -143,7 +146,51 @@ def test_a_sale_cancelled_in_full_never_was_afterwards_but_was_before(oddities: 
     found = _profile(oddities, "cancelled")
 
     assert (found["total_purchases"], found["total_revenue"]) == (0, 0)
-    assert found["clv_method"] == "no_purchase"
+    assert (found["behavior_type"], found["clv_method"]) == ("returned", "returned")
+
+
+@pytest.mark.parametrize(
+    ("customer", "left_over"),
+    [
+        ("a cent less", "0.01"),
+        ("a cent more", "-0.01"),
+        ("goodwill", "-10"),
+        ("credit note", "0.01"),
+        ("that afternoon", "0"),
+        ("note of that day", "0"),
+        ("line a cent off", "0.01"),
+    ],
+)
+def test_a_return_that_differs_a_little_undoes_the_purchase_as_an_exact_one_does(
+    oddities: Settings, customer: str, left_over: str
+):
+    """
+    A cent off, more than was paid, under a number of its own, or dated the day of the sale: nothing was
+    bought, the customer is `returned`, and the money that is left over stands.
+    """
+    found = _profile(oddities, customer)
+
+    assert (found["total_purchases"], found["total_revenue"]) == (0, Decimal(left_over))
+    assert (found["behavior_type"], found["clv_method"]) == ("returned", "returned")
+    segment = f"select rfm_segment from customer_segments where customer_id = '{customer}'"
+    assert one(oddities, segment) == "returned"
+
+
+def test_who_returned_a_purchase_and_bought_again_is_a_buyer(oddities: Settings):
+    """
+    99.00 bought and 99.01 given back, then 7 bought: one purchase, and revenue of 6.99.
+    """
+    found = _profile(oddities, "came back")
+
+    assert (found["total_purchases"], found["total_revenue"]) == (1, Decimal("6.99"))
+    assert found["behavior_type"] == "one_time"
+
+
+def test_returns_conserve_money(oddities: Settings):
+    """
+    Over all customers of the oddities, what stands and what was voided make what was delivered.
+    """
+    run_dbt(oddities, ["test", "--select", "money_is_conserved", "int_money_lines"])
 
 
 def test_merged_customers_are_one_person_on_every_date(oddities: Settings):

@@ -78,7 +78,7 @@ def test_everybody_has_a_segment_and_a_tier(trained: Settings):
     buyers = rows[rows.total_purchases > 0]
 
     assert len(rows) == one(trained, "select count(*) from customer_clv")
-    assert set(rows[rows.total_purchases == 0].rfm_segment) <= {"no_purchase"}
+    assert set(rows[rows.total_purchases == 0].rfm_segment) <= {"no_purchase", "returned"}
     assert {"champions", "loyal", "hibernating"} <= set(buyers.rfm_segment)
     assert (buyers.value_tier == "top").sum() == int(0.05 * len(buyers))
     assert (

@@ -299,6 +299,7 @@ def test_without_a_model_in_use_the_report_describes_none(switched_off: TwoVersi
     assert {row["clv_method"] for row in facts.rows("methods")} <= {
         "simple: model switched off",
         "no_purchase",
+        "returned",
     }
 
 

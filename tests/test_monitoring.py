@@ -206,12 +206,19 @@ def test_quality_counts_what_was_refused(trained: Settings):
 
 def test_drift_warns_and_a_double_count_stops_publication(trained_copy: Settings):
     """
-    The tests of the marts pass over what is large or unusual, and fail on an event that is counted twice.
+    The tests of the marts warn in words of what is large or unusual, and fail on an event that is counted
+    twice.
     """
     execute(
         trained_copy, "update feature_drift set drift = 'large'", "update data_quality set status = 'warn'"
     )
-    engine_of(trained_copy).check_marts()
+    warnings = engine_of(trained_copy).check_marts()
+    unusual = one(trained_copy, "select count(*) from data_quality")
+    assert (
+        "What arrived is unusual in its age, its volume, its losses or its copies: clv doctor says in which. "
+        f"(dbt test data_quality_nothing_is_unusual: {unusual} rows)"
+    ) in warnings
+    assert any(warning.startswith("Today's customers are far from those") for warning in warnings)
 
     execute(trained_copy, "update data_quality set status = 'fail' where subject like 'events with%'")
     with pytest.raises(BuildError, match="data_quality_nothing_fails"):

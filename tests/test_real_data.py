@@ -122,7 +122,8 @@ def test_every_buyer_has_a_row_and_an_estimate(scored: Scored):
 
     assert one(scored.settings, buyers) == 0
     assert one(scored.settings, "select count(*) from customer_clv where clv_estimate is null") == 0
-    assert set(scored.result.scoring.methods) <= {"model", "model, with caution", "no_purchase"}
+    methods = {"model", "model, with caution", "no_purchase", "returned"}
+    assert set(scored.result.scoring.methods) <= methods
     assert scored.result.scoring.customers > 4000
 
 

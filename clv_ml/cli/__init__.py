@@ -6,7 +6,7 @@ A command imports what it needs, so that ``clv --help`` and small commands answe
 
 import typer
 
-from clv_ml.cli import checks, customers, models, runs
+from clv_ml.cli import checks, customers, models, refused, runs
 
 app = typer.Typer(
     help="Customer lifetime value in the warehouse: what dbt has no verb for.",
@@ -17,6 +17,7 @@ app = typer.Typer(
 for command in (
     runs.demo,
     runs.ingest,
+    refused.quarantine,
     runs.train,
     runs.score,
     runs.run,

@@ -62,6 +62,12 @@ Publishes = Annotated[
         "Default: such a run works on a copy.",
     ),
 ]
+AcceptLoss = Annotated[
+    bool,
+    typer.Option(
+        "--accept-loss", help="Train although more rows or money were refused than quarantine_share allows."
+    ),
+]
 Kind = Annotated[ModelType, typer.Option("--model-type", help="What to fit.")]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clv_ml.cli.options import (
+    AcceptLoss,
     AsJson,
     AsOf,
     DataDir,
@@ -22,7 +23,7 @@ from clv_ml.cli.options import (
     settings_of,
     steps,
 )
-from clv_ml.show.terminal import print_result, say
+from clv_ml.show.terminal import print_result, say, warn
 
 if TYPE_CHECKING:
     from clv_ml.settings import Settings
@@ -154,6 +155,7 @@ def run(
     horizon_days: Horizon = None,
     publishes: Publishes = False,
     target: Target = "duckdb",
+    accept_loss: AcceptLoss = False,
     vars_: Vars = "",
     as_json: AsJson = False,
 ) -> None:
@@ -169,7 +171,7 @@ def run(
         kept_aside(settings_of(as_of, horizon_days, vars_, target), publishes) as (settings, note),
     ):
         with steps() as on_step:
-            result = pipeline.run(settings, preset, path, data_dir, model_type, on_step)
+            result = pipeline.run(settings, preset, path, data_dir, model_type, on_step, accept_loss)
         result = replace(result, warnings=(*note, *result.warnings))
         print_result(result, as_json, lambda: show_run(settings, result, top_customers(settings)))
 
@@ -184,9 +186,10 @@ def publish(target: Target = "duckdb", as_json: AsJson = False) -> None:
         engine = engine_of(settings)
         with locked(settings), steps() as on_step:
             on_step("check")
-            engine.check_marts()
+            warnings = engine.check_marts()
             on_step("publish")
             result = engine.publish()
+        warn(warnings)
         print_result(result, as_json, lambda: say(f"Published: {result.path}"))
 
 

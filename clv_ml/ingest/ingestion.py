@@ -9,7 +9,7 @@ quarantined, a file fed twice changes nothing, and an error leaves no row.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import duckdb
 
 from clv_ml.errors import InputError, WarehouseError
 from clv_ml.ingest.feeds import SIDECAR_SUFFIX, Feed, read_feed, sql_text
+from clv_ml.ingest.losses import USUAL, Limits, keep_refused, loss_warnings
 from clv_ml.ingest.presets import Preset, load_preset
 from clv_ml.warehouse.input_contract import contract
 from clv_ml.warehouse.quoting import quoted_name
@@ -32,6 +33,9 @@ SCRATCH_VIEWS = (
     "known_id_history",
     "known_attributes",
     "known_erased",
+    "known_quarantine",
+    "known_refused_money",
+    "known_admitted",
 )
 SCRATCH_TABLES = (
     "feed_rows",
@@ -42,6 +46,9 @@ SCRATCH_TABLES = (
     "judged_events",
     "checked",
     "rejected",
+    "refused_money",
+    "kept_keys",
+    "kept_money",
     "ingest_settings",
 )
 
@@ -81,6 +88,7 @@ class _Settings:
     ingested_at: datetime
     built_as_of: date | None
     header_lines: int
+    number_attributes: tuple[str, ...]
 
 
 def ingest(
@@ -90,6 +98,7 @@ def ingest(
     *,
     reporting_currency: str,
     raw_schema: str = "raw",
+    limits: Limits = USUAL,
     now: datetime | None = None,
 ) -> IngestSummary:
     """
@@ -107,6 +116,8 @@ def ingest(
 
         raw_schema: Where the raw tables are: a schema, or ``catalog.schema``.
 
+        limits: What the project says of attributes, and of how much may be refused.
+
         now: The ingestion clock; later events are quarantined. Naive means UTC. Default: this instant.
 
     Raises:
@@ -115,7 +126,7 @@ def ingest(
         WarehouseError: If the raw tables are absent.
     """
     with _transaction(connection):
-        return _ingest(connection, preset, Path(path), reporting_currency, raw_schema, _utc(now))
+        return _ingest(connection, preset, Path(path), reporting_currency, raw_schema, limits, _utc(now))
 
 
 def ingest_folder(
@@ -125,6 +136,7 @@ def ingest_folder(
     *,
     reporting_currency: str,
     raw_schema: str = "raw",
+    limits: Limits = USUAL,
     now: datetime | None = None,
 ) -> list[IngestSummary]:
     """
@@ -152,7 +164,8 @@ def ingest_folder(
     clock = _utc(now)
     with _transaction(connection):
         return [
-            _ingest(connection, kind, file, reporting_currency, raw_schema, clock) for kind, file in files
+            _ingest(connection, kind, file, reporting_currency, raw_schema, limits, clock)
+            for kind, file in files
         ]
 
 
@@ -185,6 +198,7 @@ def _ingest(
     path: Path,
     reporting_currency: str,
     raw_schema: str,
+    limits: Limits,
     clock: datetime,
 ) -> IngestSummary:
     preset = load_preset(preset_name)
@@ -197,6 +211,7 @@ def _ingest(
         ingested_at=clock,
         built_as_of=_known_from(newest_built_date(connection), clock),
         header_lines=feed.header_lines,
+        number_attributes=limits.number_attributes,
     )
     _name_relations(connection, raw_schema, settings)
     _map(connection, preset, feed, path)
@@ -204,16 +219,23 @@ def _ingest(
         connection.execute(sql_text(step))
     connection.execute(f"create or replace temp table checked as {sql_text(preset.table)}")
     connection.execute(f"create or replace temp table rejected as {sql_text('quarantine')}")
+    keep_refused(connection, preset.table, _schema(raw_schema))
     new, newly_quarantined = _append(connection, preset.table, _schema(raw_schema))
     summary = _summary(connection, preset, path, feed, new, newly_quarantined)
+    lost = loss_warnings(connection, path, limits.quarantine_share)
     _drop_scratch(connection)
-    return summary
+    return replace(summary, warnings=summary.warnings + lost)
 
 
 def _name_relations(connection: duckdb.DuckDBPyConnection, raw_schema: str, settings: _Settings) -> None:
     """Give the checks their relations under fixed names, so that their SQL needs no template."""
-    values = vars(settings)
-    types = {"ingested_at": "timestamp", "built_as_of": "timestamp", "header_lines": "bigint"}
+    values = {**vars(settings), "number_attributes": list(settings.number_attributes)}
+    types = {
+        "ingested_at": "timestamp",
+        "built_as_of": "timestamp",
+        "header_lines": "bigint",
+        "number_attributes": "varchar[]",
+    }
     columns = ", ".join(f"cast(${name} as {types.get(name, 'varchar')}) as {name}" for name in values)
     connection.execute(f"create or replace temp table ingest_settings as select {columns}", values)
     tables = {
@@ -222,6 +244,9 @@ def _name_relations(connection: duckdb.DuckDBPyConnection, raw_schema: str, sett
         "known_id_history": "id_history",
         "known_attributes": "attributes",
         "known_erased": "erased_customers",
+        "known_quarantine": "quarantine",
+        "known_refused_money": "refused_money",
+        "known_admitted": "admitted",
     }
     for view, table in tables.items():
         try:
@@ -274,7 +299,7 @@ def _append(connection: duckdb.DuckDBPyConnection, table: str, schema: str) -> t
         "select * exclude (feed_row, reason, is_new) from checked where is_new order by feed_row"
     ).fetchall()
     quarantined = connection.execute(
-        f"insert into {schema}.quarantine by name select * from rejected "
+        f"insert into {schema}.quarantine by name select * exclude (feed_row) from rejected "
         f"where quarantine_id not in (select quarantine_id from {schema}.quarantine) "
         "order by line_number, quarantine_id"
     ).fetchall()

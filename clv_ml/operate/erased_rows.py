@@ -86,7 +86,23 @@ def delete_person(
                 f"where {_names_person(column)}",
                 {"patterns": _patterns(connection, ids)},
             )
+            _drop_notes(connection, table.name)
     return rows, texts
+
+
+def _drop_notes(connection: duckdb.DuckDBPyConnection, quarantine: str) -> None:
+    """What other tables say of quarantined rows under an id that is no more: a hash of the text."""
+    catalog, schema, name = (part.strip('"') for part in quarantine.split("."))
+    noted = connection.execute(
+        "select table_name from duckdb_columns() where database_name = ? and schema_name = ? "
+        "and table_name <> ? and column_name = 'quarantine_id'",
+        [catalog, schema, name],
+    ).fetchall()
+    for (table,) in noted:
+        connection.execute(
+            f"delete from {quoted_name(catalog)}.{quoted_name(schema)}.{quoted_name(table)} "
+            f"where quarantine_id not in (select quarantine_id from {quarantine})"
+        )
 
 
 def remember(connection: duckdb.DuckDBPyConnection, table: str, ids: Sequence[str]) -> None:

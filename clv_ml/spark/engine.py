@@ -23,7 +23,7 @@ from clv_ml.learn.training import TrainingResult
 from clv_ml.model.model_in_use import why_training_is_due
 from clv_ml.model.model_types import ModelType
 from clv_ml.model.registry_tables import write_registry_tables
-from clv_ml.operate import scores
+from clv_ml.operate import refused, scores
 from clv_ml.operate.publication import Publication
 from clv_ml.operate.retention import Removed
 from clv_ml.operate.scores import ScoringResult
@@ -73,6 +73,12 @@ class Spark:
             _fit_missing_dates(spark, copy)
         run_dbt(self.settings, ["run", "--select", "fitted_dates+", "--exclude", *SCORING])
 
+    def lost(self) -> dict[str, float]:
+        found = tables.read(
+            open_session(self.settings), refused.LOST.format(table=f"{_schema()}.data_quality")
+        )
+        return {row["subject"]: row["measured_value"] for row in found.to_pylist()}
+
     def training_is_due(self) -> bool:
         spark = open_session(self.settings)
         with _copy_folder(self.settings) as copy:
@@ -104,9 +110,9 @@ class Spark:
         rows = spark.sql(scores.SUMMARY.format(table=f"{_schema()}.customer_clv")).collect()
         return scores.scoring_result(self.settings, [tuple(row) for row in rows])
 
-    def check_marts(self) -> None:
+    def check_marts(self) -> tuple[str, ...]:
         open_session(self.settings)
-        run_tests_of_marts(self.settings)
+        return run_tests_of_marts(self.settings)
 
     def publish(self) -> Publication:
         return publish.publish(self.settings)

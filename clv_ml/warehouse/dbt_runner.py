@@ -20,10 +20,13 @@ PARSED_SETTINGS = ("raw_schema", "is_challenger")
 """The settings that name relations: dbt reads them when it parses, all others when it runs a model."""
 
 
-def run_dbt(settings: Settings, arguments: Sequence[str]) -> None:
+def run_dbt(settings: Settings, arguments: Sequence[str]) -> tuple[str, ...]:
     """
     One dbt command, for example ``["run", "--select", "customer_clv"]``. All commands of a process share
     one parse, which takes longer than most of them, until a file of the project changes.
+
+    Returns:
+        What the tests of severity ``warn`` that did not hold say, by their descriptions.
 
     Raises:
         WarehouseBusyError: If another process has locked the warehouse.
@@ -32,7 +35,8 @@ def run_dbt(settings: Settings, arguments: Sequence[str]) -> None:
     settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
     try:
         with _places_of(settings):
-            _invoke([*arguments, *_options(settings), "--vars", vars_as_json(settings)], _manifest(settings))
+            command = [*arguments, *_options(settings), "--vars", vars_as_json(settings)]
+            return _warnings(_invoke(command, _manifest(settings)))
     except BuildError as failure:
         raise opening_error(settings, failure) if is_lock_conflict(str(failure)) else failure from None
     finally:
@@ -103,6 +107,13 @@ def create_tables(settings: Settings) -> None:
     with connect(settings, read_only=False):
         pass
     run_dbt(settings, ["run-operation", "create_source_tables"])
+
+
+def _warnings(result: dbtRunnerResult) -> tuple[str, ...]:
+    nodes = getattr(result.result, "results", None) or []
+    warned = [node for node in nodes if str(node.status) == "warn"]
+    said = ((" ".join(node.node.description.split()), node) for node in warned)
+    return tuple(f"{text} (dbt test {node.node.name}: {node.failures} rows)".lstrip() for text, node in said)
 
 
 def _failure(verb: str, result: dbtRunnerResult) -> str:

@@ -9,7 +9,7 @@ with
             feed_row,
             clean_id(customer_id) as customer_id,
             utc_instant(clean_text(known_at)) as known_at,
-            attributes,
+            nfc_normalize(attributes) as attributes,
             -- in JSON a NUL byte is escaped
             has_nul(concat(customer_id, known_at)) or contains(attributes, '\u0000') as has_nul
         from mapped
@@ -31,6 +31,8 @@ with
                 then 'before_1970'
                 when known_at > ingested_at
                 then 'in_the_future'
+                when has_word_for_number(attributes, number_attributes)
+                then 'invalid_attribute'
             end as own_reason
         from typed
         cross join settings
@@ -44,8 +46,10 @@ with
     ),
 
     known as (
-        select customer_id, known_at, min(attributes) as attributes
+        select customer_id, known_at, min(nfc_normalize(attributes)) as attributes
         from known_attributes
+        cross join settings
+        where not has_word_for_number(attributes, number_attributes)
         group by customer_id, known_at
     ),
 

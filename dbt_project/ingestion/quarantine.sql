@@ -11,6 +11,7 @@ with
 
     failed as (
         select
+            checked.feed_row,
             checked.feed_row + settings.header_lines + coalesce(skipped.lines_before, 0) as line_number,
             checked.reason,
             case when checked.reason = 'erased' then '' else feed_texts.raw_text end as raw_text
@@ -39,10 +40,11 @@ with
     erased as (select distinct reject_number from names where is_erased(clean_id(name))),
 
     rejected as (
-        select line_number, reason, raw_text
+        select feed_row, line_number, reason, raw_text
         from failed
         union all
         select
+            null as feed_row,
             feed_rejects.line_number,
             case when erased.reject_number is not null then 'erased' else feed_rejects.reason end as reason,
             case when erased.reject_number is not null then '' else feed_rejects.raw_text end as raw_text
@@ -73,6 +75,7 @@ select
     source,
     line_number,
     reason,
-    raw_text
+    raw_text,
+    feed_row
 from numbered
 cross join settings

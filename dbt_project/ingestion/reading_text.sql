@@ -58,6 +58,24 @@ create or replace temp macro quantity_of(value) as
 create or replace temp macro rate(value) as
     case when is_number(value) then try_cast(value as decimal(18, 8)) end;
 
+-- Whether a word stands in a JSON document where one of these names holds a number or nothing.
+create or replace temp macro has_word_for_number(document, names) as
+    len(
+        [
+            name
+            for name in names
+            if nullif(trim(json_extract_string(document, '$.' || name)), '') is not null
+            and try_cast(trim(json_extract_string(document, '$.' || name)) as decimal(18, 6)) is null
+        ]
+    )
+    > 0;
+
+-- What a row of money is about, so that it is found again when its time or its amount was corrected.
+create or replace temp macro row_key(event_type, order_id, product_id) as
+    case
+        when order_id is not null then md5(concat_ws(chr(31), event_type, order_id, coalesce(product_id, '')))
+    end;
+
 create or replace temp macro has_nul(value) as contains(value, chr(0));
 
 -- Whether `clv forget` erased the customer of this id (clean_id first). Reads known_erased.

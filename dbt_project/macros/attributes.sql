@@ -34,17 +34,21 @@
 
 {#- What is wrong with a level of an attribute, as the sentence goes on; empty where nothing is. -#}
 {% macro level_fault(attribute, level) -%}
-    {%- if level is not string or modules.re.fullmatch("[^'\"\\\\\\x00-\\x1f]{1,60}", level) is none -%}
+    {%- if level is not string or modules.re.fullmatch("[^\\\\\\x00-\\x1f\\x7f]{1,60}", level) is none -%}
         {{ "gives '" ~ attribute ~ "' the level " ~ shown_value(level) ~ ", which is not plain text of 1 to 60 characters"
-        ~ " without quotes or backslashes: YAML reads a bare NO or 2024 as no text, so quote it" }}
-    {%- elif attribute_column(attribute, level) == attribute_column(attribute, "") -%}
-        {{ "gives '" ~ attribute ~ "' the level '" ~ level ~ "', of which no column name can be made" }}
+        ~ " without backslashes: YAML reads a bare NO or 2024 as no text, so quote it" }}
+    {%- elif level != level.strip() -%}
+        {{ "gives '" ~ attribute ~ "' the level " ~ shown_value(level) ~ ", which begins or ends with a space, as no value"
+        ~ " that is read does: take the space away" }}
     {%- endif -%}
 {%- endmacro %}
 
-{#- The column of a number, or of one level of a text. -#}
+{#- The column of a number, or of one level of a text. A name is of plain letters and digits on every engine, so a level of
+    other letters is written as domain names are (punycode), and one of signs alone by their codes. -#}
 {% macro attribute_column(attribute, level=none) -%}
-    {%- set slug = modules.re.sub("[^a-z0-9]+", "_", level | string | lower).strip("_") -%}
+    {%- set text = level | string | lower -%}
+    {%- set plain = text if modules.re.fullmatch("[ -~]*", text) else text.encode("punycode").decode("ascii") -%}
+    {%- set slug = modules.re.sub("[^a-z0-9]+", "_", plain).strip("_") or text.encode("utf-8").hex() -%}
     {{ "attribute_" ~ attribute ~ ("_is_" ~ slug if level is not none else "") }}
 {%- endmacro %}
 
@@ -91,8 +95,22 @@
 
 {% macro attribute_number(text) -%} try_cast({{ text }} as decimal(18, 6)) {%- endmacro %}
 
-{#- Fails the model where a declared attribute never arrived, or one declared as a number holds something else: a column
-    that is silently NULL would teach a model nothing and tell nobody. -#}
+{#- Whether every declared number of the row in hand can be read, or is absent: a row with a word in its place is left out
+    as a whole, as ingestion quarantines it. -#}
+{% macro attributes_are_read() -%}
+    (
+        true
+        {%- for attribute, kind in setting("customer_attributes").items() if kind == "number" %}
+            and (
+                {{ attribute_text(attribute) }} is null
+                or {{ attribute_number(attribute_text(attribute)) }} is not null
+            )
+        {%- endfor %}
+    )
+{%- endmacro %}
+
+{#- Fails the model where a declared attribute never arrived, or one declared as a number never is one: a column that is
+    silently NULL would teach a model nothing and tell nobody. -#}
 {% macro refuse_attributes() -%}
     {%- if execute -%}
         {%- set delivered = ref("stg_attributes") -%}
@@ -101,6 +119,7 @@
                 select
                     count(*) as row_count,
                     count({{ attribute_text(attribute) }}) as known_count,
+                    count({{ attribute_number(attribute_text(attribute)) }}) as number_count,
                     min(case when {{ attribute_number(attribute_text(attribute)) }} is null then {{ attribute_text(attribute) }} end)
                         as no_number,
                     min({{ json_names("attributes") }}) as names
@@ -110,14 +129,14 @@
             {%- if row[0] > 0 and row[1] == 0 -%}
                 {{ exceptions.raise_compiler_error(
                     "Setting 'customer_attributes' declares '" ~ attribute ~ "', which no row of " ~ setting("raw_schema")
-                    ~ ".attributes holds; a row holds: " ~ row[3] ~ ". Declare one of these, or feed the attribute"
+                    ~ ".attributes holds; a row holds: " ~ row[4] ~ ". Declare one of these, or feed the attribute"
                     ~ " (clv ingest --preset attributes)."
                 ) }}
-            {%- elif kind == "number" and row[2] is not none -%}
+            {%- elif kind == "number" and row[0] > 0 and row[2] == 0 -%}
                 {{ exceptions.raise_compiler_error(
                     "Setting 'customer_attributes' declares '" ~ attribute ~ "' as a number, but a row of "
-                    ~ setting("raw_schema") ~ ".attributes holds '" ~ row[2] ~ "'. Declare its levels instead, or"
-                    ~ " correct the row."
+                    ~ setting("raw_schema") ~ ".attributes holds '" ~ row[3] ~ "', and none holds a number. Declare its"
+                    ~ " levels instead."
                 ) }}
             {%- endif -%}
         {%- endfor -%}

@@ -3,6 +3,11 @@
 {#- Time. -#}
 {% macro days_per_month() -%} 30.436875e0 {%- endmacro %}
 
+{#- Returns. -#}
+{% macro rounding_difference() -%} 0.01 {%- endmacro %}
+
+{% macro returned_cases_stood_in() -%} 20 {%- endmacro %}
+
 {#- The anchor. -#}
 {% macro anchor_mean_share() -%} 0.02e0 {%- endmacro %}
 

@@ -56,6 +56,13 @@
 
 {% macro spark__json_text(document, name) -%} get_json_object({{ document }}, '$.{{ name }}') {%- endmacro %}
 
+{#- A text as SQL writes it, whatever quotes are in it; it has no backslash. -#}
+{% macro text_literal(text) -%} {{ return(adapter.dispatch("text_literal", "clv")(text)) }} {%- endmacro %}
+
+{% macro duckdb__text_literal(text) -%} {{ return("'" ~ text | replace("'", "''") ~ "'") }} {%- endmacro %}
+
+{% macro spark__text_literal(text) -%} {{ return("'" ~ text | replace("'", "\\'") ~ "'") }} {%- endmacro %}
+
 {#- The names in a JSON object, as one text. -#}
 {% macro json_names(document) -%}
     {{ return(adapter.dispatch("json_names", "clv")(document)) }}

@@ -14,7 +14,11 @@
 
 {#- A flag as 0 or 1, NULL where the condition is: one of the columns that stand for `behavior_type`. -#}
 {% macro one_hot(column, value) -%}
-    cast(case when {{ column }} = '{{ value }}' then 1 when {{ column }} is not null then 0 end as int)
+    cast(
+        case
+            when {{ column }} = {{ text_literal(value) }} then 1 when {{ column }} is not null then 0
+        end as int
+    )
 {%- endmacro %}
 
 {#- Present value of money that comes in evenly over the horizon, taken at its middle. -#}

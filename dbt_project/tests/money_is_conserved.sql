@@ -1,6 +1,6 @@
 -- Fails where money got lost or was counted twice. What stands today (orders and refunds) and what was
 -- voided must make all that was delivered, and what was voided must come to zero in the currency that it
--- was paid in.
+-- was paid in. In that currency, too, the lines must make all that was delivered.
 with
     events as (select * from {{ ref("int_events") }} where event_type in ('purchase', 'refund')),
 
@@ -28,9 +28,24 @@ from entries
 group by customer_id
 having sum(delivered) <> sum(accounted)
 union all
-select events.customer_id, events.currency, sum(events.source_amount) as difference
+select customer_id, currency, sum(source_amount) as difference
 from lines
-inner join events on events.event_id = lines.event_id
-where lines.voided_at is not null
-group by events.customer_id, events.currency
-having sum(events.source_amount) <> 0
+where voided_at is not null
+group by customer_id, currency
+having sum(source_amount) <> 0
+union all
+select
+    coalesce(paid.customer_id, kept.customer_id),
+    coalesce(paid.currency, kept.currency),
+    coalesce(paid.total, 0) - coalesce(kept.total, 0) as difference
+from
+    (
+        select customer_id, currency, sum(source_amount) as total from events group by customer_id, currency
+    ) as paid
+full join
+    (
+        select customer_id, currency, sum(source_amount) as total from lines group by customer_id, currency
+    ) as kept
+    on kept.customer_id = paid.customer_id
+    and kept.currency = paid.currency
+where coalesce(paid.total, 0) <> coalesce(kept.total, 0)

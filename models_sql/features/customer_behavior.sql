@@ -2,6 +2,8 @@
 with
     purchases as (select * from {{ ref("customer_rfm") }} where {{ is_wanted("as_of_date") }}),
 
+    returns as (select * from {{ ref("int_returns") }}),
+
     intervals as (select * from {{ ref("customer_intervals") }} where {{ is_wanted("as_of_date") }}),
 
     tenures as (select * from {{ ref("customer_seasonality") }} where {{ is_wanted("as_of_date") }}),
@@ -12,6 +14,8 @@ with
             purchases.as_of_date,
             purchases.build_hash,
             case
+                when purchases.total_purchases = 0 and returns.customer_id is not null
+                then 'returned'
                 when purchases.total_purchases = 0
                 then 'new'
                 when
@@ -40,6 +44,10 @@ with
             tenures
             on tenures.customer_id = purchases.customer_id
             and tenures.as_of_date = purchases.as_of_date
+        left join
+            returns
+            on returns.customer_id = purchases.customer_id
+            and {{ known_before("returns.returned_at", "purchases.as_of_date") }}
     )
 
 select
@@ -51,6 +59,7 @@ select
     {{ one_hot("behavior_type", "regular") }} as is_regular,
     {{ one_hot("behavior_type", "irregular") }} as is_irregular,
     {{ one_hot("behavior_type", "long_cycle") }} as is_long_cycle,
+    {{ one_hot("behavior_type", "returned") }} as is_returned,
     churn_risk_score,
     build_hash
 from typed

@@ -1,10 +1,10 @@
 -- Grain: one row per customer, under the number that stands today, and state of knowledge about their
 -- attributes; each state holds for the dates in (known_from, known_until]. A row counts as a whole: what
--- the newest leaves out is NULL.
+-- the newest leaves out is NULL, and one with a word in place of a number is left out.
 {{ config(pre_hook="{{ refuse_attributes() }}") }}
 
 with
-    delivered as (select * from {{ ref("stg_attributes") }}),
+    delivered as (select * from {{ ref("stg_attributes") }} where {{ attributes_are_read() }}),
 
     ids as (select * from {{ ref("int_customer_ids") }}),
 

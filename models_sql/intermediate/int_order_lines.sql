@@ -1,39 +1,29 @@
--- Grain: one row per purchase or refund line, with the sale that its order number names. A refund names its
--- sale where it bears the number of an order that was known by then; when that was placed is what was known
--- then too, so that a line of the order that arrives later moves nothing.
+-- Grain: one row per purchase or refund line, under the order that it belongs to. A credit note that
+-- takes back a whole order without naming it bears that order's number here.
 with
-    lines as (select * from {{ ref("int_events") }} where event_type in ('purchase', 'refund')),
-
-    flagged as (select lines.*, event_type = 'refund' as is_refund from lines),
-
-    dated as (
-        select
-            flagged.*,
-            case
-                when order_id is not null
-                then
-                    min(case when not is_refund then occurred_at end) over (
-                        partition by customer_id, order_id
-                        order by known_at
-                        range between unbounded preceding and current row
-                    )
-            end as ordered_at
-        from flagged
-    )
+    lines as (select * from {{ ref("int_named_lines") }}),
+    pairs as (select * from {{ ref("int_order_pairs") }})
 
 select
-    event_id,
-    customer_id,
-    order_id,
-    product_id,
-    category,
-    is_refund,
-    occurred_at,
-    known_at,
-    quantity,
-    source_amount,
-    currency,
-    amount,
-    ordered_at,
-    is_refund and ordered_at is not null as names_its_sale
-from dated
+    lines.event_id,
+    lines.customer_id,
+    coalesce(pairs.order_id, lines.order_id) as order_id,
+    lines.product_id,
+    lines.category,
+    lines.is_refund,
+    lines.occurred_at,
+    greatest(lines.known_at, coalesce(pairs.refunded_at, lines.known_at)) as known_at,
+    lines.quantity,
+    lines.source_amount,
+    lines.currency,
+    lines.amount,
+    coalesce(lines.ordered_at, pairs.sold_at) as ordered_at,
+    lines.names_its_sale or pairs.order_id is not null as names_its_sale
+from lines
+left join
+    pairs
+    on pairs.customer_id = lines.customer_id
+    and pairs.note_id = coalesce(lines.order_id, lines.event_id)
+    and lines.is_refund
+    and not lines.names_its_sale
+    and lines.product_id is null

@@ -3,7 +3,15 @@
 with
     events as (select * from {{ ref("stg_events") }}),
 
-    quarantine as (select * from {{ source("raw", "quarantine") }}),
+    admitted as (select * from {{ source("raw", "admitted") }}),
+
+    -- what a later feed admitted is refused no more
+    quarantine as (
+        select refused.*
+        from {{ source("raw", "quarantine") }} as refused
+        left join admitted on admitted.quarantine_id = refused.quarantine_id
+        where admitted.quarantine_id is null
+    ),
 
     arrived as (
         select kept.row_count + refused.row_count as row_count, refused.newest_at

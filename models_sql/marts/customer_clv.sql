@@ -21,6 +21,8 @@ with
 
     predictions as (select * from {{ ref("customer_predictions") }} where model_version = '{{ version }}'),
 
+    returned as (select * from {{ ref("returned_estimates") }}),
+
     drivers as (select * from {{ ref("customer_top_drivers") }} where model_version = '{{ version }}')
 
 select
@@ -29,10 +31,14 @@ select
     cast({{ setting("horizon_days") }} as int) as horizon_days,
     cast('{{ setting("reporting_currency") }}' as string) as reporting_currency,
     cast(
-        coalesce({{ money("predictions.clv_predicted") }}, features.simple_clv_estimate) as decimal(18, 2)
+        coalesce(
+            {{ money("predictions.clv_predicted") }}, returned.expected_revenue, features.simple_clv_estimate
+        ) as decimal(18, 2)
     ) as clv_estimate,
     cast(
         case
+            when behavior.behavior_type = 'returned'
+            then 'returned'
             when purchases.total_purchases = 0
             then 'no_purchase'
             when predictions.clv_predicted is not null
@@ -46,7 +52,7 @@ select
     least(predictions.clv_low, cast({{ money("predictions.clv_predicted") }} as double)) as clv_low,
     greatest(predictions.clv_high, cast({{ money("predictions.clv_predicted") }} as double)) as clv_high,
     predictions.clv_prediction_confidence,
-    predictions.churn_probability,
+    coalesce(predictions.churn_probability, returned.churn_probability) as churn_probability,
     purchases.total_purchases,
     purchases.total_revenue,
     purchases.avg_order_value,
@@ -97,6 +103,7 @@ inner join
 inner join
     behavior on behavior.customer_id = features.customer_id and behavior.as_of_date = features.as_of_date
 left join weights on weights.as_of_date = features.as_of_date
+left join returned on behavior.behavior_type = 'returned'
 left join
     predictions
     on predictions.customer_id = features.customer_id

@@ -85,6 +85,8 @@ select
         case
             when levels.clv_method = 'no_purchase'
             then '{{ words.no_purchase }}'
+            when levels.clv_method = 'returned'
+            then {{ template_text(words.returned, "levels.clv_estimate") }}
             when levels.clv_predicted is null
             then {{ template_text(words.simple, "levels.clv_estimate") }}
             else

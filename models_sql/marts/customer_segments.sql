@@ -40,6 +40,8 @@ select
     cast(scored.value_score as int) as value_score,
     cast(
         case
+            when scored.customer_id is null and customers.behavior_type = 'returned'
+            then 'returned'
             when scored.customer_id is null
             then 'no_purchase'
             when customers.behavior_type = 'new'

@@ -1,5 +1,5 @@
 -- Grain: check_name x subject x source: what arrived, how fresh it is, how much against the usual, what was
--- refused, what stands twice. `status` says which deserve a look.
+-- refused and lost, what guests brought, what stands twice. `status` says which deserve a look.
 with
     today as (select * from {{ ref("int_today") }}),
 
@@ -12,6 +12,9 @@ with
         union all
         select *
         from {{ ref("quarantine_checks") }}
+        union all
+        select *
+        from {{ ref("loss_checks") }}
         union all
         select *
         from {{ ref("duplicate_checks") }}
@@ -36,10 +39,7 @@ select
             then 'warn'
             when checks.check_name = 'freshness' and checks.measured_value > checks.usual_value
             then 'warn'
-            when
-                checks.check_name = 'quarantine'
-                and checks.subject = 'all reasons'
-                and checks.measured_value > {{ setting("quarantine_share") }}
+            when checks.check_name = 'loss' and checks.measured_value > {{ setting("quarantine_share") }}
             then 'warn'
             -- beyond the factor, and beyond what chance alone does to a count
             when

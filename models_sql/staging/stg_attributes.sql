@@ -1,5 +1,5 @@
 -- Grain: one row per customer number and second from which its attributes were known. Of two rows for one
--- second the alphabetically first counts.
+-- second one that can be read counts, the alphabetically first.
 with
     delivered as (select * from {{ source("raw", "attributes") }}),
 
@@ -10,7 +10,9 @@ with
             cast(attributes as string) as attributes,
             row_number() over (
                 partition by customer_id, date_trunc('second', known_at)
-                order by cast(attributes as string) nulls last
+                order by
+                    case when {{ attributes_are_read() }} then 0 else 1 end,
+                    cast(attributes as string) nulls last
             ) as place
         from delivered
         where known_at is not null

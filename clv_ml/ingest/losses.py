@@ -1,0 +1,103 @@
+"""What a feed lost: the money of refused rows, earlier ones that it admits, a warning where it is much."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from clv_ml.ingest.feeds import sql_text
+
+NO_LOSS = ("duplicate", "erased", "no_customer_id")
+"""Reasons of rows that are not lost: they count once, are not wanted, or are told apart as guests."""
+MOST_NAMED = 3
+"""Reasons that a warning names."""
+SHOWN = 160
+"""Characters of a row that a warning shows."""
+REMEDIES = {
+    "invalid_occurred_at": "Write times as 2024-03-05 14:05, also in a preset.",
+    "invalid_amount": "Write amounts as 1234.50, with a point and no other sign.",
+    "no_fx_rate": "Load rates (preset fx_rates) and feed the file again.",
+    "in_the_future": "Check that day and month are not mixed up, and give times their offset.",
+    "invalid_currency": "Write currencies as EUR.",
+    "wrong_sign": "A refund is negative, a purchase is not.",
+    "not_utf8": "Export the file as UTF-8.",
+}
+"""By reason; where there is none, the rows are to be corrected."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the project says of rows: attributes that hold numbers, and the share that may be refused."""
+
+    number_attributes: tuple[str, ...] = ()
+    quarantine_share: float = 0.05
+
+
+USUAL = Limits()
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Shares of the feed's rows and of its money, None where it has none."""
+
+    rows: float
+    money: float | None
+
+    def __str__(self) -> str:
+        money = f" and {self.money:.1%} of the money" if self.money is not None else ""
+        return f"{self.rows:.1%} of the rows{money}"
+
+
+def keep_refused(connection: duckdb.DuckDBPyConnection, table: str, schema: str) -> None:
+    """Writes down the money of the feed's refused rows, and which earlier refused rows it admits."""
+    of_events = table == "events"
+    money = sql_text("refused_money") if of_events else "select * from known_refused_money limit 0"
+    keys = "row_key(event_type, order_id, product_id)" if of_events else "null"
+    kept = "event_type in ('purchase', 'refund')" if of_events else "false"
+    columns = "currency, amount" if of_events else "null as currency, null as amount"
+    for name, sql in {
+        "refused_money": money,
+        "kept_keys": f"select distinct {keys} as row_key from checked where reason is null",
+        "kept_money": f"select {columns} from checked where reason is null and {kept}",
+    }.items():
+        connection.execute(f"create or replace temp table {name} as {sql}")
+    connection.execute(
+        f"insert into {schema}.refused_money by name select * from refused_money "
+        "where quarantine_id not in (select quarantine_id from known_refused_money)"
+    )
+    # the text of every row is made anew for this, so only where something may be found
+    if connection.execute("select 1 from known_quarantine limit 1").fetchall():
+        connection.execute(f"insert into {schema}.admitted by name {sql_text('admitted')}")
+
+
+def loss_warnings(connection: duckdb.DuckDBPyConnection, path: Path, allowed: float) -> tuple[str, ...]:
+    """What to say where more of the feed's rows or of its money was lost than is allowed."""
+    losses = _losses(connection)
+    shares = [loss.money for loss in losses.values() if loss.money is not None]
+    total = Loss(sum(loss.rows for loss in losses.values()), sum(shares) if shares else None)
+    if max(total.rows, total.money or 0.0) <= allowed:
+        return ()
+    head = f"{path.name} lost {total}, more than quarantine_share ({allowed:.0%}) allows."
+    named = list(losses.items())[:MOST_NAMED]
+    return ("\n".join([head, *(_sentence(connection, reason, loss) for reason, loss in named)]),)
+
+
+def _sentence(connection: duckdb.DuckDBPyConnection, reason: str, loss: Loss) -> str:
+    """A reason with what it cost, its first row and the remedy."""
+    rows, line, text = connection.execute(
+        "select count(*), min(line_number), min_by(raw_text, line_number) from rejected where reason = ?",
+        [reason],
+    ).fetchall()[0]
+    shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    remedy = REMEDIES.get(reason, "Correct the rows and feed the file again.")
+    return f"{reason}, {loss}: {rows:,} rows, the first of them line {line}, {shown}. {remedy}"
+
+
+def _losses(connection: duckdb.DuckDBPyConnection) -> Mapping[str, Loss]:
+    """By reason, the one that cost most first."""
+    return {
+        reason: Loss(rows, money)
+        for reason, rows, money in connection.execute(sql_text("losses")).fetchall()
+        if reason not in NO_LOSS
+    }

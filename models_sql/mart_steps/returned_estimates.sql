@@ -1,0 +1,57 @@
+-- Grain: one row, or none before any date is labelled: what customers who had returned everything went on
+-- to spend in the horizon, on all dates whose answer is known. Few such cases say little: what buyers of
+-- a single order spent stands in for the first ones.
+with
+    labels as (select * from {{ ref("customer_labels") }}),
+
+    behavior as (select * from {{ ref("customer_behavior") }}),
+
+    purchases as (select * from {{ ref("customer_rfm") }}),
+
+    cases as (
+        select
+            case when behavior.behavior_type = 'returned' then 1 else 0 end as is_returned,
+            labels.label_revenue,
+            case when labels.label_purchases = 0 then 1 else 0 end as stayed_away
+        from labels
+        inner join
+            behavior on behavior.customer_id = labels.customer_id and behavior.as_of_date = labels.as_of_date
+        inner join
+            purchases
+            on purchases.customer_id = labels.customer_id
+            and purchases.as_of_date = labels.as_of_date
+        where behavior.behavior_type = 'returned' or purchases.total_purchases = 1
+    ),
+
+    sums as (
+        select
+            sum(is_returned) as returned_cases,
+            sum(is_returned * label_revenue) as returned_revenue,
+            sum(is_returned * stayed_away) as returned_away,
+            sum(1 - is_returned) as single_cases,
+            sum((1 - is_returned) * label_revenue) as single_revenue,
+            sum((1 - is_returned) * stayed_away) as single_away
+        from cases
+    ),
+
+    stood_in as (
+        select
+            sums.*,
+            case when single_cases > 0 then {{ returned_cases_stood_in() }} else 0 end as stand_ins,
+            coalesce({{ ratio("single_revenue", "single_cases") }}, 0.0e0) as single_mean,
+            coalesce({{ ratio("single_away", "single_cases") }}, 0.0e0) as single_away_share
+        from sums
+    )
+
+select
+    cast(returned_cases as bigint) as case_count,
+    {{ money(
+        "greatest(0.0e0, (cast(returned_revenue as double) + stand_ins * single_mean) / (returned_cases + stand_ins)) * "
+        ~ discount_factor()
+    ) }}
+    as expected_revenue,
+    cast(
+        (returned_away + stand_ins * single_away_share) / (returned_cases + stand_ins) as double
+    ) as churn_probability
+from stood_in
+where returned_cases + stand_ins > 0
