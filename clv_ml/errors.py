@@ -17,6 +17,14 @@ class LossError(InputError):
     """More of what arrived was refused than ``quarantine_share`` allows."""
 
 
+class OtherCurrencyError(InputError):
+    """The first feed of all is in one currency, and that is not the setting's. Nothing was written."""
+
+    def __init__(self, currency: str, message: str) -> None:
+        super().__init__(message)
+        self.currency = currency
+
+
 class WarehouseError(ClvError):
     """The database is missing, locked or lacks a table."""
 

@@ -4,7 +4,7 @@ import importlib
 import shutil
 import tempfile
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from types import ModuleType
@@ -15,12 +15,15 @@ from clv_ml.errors import (
     ClvError,
     HistoryError,
     InputError,
+    OtherCurrencyError,
     PublishError,
     SettingsError,
     TrainingError,
 )
-from clv_ml.ingest.ingestion import IngestSummary, ingest, ingest_folder
-from clv_ml.ingest.losses import Limits
+from clv_ml.ingest.choice import Choice
+from clv_ml.ingest.ingestion import ingest_folder, ingest_together
+from clv_ml.ingest.of_project import choice_of, keep_currency, rules_of
+from clv_ml.ingest.summary import IngestSummary
 from clv_ml.learn import training
 from clv_ml.learn.fitted_parameters import fit_missing_dates
 from clv_ml.learn.training import TrainingResult
@@ -42,6 +45,8 @@ SCORING = ("calibration+", "feature_bins+", "customer_predictions+", "customer_d
 """What asks for the model, as dbt selects it."""
 LEFT_OUT = ("all_money_is_converted", "attributes_are_read")
 """Tests that warn of rows which no mart holds."""
+Files = Path | tuple[Path, ...] | None
+"""One file, several, or none."""
 
 
 class Engine(Protocol):
@@ -51,11 +56,11 @@ class Engine(Protocol):
     def settings(self) -> Settings: ...
 
     def ingest_files(
-        self, preset: str, path: Path | None = None, data_dir: Path | None = None
+        self, choice: str | Choice, path: Files = None, data_dir: Path | None = None
     ) -> tuple[IngestSummary, ...]:
         """
-        Feeds one file, or a folder's files; an InputError, if one cannot be used, comes before
-        anything is written.
+        Feeds files, or a folder's files; an InputError, if one cannot be used, comes before anything is
+        written.
         """
 
     def build_features(self) -> None:
@@ -105,27 +110,24 @@ class DuckDB:
     settings: Settings
 
     def ingest_files(
-        self, preset: str, path: Path | None = None, data_dir: Path | None = None
+        self, choice: str | Choice, path: Files = None, data_dir: Path | None = None
     ) -> tuple[IngestSummary, ...]:
-        if (path is None) == (data_dir is None):
+        paths = (path,) if isinstance(path, Path) else tuple(path or ())
+        if bool(paths) == (data_dir is not None):
             raise InputError(
-                "Name one input: a file, or --data-dir with a folder of "
+                "Name one input: files, or --data-dir with a folder of "
                 "events*, id_history*, fx_rates*, attributes*."
             )
         create_tables(self.settings)
-        vars_ = self.settings.vars
-        names: Any = {
-            "reporting_currency": vars_.reporting_currency,
-            "raw_schema": vars_.raw_schema,
-            "limits": Limits(vars_.number_attributes, vars_.quarantine_share),
-        }
+        choice = choice_of(self.settings, choice)
+        rules = rules_of(self.settings)
+        folders = [data_dir] if data_dir is not None else [each.resolve().parent for each in paths]
         with connect(self.settings, read_only=False) as connection:
             # the link under which a feed is read lies in the temporary folder
-            harden(connection, [data_dir or (path or Path()).resolve().parent, Path(tempfile.gettempdir())])
+            harden(connection, [*folders, Path(tempfile.gettempdir())])
             if data_dir is not None:
-                return tuple(ingest_folder(connection, data_dir, preset, **names))
-            assert path is not None
-            return (ingest(connection, preset, path, **names),)
+                return tuple(ingest_folder(connection, data_dir, choice, **rules))
+            return tuple(ingest_together(connection, choice, paths, **rules))
 
     def build_features(self) -> None:
         run_dbt(self.settings, ["run", "--exclude", "fitted_dates+", *SCORING])
@@ -164,6 +166,22 @@ class DuckDB:
         return retention.remove_old(self.settings, dates_before)
 
 
+def ingested_by(
+    engine: Engine, choice: str | Choice, path: Files = None, data_dir: Path | None = None
+) -> tuple[Engine, tuple[IngestSummary, ...]]:
+    """
+    Feeds files; returns the engine to go on with. The first feed of all tells the currency of a shop that has
+    named none: it is written into the project's file and holds from then on.
+    """
+    try:
+        return engine, engine.ingest_files(choice, path, data_dir)
+    except OtherCurrencyError as error:
+        note = keep_currency(engine.settings.project, error.currency)
+        engine = engine_of(changed(engine.settings, reporting_currency=error.currency))
+        first, *others = engine.ingest_files(choice, path, data_dir)
+        return engine, (replace(first, notes=(note, *first.notes)), *others)
+
+
 def engine_of(settings: Settings) -> Engine:
     """The engine that the target of the settings names."""
     return DuckDB(settings) if settings.target == "duckdb" else spark_module("engine").Spark(settings)
@@ -199,8 +217,8 @@ class RunResult:
 
 def run(
     settings: Settings,
-    preset: str = "events",
-    path: Path | None = None,
+    choice: str | Choice = "",
+    path: Files = None,
     data_dir: Path | None = None,
     model_type: ModelType = "lightgbm",
     on_step: Step = no_steps,
@@ -218,9 +236,10 @@ def run(
     """
     engine, clock, ingested = engine_of(settings), Clock(on_step), ()
     with locked(settings):
-        if path is not None or data_dir is not None:
+        if path or data_dir is not None:
             clock("ingest")
-            ingested = engine.ingest_files(preset, path, data_dir)
+            engine, ingested = ingested_by(engine, choice, path, data_dir)
+            settings = engine.settings
         of_feeds = [warning for summary in ingested for warning in summary.warnings]
         warnings = list(of_feeds)
         clock("build features")

@@ -40,6 +40,8 @@ class Vars(BaseModel):
     first_training_day: int
     small_shop_customers: int
     reporting_currency: str
+    store_timezone: str
+    feed_timezone: str
     excluded_features: tuple[str, ...]
     customer_attributes: dict[str, Any]
     fallback_to_simple: bool

@@ -89,7 +89,8 @@ def _models() -> dict[str, str]:
 def first_sentence(path: Path) -> str:
     """What a file says of itself before anything else."""
     text = path.read_text(encoding="utf-8")
-    return _first(_of_yaml(text) if path.suffix == ".yml" else _of_code(path, text))
+    own = _of_yaml(text) if path.suffix == ".yml" else ""
+    return _first(own or _of_code(path, text))
 
 
 def _first(text: str) -> str:
@@ -107,7 +108,7 @@ def _of_code(path: Path, text: str) -> str:
 
 
 def _of_yaml(text: str) -> str:
-    """A YAML file of dbt has no first sentence: its kind, and the names in it."""
+    """A YAML file of dbt has no first sentence: its kind, and the names in it. Empty for other files."""
     content = yaml.safe_load(text)
     if "unit_tests" in content:
         return f"Unit tests of {_names({'name': it['model']} for it in content['unit_tests'])}"

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import duckdb
 import typer
@@ -291,7 +291,10 @@ def _parameter(it: Any) -> tuple[str, str, str, str]:
     is_argument = it.param_type_name == "argument"
     names = it.name.upper() if is_argument else ", ".join((*it.opts, *it.secondary_opts))
     kind = it.type_descriptor.annotation
+    is_list = get_origin(kind) is list
+    kind = get_args(kind)[0] if is_list else kind
     takes = " or ".join(map(code, get_args(kind))) or TAKES.get(kind, kind.__name__)
+    takes += ", repeatable" if is_list else ""
     default = "required" if it.required else code(str(it.default)) if it.default else ""
     return code(names), takes, default, it.help or ""
 

@@ -29,6 +29,7 @@ COMMANDS = (
     ("demo",),
     ("ingest",),
     ("quarantine",),
+    ("inspect",),
     ("train",),
     ("score",),
     ("run",),

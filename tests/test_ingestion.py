@@ -15,7 +15,8 @@ from ingestion_helpers import EVENT, NOW, empty_warehouse, everything, feed, sto
 
 from clv_ml.errors import InputError, WarehouseError
 from clv_ml.ingest import ingestion
-from clv_ml.ingest.ingestion import ingest, ingest_folder, newest_built_date
+from clv_ml.ingest.built_dates import newest_built_date
+from clv_ml.ingest.ingestion import ingest, ingest_folder
 
 
 @pytest.fixture
@@ -52,6 +53,10 @@ GOOD_EVENTS = [
     ("occurred_at", datetime(2025, 5, 31, 23), {"occurred_at": "2025-06-01T01:00+02"}),
     ("occurred_at", datetime(2025, 6, 1, 12), {"occurred_at": "2025-06-01 12:00:00 UTC"}),
     ("occurred_at", datetime(2025, 6, 1), {"occurred_at": "2025-06-01"}),
+    ("occurred_at", datetime(2025, 6, 1), {"occurred_at": "20250601"}),
+    ("occurred_at", datetime(2025, 6, 1, 12, 30, 5), {"occurred_at": "20250601T123005"}),
+    ("occurred_at", datetime(2025, 6, 1, 12, 30), {"occurred_at": "2025/6/1 12:30"}),
+    ("occurred_at", datetime(2025, 6, 1, 12, 0, 0, 500000), {"occurred_at": "2025-06-01 12:00:00,5"}),
     ("occurred_at", datetime(2025, 6, 1, 12, 0, 0, 123456), {"occurred_at": "2025-06-01 12:00:00.1234569"}),
     ("occurred_at", datetime(1970, 1, 1), {"occurred_at": "1970-01-01"}),
     ("occurred_at", NOW, {"occurred_at": "2026-01-01 00:00:00"}),
@@ -382,7 +387,7 @@ def test_a_failure_on_the_way_leaves_no_row(warehouse, tmp_path, monkeypatch):
     """
     path = write_events(tmp_path / "events.csv", {}, {"customer_id": ""})
     with monkeypatch.context() as patch:
-        patch.setattr(ingestion, "_summary", lambda *_: 1 / 0)
+        patch.setattr(ingestion, "summary", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             feed(warehouse, path)
 

@@ -12,7 +12,7 @@ from markdown_pages import DOCS, ROOT, anchors, blocks, links
 from reference import commands
 from shops import query
 
-from clv_ml.ingest import ingestion
+from clv_ml.ingest import choice
 from clv_ml.ingest.presets import load_preset
 from clv_ml.operate.publication import publish
 from clv_ml.settings import Settings
@@ -131,7 +131,7 @@ def test_the_feeds_on_the_how_to_pages_are_read(tmp_path: Path, monkeypatch: pyt
     (preset,) = blocks(DOCS / "how-to" / "own-data.md", "sql")
     (tmp_path / "my_shop.sql").write_text(preset, encoding="utf-8")
     monkeypatch.setattr(
-        ingestion, "load_preset", lambda name: load_preset(name, *[tmp_path] * (name == "my_shop"))
+        choice, "load_preset", lambda name: load_preset(name, *[tmp_path] * (name == "my_shop"))
     )
 
     with empty_warehouse() as connection:

@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from shops import HORIZON, build, frame, one, query, regular_shop, with_project, with_vars
+from shops import HORIZON, build, copied, frame, one, query, regular_shop, with_project, with_vars
 
 from clv_ml import pipeline
 from clv_ml.errors import BuildError, InputError
 from clv_ml.pipeline import engine_of
-from clv_ml.settings import Settings
+from clv_ml.settings import Settings, load_settings
 
 OpenShop = Callable[..., Settings]
 CENT = Decimal("0.01")
@@ -234,7 +234,7 @@ def test_a_first_feed_refused_whole_publishes_nothing_and_says_why(open_shop: Op
     Euros in a shop that reports pounds: the error has the reason and the remedy, and the rows are in
     quarantine.
     """
-    settings = open_shop()
+    settings = open_shop(reporting_currency="GBP")
     feed = tmp_path / "orders.csv"
     feed.write_text("order_id,customer_id,ordered_at,amount,currency\n1,a,2024-01-01,9.50,EUR\n")
 
@@ -246,6 +246,28 @@ def test_a_first_feed_refused_whole_publishes_nothing_and_says_why(open_shop: Op
     assert "decimal comma" not in str(refused.value)
     assert one(settings, "select count(*) from raw.quarantine") == 1
     assert not list(settings.warehouse.parent.rglob("*.parquet"))
+
+
+def test_the_first_feed_tells_the_currency_of_the_shop(
+    empty_shop: Settings, own_project: Path, tmp_path: Path
+):
+    """
+    Nobody has named a currency, and the first file is in euros alone: they are written into the project's
+    file, said, and hold for what follows. A currency that is named stays.
+    """
+    settings = copied(empty_shop, tmp_path / "shop").model_copy(update={"project": own_project})
+    feed = tmp_path / "orders.csv"
+    feed.write_text("order_id,customer_id,ordered_at,amount,currency\n1,a,2024-01-01,9.50,EUR\n")
+
+    engine, (summary,) = pipeline.ingested_by(engine_of(settings), "orders", feed)
+
+    assert summary.rows_new == 1
+    assert f"written to {own_project / 'dbt_project.yml'}" in summary.notes[0]
+    assert engine.settings.vars.reporting_currency == "EUR"
+    assert load_settings(project=own_project).vars.reporting_currency == "EUR"
+    feed.write_text("order_id,customer_id,ordered_at,amount,currency\n2,a,2024-01-01,9.50,USD\n")
+    later = load_settings(project=own_project).model_copy(update={"warehouse": settings.warehouse})
+    assert pipeline.ingested_by(engine_of(later), "orders", feed)[1][0].reasons == {"no_fx_rate": 1}
 
 
 def test_run_without_a_model_is_asked_for(simulated_copy: Settings, monkeypatch: pytest.MonkeyPatch):

@@ -6,7 +6,7 @@ A command imports what it needs, so that ``clv --help`` and small commands answe
 
 import typer
 
-from clv_ml.cli import checks, customers, models, refused, runs
+from clv_ml.cli import checks, customers, feeds, models, refused, runs
 
 app = typer.Typer(
     help="Customer lifetime value in the warehouse: what dbt has no verb for.",
@@ -16,7 +16,8 @@ app = typer.Typer(
 )
 for command in (
     runs.demo,
-    runs.ingest,
+    feeds.ingest,
+    feeds.inspect,
     refused.quarantine,
     runs.train,
     runs.score,

@@ -44,9 +44,40 @@ DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Folder with events*, id_history*, fx_rates* and attributes* files."),
 ]
-InputFile = Annotated[Path | None, typer.Argument(help="A .csv, .csv.gz or .parquet file.")]
+InputFiles = Annotated[
+    list[Path] | None, typer.Argument(help="Delimited text (also gzipped), workbooks or Parquet files.")
+]
 PresetName = Annotated[
-    str, typer.Option("--preset", help=f"What the feed looks like: {', '.join(preset_names())}.")
+    str,
+    typer.Option(
+        "--preset",
+        help=f"What the feed looks like: {', '.join(preset_names())}. Default: its columns tell.",
+    ),
+]
+MappingFile = Annotated[
+    Path | None, typer.Option("--mapping", help="A mapping file, such as clv inspect writes.")
+]
+Maps = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map", help='A column for a field of the contract: --map order_id="Order ID". Repeatable.'
+    ),
+]
+Currency = Annotated[str, typer.Option("--currency", help="Currency of all amounts, such as USD.")]
+DateFormat = Annotated[
+    str, typer.Option("--date-format", help="'day first', 'month first', or as %d.%m.%Y %H:%M.")
+]
+Decimal = Annotated[str, typer.Option("--decimal", help="The decimal mark: a point or a comma.")]
+Zone = Annotated[str, typer.Option("--timezone", help="IANA zone of times without an offset.")]
+Encoding = Annotated[
+    str, typer.Option("--encoding", help="What the text is written in, such as windows-1252.")
+]
+Sheet = Annotated[str, typer.Option("--sheet", help="The sheet of a workbook.")]
+Orders = Annotated[
+    str,
+    typer.Option(
+        "--orders", help="appended, or restated: an order that comes again replaces its older version."
+    ),
 ]
 Target = Annotated[
     Literal["duckdb", "spark"],
@@ -99,8 +130,8 @@ def _require_memory() -> None:
         )
 
 
-def require_one_input(path: Path | None, data_dir: Path | None) -> None:
-    if path is not None and data_dir is not None:
+def require_one_input(paths: list[Path] | None, data_dir: Path | None) -> None:
+    if paths and data_dir is not None:
         raise typer.BadParameter("Name a file or --data-dir, not both.")
 
 

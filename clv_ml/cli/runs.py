@@ -10,14 +10,23 @@ from clv_ml.cli.options import (
     AcceptLoss,
     AsJson,
     AsOf,
+    Currency,
     DataDir,
+    DateFormat,
+    Decimal,
+    Encoding,
     Horizon,
-    InputFile,
+    InputFiles,
     Kind,
+    MappingFile,
+    Maps,
+    Orders,
     PresetName,
     Publishes,
+    Sheet,
     Target,
     Vars,
+    Zone,
     reported,
     require_one_input,
     settings_of,
@@ -49,31 +58,15 @@ def demo(
 
 
 def _demo_settings() -> "Settings":
-    """The demo has a folder of its own next to the default warehouse, so it never mixes with real data."""
+    """
+    The demo has a folder of its own next to the default warehouse, so it never mixes with real data. Its shop
+    sells in pounds, whatever the project's own currency.
+    """
     settings = settings_of()
+    if settings.vars.reporting_currency != "GBP":
+        settings = settings_of(vars_="{reporting_currency: GBP}")
     folder = settings.warehouse.parent / "demo"
     return settings.model_copy(update={"warehouse": folder / "clv.duckdb", "models": folder / "models"})
-
-
-def ingest(
-    path: InputFile = None,
-    preset: PresetName = "events",
-    data_dir: DataDir = None,
-    vars_: Vars = "",
-    as_json: AsJson = False,
-) -> None:
-    """Load a file, or a folder of files, into the raw tables. The same file twice changes nothing."""
-    from clv_ml.pipeline import DuckDB
-    from clv_ml.show.runs import show_ingested
-    from clv_ml.warehouse.locking import locked
-
-    require_one_input(path, data_dir)
-    with reported():
-        settings = settings_of(vars_=vars_)
-        with locked(settings), steps() as on_step:
-            on_step("ingest")
-            summaries = DuckDB(settings).ingest_files(preset, path, data_dir)
-        print_result(summaries, as_json, lambda: show_ingested(summaries))
 
 
 def train(
@@ -81,33 +74,33 @@ def train(
     as_of: AsOf = "",
     horizon_days: Horizon = None,
     data_dir: DataDir = None,
-    preset: PresetName = "events",
+    preset: PresetName = "",
     publishes: Publishes = False,
     target: Target = "duckdb",
     vars_: Vars = "",
     as_json: AsJson = False,
 ) -> None:
     """Build the training rows, fit a model, measure it out of time, publish it as champion."""
+    from clv_ml import pipeline
     from clv_ml.model.model_in_use import version_in_use
     from clv_ml.operate.one_off import kept_aside
-    from clv_ml.pipeline import engine_of
     from clv_ml.show.models import show_trained
     from clv_ml.show.runs import show_ingested
     from clv_ml.show.terminal import warn
 
     def show() -> None:
         show_ingested(ingested)
-        show_trained(result, version_in_use(settings))
+        show_trained(result, version_in_use(engine.settings))
 
     with (
         reported(),
         kept_aside(settings_of(as_of, horizon_days, vars_, target), publishes) as (settings, note),
     ):
-        engine, ingested = engine_of(settings), ()
+        engine, ingested = pipeline.engine_of(settings), ()
         with steps() as on_step:
             if data_dir is not None:
                 on_step("ingest")
-                ingested = engine.ingest_files(preset, data_dir=data_dir)
+                engine, ingested = pipeline.ingested_by(engine, preset, data_dir=data_dir)
             on_step("build features")
             engine.build_features()
             on_step("train")
@@ -147,9 +140,18 @@ def score(
 
 
 def run(
-    path: InputFile = None,
-    preset: PresetName = "events",
+    paths: InputFiles = None,
+    preset: PresetName = "",
     data_dir: DataDir = None,
+    mapping: MappingFile = None,
+    maps: Maps = None,
+    currency: Currency = "",
+    date_format: DateFormat = "",
+    decimal: Decimal = "",
+    timezone: Zone = "",
+    encoding: Encoding = "",
+    sheet: Sheet = "",
+    orders: Orders = "",
     model_type: Kind = "lightgbm",
     as_of: AsOf = "",
     horizon_days: Horizon = None,
@@ -161,19 +163,36 @@ def run(
 ) -> None:
     """From new files to scores in one process: ingest, build, train where due, score, check, publish."""
     from clv_ml import pipeline
+    from clv_ml.ingest.options import choice_from
     from clv_ml.operate.one_off import kept_aside
     from clv_ml.operate.scores import top_customers
     from clv_ml.show.runs import show_run
 
-    require_one_input(path, data_dir)
-    with (
-        reported(),
-        kept_aside(settings_of(as_of, horizon_days, vars_, target), publishes) as (settings, note),
-    ):
-        with steps() as on_step:
-            result = pipeline.run(settings, preset, path, data_dir, model_type, on_step, accept_loss)
-        result = replace(result, warnings=(*note, *result.warnings))
-        print_result(result, as_json, lambda: show_run(settings, result, top_customers(settings)))
+    require_one_input(paths, data_dir)
+    with reported():
+        choice = choice_from(
+            preset,
+            mapping,
+            maps,
+            currency=currency,
+            dates=date_format,
+            decimal=decimal,
+            timezone=timezone,
+            encoding=encoding,
+            sheet=sheet,
+            orders=orders,
+        )
+        wanted = settings_of(as_of, horizon_days, vars_, target)
+        with kept_aside(wanted, publishes) as (settings, note):
+            with steps() as on_step:
+                files = tuple(paths or ())
+                result = pipeline.run(settings, choice, files, data_dir, model_type, on_step, accept_loss)
+            result = replace(result, warnings=(*note, *result.warnings))
+            # a first feed may have named the shop's currency
+            settings = settings.model_copy(
+                update={"vars": settings_of(as_of, horizon_days, vars_, target).vars}
+            )
+            print_result(result, as_json, lambda: show_run(settings, result, top_customers(settings)))
 
 
 def publish(target: Target = "duckdb", as_json: AsJson = False) -> None:

@@ -4,113 +4,82 @@ Files -> raw.events, raw.id_history, raw.fx_rates, raw.attributes, and raw.quara
 Three steps, all but the file reading in SQL: the file is read as text (``feeds``), a preset maps its columns
 onto the input contract (``presets``), and one check per table, the same for every preset, gives each row its
 types and the first reason against it (``dbt_project/ingestion/<table>.sql``). Rows in = rows kept + rows
-quarantined, a file fed twice changes nothing, and an error leaves no row.
+skipped + rows quarantined, a file fed twice changes nothing, and an error leaves no row.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 
-from clv_ml.errors import InputError, WarehouseError
-from clv_ml.ingest.feeds import SIDECAR_SUFFIX, Feed, read_feed, sql_text
+from clv_ml.errors import InputError, OtherCurrencyError
+from clv_ml.ingest.built_dates import known_from, newest_built_date
+from clv_ml.ingest.choice import Choice
+from clv_ml.ingest.feeds import sql_text
+from clv_ml.ingest.files import SIDECAR_SUFFIX
+from clv_ml.ingest.layouts import preset_of, read_by
+from clv_ml.ingest.lookups import grouped, with_lookups
 from clv_ml.ingest.losses import USUAL, Limits, keep_refused, loss_warnings
-from clv_ml.ingest.presets import Preset, load_preset
-from clv_ml.warehouse.input_contract import contract
-from clv_ml.warehouse.quoting import quoted_name
+from clv_ml.ingest.mapping import Mapping
+from clv_ml.ingest.scratch import (
+    CheckSettings,
+    append,
+    create_reading_macros,
+    create_shop_macros,
+    drop_scratch,
+    known_orders_with_more,
+    map_feed,
+    name_inputs,
+    restate,
+    schema_sql,
+    store_settings,
+)
+from clv_ml.ingest.summary import IngestSummary, summary
 
 STEPS = {"events": ("typed_events", "judged_events")}
 """What the check of a table reads, made in this order by the statements of these names."""
-SCRATCH_VIEWS = (
-    "typed_events",
-    "feed",
-    "feed_texts",
-    "known_events",
-    "known_rates",
-    "known_id_history",
-    "known_attributes",
-    "known_erased",
-    "known_quarantine",
-    "known_refused_money",
-    "known_admitted",
-)
-SCRATCH_TABLES = (
-    "feed_rows",
-    "feed_rejects",
-    "feed_reject_errors",
-    "feed_reject_scans",
-    "mapped",
-    "judged_events",
-    "checked",
-    "rejected",
-    "refused_money",
-    "kept_keys",
-    "kept_money",
-    "ingest_settings",
-)
+SIDE_TABLES = ("fx_rates", "id_history", "attributes")
 
 
 @dataclass(frozen=True)
-class IngestSummary:
+class _Rules:
     """
-    What became of one file. Counts are rows; ``rows_in == rows_kept + rows_quarantined``.
-
-    ``preset`` is the one that did the mapping (``events`` where ``simulator`` was asked for). ``rows_new``
-    and ``rows_newly_quarantined`` are those that no earlier feed had brought. ``reasons`` counts the
-    quarantined rows by reason, most frequent first.
+    What holds for all files of one call. ``clock`` is naive UTC; times without a zone are in ``timezone``.
     """
 
-    path: Path
-    preset: str
-    table: str
-    rows_in: int
-    rows_kept: int
-    rows_new: int
-    rows_quarantined: int
-    rows_newly_quarantined: int
-    reasons: Mapping[str, int]
-    warnings: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Settings:
-    """
-    What the checks need to know. ``ingested_at`` is naive UTC; ``source`` is stored with quarantined rows.
-    """
-
-    preset: str
-    source: str
-    event_id_rule: str | None
     reporting_currency: str
-    ingested_at: datetime
-    built_as_of: date | None
-    header_lines: int
-    number_attributes: tuple[str, ...]
+    raw_schema: str
+    timezone: str
+    clock: datetime
+    is_currency_open: bool = False
+    limits: Limits = USUAL
 
 
 def ingest(
     connection: duckdb.DuckDBPyConnection,
-    preset: str,
+    choice: str | Choice,
     path: Path,
     *,
     reporting_currency: str,
     raw_schema: str = "raw",
     limits: Limits = USUAL,
+    timezone: str = "UTC",
     now: datetime | None = None,
+    beside: tuple[Path, ...] = (),
 ) -> IngestSummary:
     """
     Feed one file, in one transaction.
 
     Args:
-        connection: Open, outside a transaction, to a database that has the raw tables (``dbt run`` creates
+        connection: Open, outside a transaction, to a database that has the raw tables (``dbt run`` makes
             them).
 
-        preset: Name of a file in ``dbt_project/presets``, without ``.sql``.
+        choice: What the file is read by: the name of a preset, or more; an empty name: its columns tell.
 
-        path: A ``.csv``, ``.csv.gz`` or ``.parquet`` file.
+        path: A delimited text, workbook or Parquet file.
 
         reporting_currency: Three letters. Money in another currency needs a rate in ``fx_rates``.
 
@@ -118,26 +87,59 @@ def ingest(
 
         limits: What the project says of attributes, and of how much may be refused.
 
+        timezone: IANA name of the zone of times that bear none.
+
         now: The ingestion clock; later events are quarantined. Naive means UTC. Default: this instant.
+
+        beside: Files in which the mapping looks up what the file lacks.
 
     Raises:
         InputError: If the preset or the file cannot be used as such. Nothing was written.
 
         WarehouseError: If the raw tables are absent.
     """
+    rules = _Rules(reporting_currency, raw_schema, timezone, _utc(now), limits=limits)
     with _transaction(connection):
-        return _ingest(connection, preset, Path(path), reporting_currency, raw_schema, limits, _utc(now))
+        return _ingest(connection, _choice(choice), Path(path), rules, beside)
+
+
+def ingest_together(
+    connection: duckdb.DuckDBPyConnection,
+    choice: str | Choice,
+    paths: tuple[Path, ...],
+    *,
+    reporting_currency: str,
+    raw_schema: str = "raw",
+    limits: Limits = USUAL,
+    timezone: str = "UTC",
+    now: datetime | None = None,
+    is_currency_open: bool = False,
+) -> list[IngestSummary]:
+    """
+    Feed several files in one transaction; one that looks things up in others is fed with them as one.
+
+    Arguments and errors are those of ``ingest``. ``is_currency_open``: nobody has named the shop's currency;
+    an OtherCurrencyError says that the first money of all is in another one.
+    """
+    choice = _choice(choice)
+    rules = _Rules(reporting_currency, raw_schema, timezone, _utc(now), is_currency_open, limits)
+    with _transaction(connection):
+        fed = [_ingest(connection, choice, path, rules, beside) for path, beside in grouped(paths, choice)]
+        _require_own_currency(connection, rules, fed)
+    return fed
 
 
 def ingest_folder(
     connection: duckdb.DuckDBPyConnection,
     folder: Path,
-    preset: str,
+    choice: str | Choice,
     *,
     reporting_currency: str,
     raw_schema: str = "raw",
     limits: Limits = USUAL,
+    timezone: str = "UTC",
     now: datetime | None = None,
+    is_currency_open: bool = False,
 ) -> list[IngestSummary]:
     """
     Feed a folder's ``fx_rates*``, ``id_history*``, ``attributes*``, then ``events*`` files, in one
@@ -146,8 +148,7 @@ def ingest_folder(
     Rates come first, so that money in their currencies is admitted. Within a kind, files go by name; the
     preset is that of the events. Other files are left alone. Arguments and errors are those of ``ingest``.
     """
-    side_tables = ("fx_rates", "id_history", "attributes")
-    kinds = (*((table, table) for table in side_tables), ("events", preset))
+    kinds = (*((table, Choice(table)) for table in SIDE_TABLES), ("events", _choice(choice)))
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"There is no folder {folder}. Check the path.")
@@ -161,220 +162,81 @@ def ingest_folder(
         raise InputError(
             f"{folder} has no file whose name starts with 'events'. Rename the feed, or name it alone."
         )
-    clock = _utc(now)
+    rules = _Rules(reporting_currency, raw_schema, timezone, _utc(now), is_currency_open, limits)
     with _transaction(connection):
-        return [
-            _ingest(connection, kind, file, reporting_currency, raw_schema, limits, clock)
-            for kind, file in files
-        ]
+        fed = [_ingest(connection, kind, file, rules) for kind, file in files]
+        _require_own_currency(connection, rules, fed)
+    return fed
 
 
-def newest_built_date(connection: duckdb.DuckDBPyConnection, schema: str = "main") -> date | None:
+def _require_own_currency(
+    connection: duckdb.DuckDBPyConnection, rules: _Rules, fed: list[IngestSummary]
+) -> None:
     """
-    The newest ``as_of_date`` that features were built for, or None: what arrives now was not known then.
+    Refuses the first money of all where it is in one other currency than the shop's, which nobody has named.
     """
-    exists = connection.execute(
-        "select count(*) from information_schema.tables "
-        "where table_catalog = current_database() and table_schema = ? and table_name = 'customer_features'",
-        [schema],
-    ).fetchall()[0][0]
-    if not exists:
-        return None
-    newest = connection.execute(f"select max(as_of_date) from {quoted_name(schema)}.customer_features")
-    return newest.fetchall()[0][0]
-
-
-def _known_from(built: date | None, clock: datetime) -> date | None:
-    """
-    The built date that what arrives now is too late for. A date beyond tomorrow was asked for by hand and
-    holds no knowledge of the days until then; what is learnt now is not put off to it.
-    """
-    return built and min(built, clock.date() + timedelta(days=1))
+    others = sorted({currency for summary in fed for currency in summary.currencies_without_rate})
+    if not rules.is_currency_open or len(others) != 1:
+        return
+    has_money = connection.execute(
+        f"select 1 from {schema_sql(rules.raw_schema)}.events where amount is not null limit 1"
+    ).fetchall()
+    if not has_money:
+        raise OtherCurrencyError(
+            others[0],
+            f"All money of {fed[-1].path} is in {others[0]}, and the shop counts in "
+            f"{rules.reporting_currency}. Name its currency: --vars '{{reporting_currency: {others[0]}}}'.",
+        )
 
 
 def _ingest(
     connection: duckdb.DuckDBPyConnection,
-    preset_name: str,
+    choice: Choice,
     path: Path,
-    reporting_currency: str,
-    raw_schema: str,
-    limits: Limits,
-    clock: datetime,
+    rules: _Rules,
+    beside: tuple[Path, ...] = (),
 ) -> IngestSummary:
-    preset = load_preset(preset_name)
-    feed = read_feed(connection, path)
-    settings = _Settings(
+    feed, name, layout = read_by(connection, choice, path)
+    name_inputs(connection, rules.raw_schema)
+    own_zone = layout.timezone if isinstance(layout, Mapping) else ""
+    create_reading_macros(connection, own_zone or rules.timezone)
+    if isinstance(layout, Mapping):
+        create_shop_macros(connection)
+        if layout.lookups:
+            feed = with_lookups(connection, layout, feed, path, beside)
+    preset, notes = preset_of(connection, name, layout, feed, rules.reporting_currency.strip().upper())
+    settings = CheckSettings(
         preset=preset.name,
+        id_space=preset.id_space or preset.name,
         source=f"{preset.name}:{path.name}",
         event_id_rule=preset.event_id_rule,
-        reporting_currency=reporting_currency.strip().upper(),
-        ingested_at=clock,
-        built_as_of=_known_from(newest_built_date(connection), clock),
+        reporting_currency=rules.reporting_currency.strip().upper(),
+        ingested_at=rules.clock,
+        built_as_of=known_from(newest_built_date(connection), rules.clock),
         header_lines=feed.header_lines,
-        number_attributes=limits.number_attributes,
+        number_attributes=rules.limits.number_attributes,
     )
-    _name_relations(connection, raw_schema, settings)
-    _map(connection, preset, feed, path)
+    store_settings(connection, settings)
+    map_feed(connection, preset, feed, path)
     for step in STEPS.get(preset.table, ()):
         connection.execute(sql_text(step))
     connection.execute(f"create or replace temp table checked as {sql_text(preset.table)}")
     connection.execute(f"create or replace temp table rejected as {sql_text('quarantine')}")
-    keep_refused(connection, preset.table, _schema(raw_schema))
-    new, newly_quarantined = _append(connection, preset.table, _schema(raw_schema))
-    summary = _summary(connection, preset, path, feed, new, newly_quarantined)
-    lost = loss_warnings(connection, path, limits.quarantine_share)
-    _drop_scratch(connection)
-    return replace(summary, warnings=summary.warnings + lost)
+    warnings: tuple[str, ...] = ()
+    if preset.is_restated:
+        notes += restate(connection)
+    elif preset.table == "events":
+        warnings = known_orders_with_more(connection, path)
+    keep_refused(connection, preset.table, schema_sql(rules.raw_schema))
+    newly_quarantined = append(connection, preset.table, schema_sql(rules.raw_schema), preset.is_restated)
+    result = summary(connection, preset, path, feed, newly_quarantined, (*feed.notes, *notes), layout)
+    lost = loss_warnings(connection, path, rules.limits.quarantine_share, result.refusals)
+    drop_scratch(connection)
+    return replace(result, warnings=result.warnings + warnings + lost)
 
 
-def _name_relations(connection: duckdb.DuckDBPyConnection, raw_schema: str, settings: _Settings) -> None:
-    """Give the checks their relations under fixed names, so that their SQL needs no template."""
-    values = {**vars(settings), "number_attributes": list(settings.number_attributes)}
-    types = {
-        "ingested_at": "timestamp",
-        "built_as_of": "timestamp",
-        "header_lines": "bigint",
-        "number_attributes": "varchar[]",
-    }
-    columns = ", ".join(f"cast(${name} as {types.get(name, 'varchar')}) as {name}" for name in values)
-    connection.execute(f"create or replace temp table ingest_settings as select {columns}", values)
-    tables = {
-        "known_events": "events",
-        "known_rates": "fx_rates",
-        "known_id_history": "id_history",
-        "known_attributes": "attributes",
-        "known_erased": "erased_customers",
-        "known_quarantine": "quarantine",
-        "known_refused_money": "refused_money",
-        "known_admitted": "admitted",
-    }
-    for view, table in tables.items():
-        try:
-            connection.execute(
-                f"create or replace temp view {view} as select * from {_schema(raw_schema)}.{table}"
-            )
-        except duckdb.CatalogException as error:
-            raise WarehouseError(
-                f"The warehouse has no table {raw_schema}.{table}. Create the input tables first: dbt run."
-            ) from error
-    connection.execute(sql_text("reading_text"))
-
-
-def _map(connection: duckdb.DuckDBPyConnection, preset: Preset, feed: Feed, path: Path) -> None:
-    """feed_rows -> mapped, one row each, in the contract's columns, still text."""
-    if missing := preset.missing_from(feed.columns):
-        raise InputError(
-            f"{path} lacks {', '.join(missing)}, which preset {preset.name!r} requires. "
-            f"It has: {', '.join(feed.columns)}. Rename its columns, choose another preset, or write one."
-        )
-    absent = "".join(
-        f", cast(null as varchar) as {quoted_name(name)}" for name in preset.absent_from(feed.columns)
-    )
-    connection.execute(f"create or replace temp view feed as select *{absent} from feed_rows")
-    fields = ", ".join(f"{quoted_name(name)} := {quoted_name(name)}" for name in feed.columns)
-    connection.execute(
-        "create or replace temp view feed_texts as "
-        f"select feed_row, cast(to_json(struct_pack({fields})) as varchar) as raw_text from feed_rows"
-    )
-    columns = ", ".join(f"{name} varchar" for name in contract()[preset.table])
-    connection.execute(f"create or replace temp table mapped (feed_row bigint, {columns})")
-    try:
-        connection.execute(f"insert into mapped by name\n{preset.sql}")
-    except duckdb.Error as error:
-        raise InputError(f"Preset {preset.name!r} cannot map {path}: {error}") from error
-    lost = connection.execute(
-        "select count(*) from (select feed_row from feed_rows) full join mapped using (feed_row) "
-        "group by feed_row having count(*) <> 1 or count(mapped.rowid) = 0 limit 1"
-    ).fetchall()
-    if lost:
-        raise InputError(
-            f"Preset {preset.name!r} loses or repeats rows of {path}: it must select each feed_row once."
-        )
-
-
-def _append(connection: duckdb.DuckDBPyConnection, table: str, schema: str) -> tuple[int, int]:
-    """Insert what is new. Returns (rows into the table, rows into the quarantine)."""
-    kept = connection.execute(
-        f"insert into {schema}.{table} by name "
-        "select * exclude (feed_row, reason, is_new) from checked where is_new order by feed_row"
-    ).fetchall()
-    quarantined = connection.execute(
-        f"insert into {schema}.quarantine by name select * exclude (feed_row) from rejected "
-        f"where quarantine_id not in (select quarantine_id from {schema}.quarantine) "
-        "order by line_number, quarantine_id"
-    ).fetchall()
-    return kept[0][0], quarantined[0][0]
-
-
-def _late(connection: duckdb.DuckDBPyConnection, table: str) -> int:
-    """New events that are too late for the newest built date, which they happened before."""
-    if table != "events":
-        return 0
-    return connection.execute(
-        "select count(*) from checked, ingest_settings "
-        "where is_new and occurred_at < built_as_of and recorded_at >= built_as_of"
-    ).fetchall()[0][0]
-
-
-def _summary(
-    connection: duckdb.DuckDBPyConnection,
-    preset: Preset,
-    path: Path,
-    feed: Feed,
-    new: int,
-    newly_quarantined: int,
-) -> IngestSummary:
-    rows_in, kept = connection.execute(
-        "select (select count(*) from feed_rows) + (select count(*) from feed_rejects), "
-        "(select count(*) from checked where reason is null)"
-    ).fetchall()[0]
-    reasons = dict(
-        connection.execute(
-            "select reason, count(*) from rejected group by reason order by 2 desc, 1"
-        ).fetchall()
-    )
-    quarantined = sum(reasons.values())
-    if rows_in != kept + quarantined:
-        raise InputError(
-            f"{path}: {rows_in} rows in, but {kept} kept and {quarantined} quarantined. Please report it."
-        )
-    warnings = feed.warnings
-    if "no_fx_rate" in reasons:
-        ((currency,),) = connection.execute(
-            "select currency from checked where reason = 'no_fx_rate' group by all order by count(*) desc, 1 "
-            "limit 1"
-        ).fetchall()
-        warnings += (
-            f"{reasons['no_fx_rate']} rows of {path} are in a currency without a rate, most of them in "
-            f"{currency}. Load rates (preset fx_rates) and feed the file again, or, if the shop counts in "
-            f"it, --vars '{{reporting_currency: {currency}}}'.",
-        )
-    if rows_in and not kept:
-        commas = (
-            " A decimal comma is no number here: see docs/how-to/own-data.md."
-            if "invalid_amount" in reasons
-            else ""
-        )
-        warnings += (
-            f"No row of {path} was kept, most often because of {next(iter(reasons))}. Look at raw_text in "
-            f"raw.quarantine, and check the preset.{commas}",
-        )
-    if late := _late(connection, preset.table):
-        warnings += (
-            f"{late:,} new rows of {path} happened before the newest date that features were built for. "
-            "What was known on that date stays as it was, so they count from the next date on (see "
-            "recorded_at in docs/reference/feeds.md).",
-        )
-    return IngestSummary(
-        path, preset.name, preset.table, rows_in, kept, new, quarantined, newly_quarantined, reasons, warnings
-    )
-
-
-def _drop_scratch(connection: duckdb.DuckDBPyConnection) -> None:
-    for view in SCRATCH_VIEWS:
-        connection.execute(f"drop view if exists temp.{view}")
-    for table in SCRATCH_TABLES:
-        connection.execute(f"drop table if exists temp.{table}")
+def _choice(choice: str | Choice) -> Choice:
+    return Choice(preset=choice) if isinstance(choice, str) else choice
 
 
 @contextmanager
@@ -393,8 +255,3 @@ def _utc(moment: datetime | None) -> datetime:
     """Naive UTC. A naive moment is UTC already."""
     aware = moment or datetime.now(UTC)
     return aware.astimezone(UTC).replace(tzinfo=None) if aware.tzinfo else aware
-
-
-def _schema(name: str) -> str:
-    """A schema, or catalog.schema, as SQL."""
-    return ".".join(quoted_name(part) for part in name.split("."))

@@ -7,23 +7,12 @@ from pathlib import Path
 import duckdb
 
 from clv_ml.ingest.feeds import sql_text
+from clv_ml.ingest.refusals import Refusal
 
 NO_LOSS = ("duplicate", "erased", "no_customer_id")
 """Reasons of rows that are not lost: they count once, are not wanted, or are told apart as guests."""
 MOST_NAMED = 3
 """Reasons that a warning names."""
-SHOWN = 160
-"""Characters of a row that a warning shows."""
-REMEDIES = {
-    "invalid_occurred_at": "Write times as 2024-03-05 14:05, also in a preset.",
-    "invalid_amount": "Write amounts as 1234.50, with a point and no other sign.",
-    "no_fx_rate": "Load rates (preset fx_rates) and feed the file again.",
-    "in_the_future": "Check that day and month are not mixed up, and give times their offset.",
-    "invalid_currency": "Write currencies as EUR.",
-    "wrong_sign": "A refund is negative, a purchase is not.",
-    "not_utf8": "Export the file as UTF-8.",
-}
-"""By reason; where there is none, the rows are to be corrected."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +60,9 @@ def keep_refused(connection: duckdb.DuckDBPyConnection, table: str, schema: str)
         connection.execute(f"insert into {schema}.admitted by name {sql_text('admitted')}")
 
 
-def loss_warnings(connection: duckdb.DuckDBPyConnection, path: Path, allowed: float) -> tuple[str, ...]:
+def loss_warnings(
+    connection: duckdb.DuckDBPyConnection, path: Path, allowed: float, refused: tuple[Refusal, ...]
+) -> tuple[str, ...]:
     """What to say where more of the feed's rows or of its money was lost than is allowed."""
     losses = _losses(connection)
     shares = [loss.money for loss in losses.values() if loss.money is not None]
@@ -79,19 +70,12 @@ def loss_warnings(connection: duckdb.DuckDBPyConnection, path: Path, allowed: fl
     if max(total.rows, total.money or 0.0) <= allowed:
         return ()
     head = f"{path.name} lost {total}, more than quarantine_share ({allowed:.0%}) allows."
-    named = list(losses.items())[:MOST_NAMED]
-    return ("\n".join([head, *(_sentence(connection, reason, loss) for reason, loss in named)]),)
-
-
-def _sentence(connection: duckdb.DuckDBPyConnection, reason: str, loss: Loss) -> str:
-    """A reason with what it cost, its first row and the remedy."""
-    rows, line, text = connection.execute(
-        "select count(*), min(line_number), min_by(raw_text, line_number) from rejected where reason = ?",
-        [reason],
-    ).fetchall()[0]
-    shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
-    remedy = REMEDIES.get(reason, "Correct the rows and feed the file again.")
-    return f"{reason}, {loss}: {rows:,} rows, the first of them line {line}, {shown}. {remedy}"
+    by_reason = {refusal.reason: refusal for refusal in refused}
+    named = [
+        f"{one.reason}, {loss}: {one.rows:,} rows. {one.sample}. {one.remedy}"
+        for one, loss in [(by_reason[reason], loss) for reason, loss in losses.items()][:MOST_NAMED]
+    ]
+    return ("\n".join([head, *named]),)
 
 
 def _losses(connection: duckdb.DuckDBPyConnection) -> Mapping[str, Loss]:

@@ -9,6 +9,7 @@ the generic step does that, the same for every preset. Its header comment declar
     -- event_id: given                      the feed's own id
                  content                    derived; an identical row is a duplicate
                  numbered content           derived; an identical row is another event
+                 numbered copies            the same; the first has the id that content alone gives
     -- requires: order_id, customer_id|client_id     "|" separates names of which one must be there
     -- optional: category, quantity
     -- same as: events                      instead of all of the above
@@ -24,12 +25,16 @@ from clv_ml.warehouse.input_contract import contract
 
 PRESETS_FOLDER = DBT_FOLDER / "presets"
 
-EVENT_ID_RULES = ("given", "content", "numbered content")
+EVENT_ID_RULES = ("given", "content", "numbered content", "numbered copies")
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A parsed preset file. ``required`` holds one tuple of alternative names per required column."""
+    """
+    A parsed preset file. ``required`` holds one tuple of alternative names per required column. Derived ids
+    of events are one's own within ``id_space``, by default the name. ``is_restated``: an order that comes
+    again replaces its older version.
+    """
 
     name: str
     table: str
@@ -37,26 +42,45 @@ class Preset:
     required: tuple[tuple[str, ...], ...]
     optional: tuple[str, ...]
     sql: str
+    id_space: str = ""
+    is_restated: bool = False
 
     def missing_from(self, columns: tuple[str, ...]) -> tuple[str, ...]:
-        """Required columns that are not among the given ones, upper and lower case alike."""
-        present = {column.lower() for column in columns}
+        """Required columns that are not among the given ones."""
         return tuple(
             " or ".join(names)
             for names in self.required
-            if not any(name.lower() in present for name in names)
+            if not any(same_column(name, columns) for name in names)
         )
 
-    def absent_from(self, columns: tuple[str, ...]) -> tuple[str, ...]:
-        """Every column that the SQL may name and the feed does not have."""
-        present = {column.lower() for column in columns}
-        declared = (*(name for names in self.required for name in names), *self.optional)
-        return tuple(name for name in declared if name.lower() not in present)
+    def declared(self) -> tuple[str, ...]:
+        """Every column that the SQL may name."""
+        return (*(name for names in self.required for name in names), *self.optional)
+
+
+def column_key(name: str) -> str:
+    """What of a column's name counts: letters and digits, without case."""
+    return "".join(letter for letter in name.casefold() if letter.isalnum()) or name
+
+
+def same_column(name: str, columns: tuple[str, ...]) -> str | None:
+    """
+    The column meant by the name: the one written so, upper and lower case alike, or else by its letters and
+    digits.
+    """
+    written = [column for column in columns if column.lower() == name.lower()]
+    alike = [column for column in columns if column_key(column) == column_key(name)]
+    return next(iter([*written, *alike]), None)
+
+
+def sql_preset_names(folder: Path = PRESETS_FOLDER) -> tuple[str, ...]:
+    """The presets that are SQL, sorted."""
+    return tuple(sorted(path.stem for path in folder.glob("*.sql")))
 
 
 def preset_names(folder: Path = PRESETS_FOLDER) -> tuple[str, ...]:
-    """The presets there are, sorted."""
-    return tuple(sorted(path.stem for path in folder.glob("*.sql")))
+    """The presets there are, SQL and mappings, sorted."""
+    return tuple(sorted({*sql_preset_names(folder), *(path.stem for path in folder.glob("*.yml"))}))
 
 
 def load_preset(name: str, folder: Path = PRESETS_FOLDER) -> Preset:
@@ -66,7 +90,7 @@ def load_preset(name: str, folder: Path = PRESETS_FOLDER) -> Preset:
     Raises:
         InputError: If there is no such preset, or its header does not declare what it must.
     """
-    if name not in preset_names(folder):
+    if name not in sql_preset_names(folder):
         raise InputError(f"There is no preset {name!r}. Presets are: {', '.join(preset_names(folder))}.")
     sql = (folder / f"{name}.sql").read_text(encoding="utf-8")
     if original := _declared(sql, "same as"):

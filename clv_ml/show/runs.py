@@ -1,11 +1,13 @@
-"""What commands print of runs: files ingested, scores, publication, erasure, findings, engines compared."""
+"""What commands print of runs: files seen or ingested, scores, publication, erasure, findings, engines."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.table import Table
+from rich.text import Text
 
 from clv_ml.operate.scores import hard_to_learn
 from clv_ml.settings import Settings
@@ -13,7 +15,8 @@ from clv_ml.show.models import show_fit
 from clv_ml.show.terminal import err, out, print_wide, warn, warn_of_shop
 
 if TYPE_CHECKING:
-    from clv_ml.ingest.ingestion import IngestSummary
+    from clv_ml.ingest.inspection import Inspection
+    from clv_ml.ingest.summary import IngestSummary
     from clv_ml.operate.erasure import Erasure
     from clv_ml.operate.findings import Finding
     from clv_ml.operate.scores import ScoringResult, TopCustomer
@@ -40,13 +43,47 @@ def show_run(settings: Settings, result: RunResult, best: Sequence[TopCustomer])
 def show_ingested(summaries: Sequence[IngestSummary]) -> None:
     if not summaries:
         return
-    table = Table("file", "rows", "kept", "new", "quarantined", "why", title="Ingested")
+    table = Table("file", "rows", "kept", "new", "skipped", "guests", "quarantined", "why", title="Ingested")
     for one in summaries:
-        counts = (one.rows_in, one.rows_kept, one.rows_new, one.rows_quarantined)
-        why = ", ".join(f"{reason} {count:,}" for reason, count in one.reasons.items())
-        table.add_row(one.path.name, *(f"{count:,}" for count in counts), why)
+        guests = one.guests.rows if one.guests else 0
+        refused = one.rows_quarantined - guests
+        counts = (one.rows_in, one.rows_kept, one.rows_new, one.rows_skipped, guests, refused)
+        faults = [(each.reason, each.rows) for each in one.refusals if each != one.guests]
+        why = ", ".join(f"{reason} {count:,}" for reason, count in (*faults, *(one.skipped or {}).items()))
+        table.add_row(one.path.name, *(f"{count:,}" for count in counts), Text(why))
     out.print(table)
+    for summary in summaries:
+        for note in summary.notes:
+            out.print(Text(f"{summary.path.name}, {note}."), soft_wrap=True)
+        for refusal in summary.refusals:
+            money = ", ".join(f"{amount:,} {currency}" for currency, amount in refusal.money.items())
+            out.print(
+                Text(f"{summary.path.name}: {refusal.sentence}" + f" In all {money}." * bool(money)),
+                soft_wrap=True,
+            )
     warn(warning for summary in summaries for warning in summary.warnings)
+
+
+def show_inspection(result: Inspection) -> None:
+    known = (
+        f"is known: {result.recognised_as}"
+        if result.recognised_as
+        else "is no known export; a mapping is proposed"
+    )
+    out.print(Text(f"{result.path.name} {known}."), soft_wrap=True)
+    for field, where in result.fields.items():
+        out.print(Text(f"  {field}: {where}"), soft_wrap=True)
+    shown = len(result.before.columns)
+    columns = f", {shown} of {result.columns} columns" if shown < result.columns else ""
+    for title, rows in ((f"As it is{columns}", result.before), ("As it will be read", result.after)):
+        table = Table(*rows.columns, title=title)
+        for row in rows.rows:
+            table.add_row(*map(Text, row))
+        print_wide(table)
+    show_ingested((replace(result.summary, notes=result.notes),))
+    if result.mapping_file:
+        out.print(Text(f"Mapping written: {result.mapping_file}. Check it."), soft_wrap=True)
+    out.print(Text(f"Next: clv run {result.path}"), soft_wrap=True)
 
 
 def show_scoring(settings: Settings, result: ScoringResult, best: Sequence[TopCustomer]) -> None:

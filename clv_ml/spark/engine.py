@@ -16,7 +16,8 @@ import duckdb
 from pyspark.sql import SparkSession
 
 from clv_ml.errors import InputError
-from clv_ml.ingest.ingestion import IngestSummary
+from clv_ml.ingest.choice import Choice
+from clv_ml.ingest.summary import IngestSummary
 from clv_ml.learn import training
 from clv_ml.learn.fitted_parameters import fit_missing_dates
 from clv_ml.learn.training import TrainingResult
@@ -27,7 +28,7 @@ from clv_ml.operate import refused, scores
 from clv_ml.operate.publication import Publication
 from clv_ml.operate.retention import Removed
 from clv_ml.operate.scores import ScoringResult
-from clv_ml.pipeline import SCORING, run_tests_of_marts
+from clv_ml.pipeline import SCORING, Files, run_tests_of_marts
 from clv_ml.settings import Settings
 from clv_ml.spark import publish, tables
 from clv_ml.spark.functions import register
@@ -49,7 +50,7 @@ class Spark:
     settings: Settings
 
     def ingest_files(
-        self, preset: str, path: Path | None = None, data_dir: Path | None = None
+        self, choice: str | Choice, path: Files = None, data_dir: Path | None = None
     ) -> tuple[IngestSummary, ...]:
         """
         Lays the raw tables over a folder's Parquet files. Nothing is copied or checked, or summed up.
@@ -57,7 +58,7 @@ class Spark:
         Raises:
             InputError: If a file or a preset is given: other feeds go through ``clv ingest`` first.
         """
-        if path is not None or data_dir is None or preset != "events":
+        if path or data_dir is None or choice not in ("", "events", Choice()):
             raise InputError(
                 "On Spark, events are Parquet in the input contract: name their folder with --data-dir, or "
                 "nothing where the raw tables exist. Other feeds go through clv ingest on DuckDB first."

@@ -1,18 +1,18 @@
--- Grain: one row per row of the feed, typed, with the first reason against it (NULL: kept) and whether it
--- is new. Which of its rows are one event: reads judged_events, known_events and ingest_settings (one
--- row).
+-- Grain: one row per event of the feed, typed, with the first reason against its row (NULL: kept) and
+-- whether it is new. Which events are one and the same: reads judged_events, known_events and
+-- ingest_settings (one row). A row of the feed is kept as a whole or not at all.
 with
     settings as (select * from ingest_settings),
 
     -- From here to copies: good rows only, and only what identity needs, so that sorting them stays cheap.
     counted as (
         select
-            feed_row,
+            event_row,
             settings.event_id_rule,
-            settings.preset,
+            settings.id_space,
             given_id,
             content,
-            row_number() over (partition by content order by recorded_at, feed_row) as occurrence
+            row_number() over (partition by content order by recorded_at, event_row) as occurrence
         from judged_events
         cross join settings
         where own_reason is null
@@ -20,33 +20,35 @@ with
 
     identified as (
         select
-            feed_row,
+            event_row,
             content,
             case
                 event_id_rule
                 when 'given'
                 then given_id
                 when 'content'
-                then md5(concat_ws(chr(31), preset, content))
-                else md5(concat_ws(chr(31), preset, content, cast(occurrence as varchar)))
+                then md5(concat_ws(chr(31), id_space, content))
+                when 'numbered copies'
+                then md5(concat_ws(chr(31), id_space, content, cast(nullif(occurrence, 1) as varchar)))
+                else md5(concat_ws(chr(31), id_space, content, cast(occurrence as varchar)))
             end as event_id
         from counted
     ),
 
     copies as (
         select
-            feed_row,
+            event_row,
             event_id,
             content,
             row_number() over same_id as copy,
             first_value(content) over same_id as first_content
         from identified
-        window same_id as (partition by event_id order by feed_row)
+        window same_id as (partition by event_id order by event_row)
     ),
 
     compared as (
         select
-            copies.feed_row,
+            copies.event_row,
             copies.event_id,
             known.event_id is not null as is_known,
             case
@@ -76,6 +78,15 @@ with
         left join known_events as known on copies.event_id = known.event_id
     ),
 
+    -- One reason a row, so that a bad part keeps its good ones out.
+    refused as (
+        select judged.feed_row, min_by(coalesce(own_reason, copy_reason), judged.event_row) as reason
+        from judged_events as judged
+        left join compared on judged.event_row = compared.event_row
+        where coalesce(own_reason, copy_reason) is not null
+        group by judged.feed_row
+    ),
+
     checked as (
         select
             judged.feed_row,
@@ -91,10 +102,11 @@ with
             judged.quantity,
             judged.amount,
             judged.currency,
-            coalesce(judged.own_reason, compared.copy_reason) as reason,
-            reason is null and not compared.is_known as is_new
+            refused.reason,
+            refused.reason is null and not compared.is_known as is_new
         from judged_events as judged
-        left join compared on judged.feed_row = compared.feed_row
+        left join compared on judged.event_row = compared.event_row
+        left join refused on judged.feed_row = refused.feed_row
     )
 
 select *

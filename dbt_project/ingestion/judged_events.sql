@@ -1,4 +1,4 @@
--- Grain: one row per row of the feed, with the first reason of its own against it (NULL: none). Also when
+-- Grain: one row per event of the feed, with the first reason of its own against it (NULL: none). Also when
 -- it counts as known, and what makes it the same event as another. Reads typed_events, known_rates and
 -- ingest_settings.
 create or replace temp table judged_events as
@@ -18,6 +18,8 @@ with
                 then 'erased'
                 when has_nul
                 then 'nul_byte'
+                when fault is not null
+                then fault
                 when event_id_rule = 'given' and given_id is null
                 then 'no_event_id'
                 when customer_id is null
@@ -57,6 +59,7 @@ with
 
 select
     feed_row,
+    event_row,
     given_id,
     customer_id,
     event_type,

@@ -9,17 +9,18 @@ with
         select rows_before, max(reject_number) as lines_before from feed_rejects group by rows_before
     ),
 
+    refused as (select distinct feed_row, reason from checked where reason is not null),
+
     failed as (
         select
-            checked.feed_row,
-            checked.feed_row + settings.header_lines + coalesce(skipped.lines_before, 0) as line_number,
-            checked.reason,
-            case when checked.reason = 'erased' then '' else feed_texts.raw_text end as raw_text
-        from checked
-        inner join feed_texts on checked.feed_row = feed_texts.feed_row
+            refused.feed_row,
+            refused.feed_row + settings.header_lines + coalesce(skipped.lines_before, 0) as line_number,
+            refused.reason,
+            case when refused.reason = 'erased' then '' else feed_texts.raw_text end as raw_text
+        from refused
+        inner join feed_texts on refused.feed_row = feed_texts.feed_row
         cross join settings
-        asof left join skipped on checked.feed_row > skipped.rows_before
-        where checked.reason is not null
+        asof left join skipped on refused.feed_row > skipped.rows_before
     ),
 
     -- A line that is no row may still name a customer who was erased: as a word, as a whole field, or

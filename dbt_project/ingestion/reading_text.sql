@@ -9,18 +9,12 @@ create or replace temp macro clean_text(value) as
         else nullif(trim(nfc_normalize(value), e' \t\r\n' || chr(160) || chr(65279)), '')
     end;
 
--- An id: as above, and the words that tools write for "no value" are NULL.
-create or replace temp macro clean_id(value) as
-    case
-        when lower(trim(value)) in ('nan', 'null', 'none', 'n/a', '<na>', '\n')
-        then null
-        else clean_text(value)
-    end;
-
 -- An instant in UTC from ISO 8601 text (clean_text first). With an offset, Z, UTC or GMT it is that
--- instant; without one the text is UTC already; a date alone is its midnight. Nothing else is a time: not
--- a serial number, not an epoch, not 01/02/2011, not a named zone, whose clock shows one hour twice a
--- year. Seconds are added where an offset follows the minutes, for the sake of DuckDB 1.5.
+-- instant; without one it is the shop's clock (in_utc, made beside these for the zone of the feed); a date
+-- alone is its midnight. Slashes between year, month and day, no dashes at all, and a comma before a
+-- fraction are read too. Nothing else is a time: not a serial number, not an epoch, not 01/02/2011, not a
+-- named zone, whose clock shows one hour twice a year. Seconds are added where an offset follows the
+-- minutes, for the sake of DuckDB 1.5.
 create or replace temp macro iso_text(value) as
     regexp_replace(
         regexp_replace(regexp_replace(upper(value), ' ?(UTC|GMT|Z)$', '+00:00'), ' ([+-])', '\1'),
@@ -28,10 +22,26 @@ create or replace temp macro iso_text(value) as
         '\1:00\2'
     );
 
-create or replace temp macro utc_instant(value) as
+create or replace temp macro dashed(value) as
+    case
+        when regexp_full_match(value, '\d{4}-[^,]*')
+        then value
+        else
+            regexp_replace(
+                regexp_replace(
+                    regexp_replace(value, '(:\d{2}),(\d)', '\1.\2'),
+                    '^(\d{4})(?:/(\d{1,2})/(\d{1,2})|(\d{2})(\d{2}))([T ].*)?$',
+                    '\1-\2\4-\3\5\6'
+                ),
+                '^(\d{4}-\d{2}-\d{2}[T ])(\d{2})(\d{2})(\d{2})',
+                '\1\2:\3:\4'
+            )
+    end;
+
+create or replace temp macro iso_instant(value) as
     case
         when regexp_full_match(value, '\d{4}-\d{1,2}-\d{1,2}([ Tt]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?)?')
-        then try_cast(upper(value) as timestamp)
+        then in_utc(try_cast(upper(value) as timestamp))
         when
             regexp_full_match(
                 iso_text(value),
@@ -39,6 +49,8 @@ create or replace temp macro utc_instant(value) as
             )
         then try_cast(iso_text(value) as timestamptz) at time zone 'UTC'
     end;
+
+create or replace temp macro utc_instant(value) as iso_instant(dashed(value));
 
 -- A plain number: digits, one decimal point, an exponent. Not NaN, not infinity, not 1,000 and not 1_000.
 -- Digits beyond the scale are rounded half away from zero.

@@ -1,10 +1,13 @@
--- Grain: one row per row of the feed: its text as values. A number or an instant that cannot be read is
--- NULL; whether there was any text is kept beside it. Reads mapped (text).
+-- Grain: one row per event of the feed: its text as values. A row of the feed may hold several events, its
+-- parts; what is skipped is not looked at. A number or an instant that cannot be read is NULL; whether there
+-- was any text is kept beside it. Reads mapped (text).
 create or replace temp view typed_events as
 with
     cleaned as (
         select
             feed_row,
+            feed_row * 100 + part as event_row,
+            fault,
             clean_id(event_id) as event_id,
             clean_id(customer_id) as customer_id,
             lower(clean_text(event_type)) as event_type,
@@ -34,10 +37,13 @@ with
                 )
             ) as has_nul
         from mapped
+        where skip is null
     )
 
 select
     feed_row,
+    event_row,
+    fault,
     event_id as given_id,
     customer_id,
     event_type,

@@ -1,0 +1,28 @@
+"""Which dates features were built for already: what arrives now was not known then."""
+
+from datetime import date, datetime, timedelta
+
+import duckdb
+
+from clv_ml.warehouse.quoting import quoted_name
+
+
+def newest_built_date(connection: duckdb.DuckDBPyConnection, schema: str = "main") -> date | None:
+    """The newest ``as_of_date`` that features were built for, or None."""
+    exists = connection.execute(
+        "select count(*) from information_schema.tables "
+        "where table_catalog = current_database() and table_schema = ? and table_name = 'customer_features'",
+        [schema],
+    ).fetchall()[0][0]
+    if not exists:
+        return None
+    newest = connection.execute(f"select max(as_of_date) from {quoted_name(schema)}.customer_features")
+    return newest.fetchall()[0][0]
+
+
+def known_from(built: date | None, clock: datetime) -> date | None:
+    """
+    The built date that what arrives now is too late for. A date beyond tomorrow was asked for by hand and
+    holds no knowledge of the days until then; what is learnt now is not put off to it.
+    """
+    return built and min(built, clock.date() + timedelta(days=1))

@@ -1,0 +1,115 @@
+"""Which columns of an unknown file may hold a field: by names, the surest first, and by values."""
+
+import re
+from collections.abc import Iterator
+from itertools import chain
+
+import duckdb
+
+from clv_ml.ingest.dates import CLOCKS, DAY_FIRST, MONTH_FIRST, UNAMBIGUOUS
+from clv_ml.ingest.mapping import synonyms
+from clv_ml.ingest.presets import column_key
+from clv_ml.warehouse.quoting import quoted_name, quoted_text
+
+SHARE = 0.8
+"""Of a column's values that must read as a time or a number for it to be one."""
+STATES = 20
+"""More values than a status or a kind has."""
+LOOKED_AT = 5000
+"""Rows whose values are looked at."""
+SHORTEST = 4
+"""Letters that a name must have to be looked for inside longer ones; other scripts need fewer."""
+
+Connection = duckdb.DuckDBPyConnection
+
+
+def candidates(connection: Connection, field: str, columns: tuple[str, ...]) -> Iterator[str]:
+    """Columns for the field whose values are of its kind, the surest first."""
+    seen = set()
+    for column in chain(_named(field, columns), _told(connection, field, columns)):
+        if column not in seen and _fits(connection, field, column):
+            yield column
+        seen.add(column)
+
+
+def alternatives(
+    connection: Connection, field: str, columns: tuple[str, ...], used: dict[str, str]
+) -> list[str]:
+    """Other columns that might be meant as well."""
+    return [name for name in candidates(connection, field, columns) if name not in used.values()]
+
+
+def _named(field: str, columns: tuple[str, ...]) -> Iterator[str]:
+    """Columns of a known name; then those whose name holds one, and no word that tells against it."""
+    keys = {column_key(column): column for column in reversed(columns)}
+    known = synonyms().get(field, ())
+    yield from (keys[key] for key in known if key in keys)
+    against = synonyms().get(f"no_{field}", ())
+    for key in known:
+        if len(key) < SHORTEST and key.isascii():
+            continue
+        for column in columns:
+            core = column_key(re.sub(r"\(.*?\)", "", column)) or column_key(column)
+            if key in core and not any(word in core for word in against):
+                yield column
+
+
+def _told(connection: Connection, field: str, columns: tuple[str, ...]) -> Iterator[str]:
+    """Where no name tells: the only column of times, or addresses."""
+    if field not in ("occurred_at", "customer_id"):
+        return
+    kind = "mail" if field == "customer_id" else field
+    against = synonyms().get(f"no_{field}", ())
+    found = [
+        column
+        for column in columns
+        if not any(word in column_key(column) for word in against) and _fits(connection, kind, column)
+    ]
+    if len(found) == 1:
+        yield found[0]
+
+
+def _fits(connection: Connection, field: str, column: str) -> bool:
+    """Whether most values are of the field's kind, and there are any."""
+    if field in ("status", "kind"):
+        count = connection.execute(f"select count(distinct {quoted_name(column)}) from feed").fetchall()[0][0]
+        return 0 < count <= STATES
+    return share_of(connection, column, _test(field)) >= SHARE
+
+
+def _test(field: str) -> str:
+    """SQL that is true of a value of the field's kind; ``{0}`` is the column."""
+    days = (*DAY_FIRST, *MONTH_FIRST, *UNAMBIGUOUS)
+    formats = ", ".join(quoted_text(f"{day} {clock}".strip()) for day in days for clock in CLOCKS)
+    number = " or ".join(
+        f"try_cast(shop_number({{0}}, number_body({{0}}), '{mark}') as double) is not null"
+        for mark in (".", ",")
+    )
+    tests = {
+        "occurred_at": "utc_instant(epoch_time(shop_time({0}, tidy_time({0}), "
+        f"[{formats}]))) is not null",
+        "clock": r"regexp_full_match(trim({0}), '\d?\d:\d\d(:\d\d)?([.,]\d+)?( ?[AaPp][.]?[Mm][.]?)?')",
+        "mail": "regexp_full_match(trim({0}), '[^@ ]+@[^@ ]+')",
+    }
+    numbers = dict.fromkeys(("amount", "unit_price", "quantity", "refund"), number)
+    return (tests | numbers).get(field, "true")
+
+
+def share_of(connection: Connection, column: str, test: str) -> float:
+    """The share of the column's values of which the test is true; 0 where it is empty."""
+    name = quoted_name(column)
+    return connection.execute(
+        f"select count(*) filter ({test.format(name)}) / greatest(1, count(*)) "
+        f"from (from feed limit {LOOKED_AT}) as sample where clean_text({name}) is not null"
+    ).fetchall()[0][0]
+
+
+def has_clock(connection: Connection, column: str) -> bool:
+    """Whether the column's times have hours, or are numbers since 1970."""
+    return share_of(connection, column, r"regexp_matches({0}, '\d:\d|T\d{{4}}|^\d{{10,}}$')") > 1 - SHARE
+
+
+def filled(connection: Connection, column: str) -> tuple[int, int]:
+    """Rows of the file, and those in which the column names somebody."""
+    known = f"known_id({quoted_name(column)}, ['0', 'guest'])"
+    return connection.execute(f"select count(*), count({known}) from feed").fetchall()[0]

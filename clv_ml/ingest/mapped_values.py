@@ -1,0 +1,187 @@
+"""
+What a mapping's columns hold, as SQL: each field's text, its tidy form, and its value as plain text.
+
+A field of the contract may stand in one column or in several; numbers and times are read in the file's style.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from clv_ml.ingest.mapping import Mapping, Source
+from clv_ml.ingest.presets import column_key, same_column
+from clv_ml.warehouse.input_contract import contract
+from clv_ml.warehouse.quoting import quoted_name, quoted_text
+
+NUMBERS = ("amount", "quantity", "refund amount")
+TIMES = ("occurred_at", "recorded_at", "refund time")
+GUESTS = ("guest", "undefined", "anonymous", "(not set)", "00000000-0000-0000-0000-000000000000")
+"""Ids that shops write for people who have none, in small letters."""
+EPOCH = ("epoch",)
+"""In place of formats: times are numbers since 1970."""
+
+
+@dataclass(frozen=True)
+class Style:
+    """How the file writes numbers and times, and the currency where no column says it."""
+
+    decimal: str = "."
+    formats: tuple[str, ...] = ()
+    currency: str = ""
+
+
+def found_column(name: str, columns: tuple[str, ...]) -> str | None:
+    """
+    The file's column of that name; ``a|b`` is the first there is, and a question mark says that there may be
+    none.
+    """
+    alternatives = (same_column(each, columns) for each in name.removesuffix("?").split("|"))
+    return next((column for column in alternatives if column), None)
+
+
+def raw(source: Source, columns: tuple[str, ...], none: Sequence[str] = ()) -> str:
+    """
+    The source's text as SQL, from columns that the file has; texts that are ``none`` (in small letters) are
+    as good as empty.
+    """
+    if source.value:
+        return quoted_text(source.value)
+    found = [found_column(name, columns) for name in source.columns]
+    nothing = f"[{', '.join(map(quoted_text, none))}]"
+    cleaned = [
+        f"known_id({quoted_name(name)}, {nothing})" if none else f"clean_id({quoted_name(name)})"
+        for name in found
+        if name
+    ]
+    if not cleaned:
+        return "cast(null as varchar)"
+    if source.together:
+        return f"nullif(concat_ws(' ', {', '.join(cleaned)}), '')"
+    return cleaned[0] if len(cleaned) == 1 else f"coalesce({', '.join(cleaned)})"
+
+
+def told_values(mapping: Mapping, columns: tuple[str, ...], fields: tuple[str, ...]) -> str:
+    """SQL for all texts of the fields' columns, each with its row."""
+    sources = [source for name, source in mapping.sources().items() if name in fields and not source.value]
+    each = [
+        f"select feed_row, {raw(one, columns)} as value from feed"
+        for source in sources
+        for one in _apart(source)
+    ]
+    return " union all ".join(each) or "select 0 as feed_row, null::varchar as value where false"
+
+
+def _apart(source: Source) -> list[Source]:
+    return [Source(first_of=(name,)) for name in source.product] or [source]
+
+
+def texts(mapping: Mapping, columns: tuple[str, ...]) -> dict[str, str]:
+    """What the file's columns hold for each purpose; the factors of a product apart."""
+    found = {}
+    for purpose, source in mapping.sources().items():
+        for number, part in enumerate(_apart(source)):
+            none = (*GUESTS, *map(str.lower, mapping.guests)) if purpose == "customer_id" else ()
+            found[_text_of(purpose, number)] = raw(part, columns, none)
+    return found
+
+
+def _text_of(purpose: str, part: int = 0) -> str:
+    return f"{purpose} text {part}"
+
+
+def tidied(mapping: Mapping, style: Style) -> dict[str, str]:
+    """The texts of numbers without sign and currency, those of times for strptime."""
+    found = {"no text": "null"}
+    for purpose, source in mapping.sources().items():
+        for part in range(max(1, len(source.product))):
+            told = _text_of(purpose, part)
+            if purpose in NUMBERS:
+                found[f"{told} tidy"] = f"number_body({quoted_name(told)})"
+            elif purpose in TIMES and style.formats not in ((), EPOCH):
+                found[f"{told} tidy"] = f"tidy_time({quoted_name(told)})"
+    return found
+
+
+def values(mapping: Mapping, style: Style) -> dict[str, str]:
+    """The contract's fields, still text, and what decides on the row."""
+    own = {name: _field(mapping, name, style) for name in contract()["events"]}
+    return own | {
+        "refund_amount": _refund_amount(mapping, style),
+        "refunded_at": _refund_time(mapping, style),
+        "state": value_of(mapping, "status"),
+    }
+
+
+def value_of(mapping: Mapping, purpose: str) -> str:
+    return quoted_name(_text_of(purpose)) if purpose in mapping.sources() else "cast(null as varchar)"
+
+
+def _field(mapping: Mapping, name: str, style: Style) -> str:
+    if name == "event_id" and name not in mapping.columns and "line_id" in mapping.columns:
+        return f"{value_of(mapping, 'order_id')} || '/' || {value_of(mapping, 'line_id')}"
+    if name == "order_id" and name not in mapping.columns:
+        # no order number: what a customer buys on one day is one order
+        day = f"substr(cast(utc_instant({_time(mapping, 'occurred_at', style)}) as varchar), 1, 10)"
+        return f"{value_of(mapping, 'customer_id')} || '-' || {day}"
+    if name == "currency":
+        return (
+            f"coalesce({value_of(mapping, name)}, {quoted_text(style.currency)})"
+            if style.currency
+            else value_of(mapping, name)
+        )
+    if name == "customer_id":
+        return _customer(mapping)
+    if name in TIMES:
+        return _time(mapping, name, style)
+    return _number(mapping, name, style) if name in NUMBERS else value_of(mapping, name)
+
+
+def _customer(mapping: Mapping) -> str:
+    """Who bought; case does not count in e-mail addresses, nor in ids that are to be compared plainly."""
+    told = value_of(mapping, "customer_id")
+    if mapping.plain_ids:
+        return f"plain_id({told})"
+    if any("mail" in column_key(name) for name in mapping.columns["customer_id"].columns):
+        return f"case when contains({told}, '@') then lower({told}) else {told} end"
+    return told
+
+
+def _number(mapping: Mapping, purpose: str, style: Style) -> str:
+    source = mapping.sources().get(purpose)
+    if source is None:
+        return "cast(null as varchar)"
+    read = [
+        f"shop_number({quoted_name(told)}, {quoted_name(told + ' tidy')}, {quoted_text(style.decimal)})"
+        for told in (_text_of(purpose, part) for part in range(max(1, len(source.product))))
+    ]
+    if len(read) == 1:
+        return read[0]
+    factors = [f"try_cast({factor} as decimal(18, 6))" for factor in read]
+    return f"cast(round({' * '.join(factors)}, 2) as varchar)"
+
+
+def _time(mapping: Mapping, purpose: str, style: Style) -> str:
+    told = value_of(mapping, purpose)
+    if not style.formats or purpose not in mapping.sources():
+        return told
+    if style.formats == EPOCH:
+        return f"epoch_time({told})"
+    formats = ", ".join(map(quoted_text, style.formats))
+    return f"shop_time({told}, {quoted_name(_text_of(purpose) + ' tidy')}, [{formats}])"
+
+
+def _refund_amount(mapping: Mapping, style: Style) -> str:
+    """
+    What was given back, negative; NULL where nothing was. What cannot be read stays, for the check to name.
+    """
+    if mapping.refund is None:
+        return "cast(null as varchar)"
+    given = _number(mapping, "refund amount", style)
+    return (
+        f"case when try_cast({given} as decimal(38, 6)) = 0 then null "
+        f"when try_cast({given} as decimal(38, 6)) is null then {given} else '-' || ltrim({given}, '-') end"
+    )
+
+
+def _refund_time(mapping: Mapping, style: Style) -> str:
+    own = _time(mapping, "occurred_at", style)
+    return f"refund_time({_time(mapping, 'refund time', style)}, {own})" if mapping.refund else own

@@ -1,0 +1,178 @@
+"""
+A mapping as the SQL of a preset: what the file's columns are, rendered once for the file at hand.
+
+Each row becomes its event (``part`` 1) and, where something was given back, a refund (``part`` 2). A row that
+is no event carries ``skip``, a row that nobody can judge carries ``fault``.
+"""
+
+from collections.abc import Sequence
+
+from clv_ml.errors import InputError
+from clv_ml.ingest.mapped_values import Style, found_column, texts, tidied, value_of, values
+from clv_ml.ingest.mapping import Mapping
+from clv_ml.ingest.presets import Preset, column_key
+from clv_ml.warehouse.input_contract import contract
+from clv_ml.warehouse.quoting import quoted_name, quoted_text
+
+ID_SPACE = "orders"
+"""One for all mappings: the same orders in another layout are the same orders."""
+
+
+def missing_columns(mapping: Mapping, columns: tuple[str, ...]) -> tuple[str, ...]:
+    """What the mapping names and the file does not have; of alternatives one is enough."""
+    missing = []
+    for purpose, source in mapping.sources().items():
+        if purpose.split()[0] in mapping.optional:
+            continue
+        found = [found_column(name, columns) for name in source.columns]
+        if source.first_of and not any(found):
+            missing.append(" or ".join(source.first_of))
+        if not source.first_of:
+            missing += [
+                name.replace("|", " or ")
+                for name, column in zip(source.columns, found, strict=True)
+                if not column and not name.endswith("?")
+            ]
+    return tuple(dict.fromkeys(missing))
+
+
+def used_columns(mapping: Mapping, columns: tuple[str, ...]) -> tuple[str, ...]:
+    """The file's columns that the mapping reads, in the mapping's order."""
+    named = (found_column(name, columns) for source in mapping.sources().values() for name in source.columns)
+    return tuple(dict.fromkeys(name for name in named if name))
+
+
+def described(mapping: Mapping, columns: tuple[str, ...]) -> dict[str, str]:
+    """Where each field stands in the file, in words."""
+    found = {}
+    for purpose, source in mapping.sources().items():
+        names = [repr(name) for name in map(lambda each: found_column(each, columns), source.columns) if name]
+        between = " and " if source.together else " × " if source.product else ", else "
+        if source.value or names:
+            found[purpose] = f"{source.value!r} on every row" if source.value else between.join(names)
+    return found
+
+
+def as_preset(mapping: Mapping, name: str, columns: tuple[str, ...], style: Style) -> Preset:
+    """
+    The mapping as a preset for a file of these columns.
+
+    Raises:
+        InputError: If the mapping does not say who bought or when, or names a column that is not there.
+    """
+    if absent := [field for field in ("customer_id", "occurred_at") if field not in mapping.columns]:
+        raise InputError(
+            f"The mapping {name!r} says nothing of {', '.join(absent)}. Its file has: {', '.join(columns)}. "
+            f'Add --map {absent[0]}="COLUMN", or let clv inspect propose a mapping.'
+        )
+    required = tuple((column,) for column in missing_columns(mapping, columns))
+    used = used_columns(mapping, columns)
+    rule = "given" if {"event_id", "line_id"} & set(mapping.columns) else "numbered copies"
+    restated = mapping.orders == "restated"
+    return Preset(name, "events", rule, required, used, _sql(mapping, columns, style), ID_SPACE, restated)
+
+
+def _sql(mapping: Mapping, columns: tuple[str, ...], style: Style) -> str:
+    """
+    Four steps, so that each value is written once: texts, their tidy forms, values, and what becomes of the
+    row.
+    """
+    names = ", ".join(name for name in contract()["events"] if name not in ("event_type", "amount"))
+    lines = {**values(mapping, style), "skip_rule": _skip(mapping)}
+    return f"""
+with
+    texts as materialized (select feed_row, {_selected(texts(mapping, columns))} from feed),
+    tidied as materialized (select *, {_selected(tidied(mapping, style))} from texts),
+    lines as materialized (select feed_row, {_selected(lines)} from tidied),
+    typed as (
+        select *, {_event_type(mapping)} as kind, {_further_line(mapping)} as further from lines
+    ),
+    -- materialised, or a filter on a value is pushed down as the whole rule behind it
+    judged as materialized (
+        select
+            *, event_id || '/refund' as refund_event, {_skip_reason(mapping)} as skip,
+            {_fault(mapping)} as fault
+        from typed
+    )
+select feed_row, 1 as part, skip, fault, {names}, kind as event_type, {_signed()} as amount from judged
+union all by name
+select feed_row, 2 as part, null as skip, fault, refund_event as event_id, customer_id,
+    refunded_at as occurred_at, recorded_at, order_id, currency, 'refund' as event_type,
+    refund_amount as amount
+from judged
+where skip is null and refund_amount is not null
+"""
+
+
+def _selected(expressions: dict[str, str]) -> str:
+    return ", ".join(f"{sql} as {quoted_name(name)}" for name, sql in expressions.items())
+
+
+def _plain(sql: str) -> str:
+    """A value as it is compared: as column_key does."""
+    return f"regexp_replace(lower({sql}), '[^\\pL\\pN]', '', 'g')"
+
+
+def _among(sql: str, values: Sequence[str]) -> str:
+    return f"{_plain(sql)} in ({', '.join(quoted_text(column_key(value)) for value in values)})"
+
+
+def _skip(mapping: Mapping) -> str:
+    rules = []
+    for name, states in mapping.skip.items():
+        value = value_of(mapping, f"skip {name}")
+        filled = [each for each in states if each]
+        if filled:
+            rules.append(f"when {_among(value, filled)} then {quoted_text(name + ': ')} || {value}")
+        if "" in states:
+            rules.append(f"when {value} is null then {quoted_text(name + ': empty')}")
+    return f"case {' '.join(rules)} end" if rules else "cast(null as varchar)"
+
+
+def _event_type(mapping: Mapping) -> str:
+    if mapping.events:
+        rules = [
+            f"when {_among('event_type', words)} then {quoted_text(kind)}"
+            for kind, words in mapping.events.items()
+        ]
+        return f"case {' '.join(rules)} end"
+    if "event_type" in mapping.columns:
+        return "lower(event_type)"
+    return "case when try_cast(amount as decimal(38, 6)) < 0 then 'refund' else 'purchase' end"
+
+
+def _signed() -> str:
+    """What a row of type refund gives back counts as negative, however the file writes it."""
+    is_owed = "kind = 'refund' and try_cast(amount as decimal(38, 6)) > 0"
+    return f"case when {is_owed} then '-' || ltrim(amount, '+') else amount end"
+
+
+def _further_line(mapping: Mapping) -> str:
+    """Whether the row repeats, or leaves out, the total that stands on the first line of its order."""
+    if mapping.amount_of == "line" or "order_id" not in mapping.columns:
+        return "false"
+    order = "partition by order_id order by amount is null, feed_row"
+    return (
+        f"order_id is not null and row_number() over ({order}) > 1 "
+        f"and (amount is null or amount = first_value(amount) over ({order}))"
+    )
+
+
+def _skip_reason(mapping: Mapping) -> str:
+    rules = ["when skip_rule is not null then skip_rule"]
+    if mapping.status and mapping.status.no_purchase:
+        column = quoted_text(mapping.status.column.columns[0] + ": ")
+        rules.append(f"when {_among('state', mapping.status.no_purchase)} then {column} || state")
+    rules.append("when further then 'further line of an order'")
+    if mapping.events:
+        rules.append("when kind is null then 'other event: ' || event_type")
+    return f"case {' '.join(rules)} end"
+
+
+def _fault(mapping: Mapping) -> str:
+    if mapping.status is None:
+        return "cast(null as varchar)"
+    known = (*mapping.status.purchase, *mapping.status.no_purchase)
+    return (
+        f"case when not further and (state is null or not {_among('state', known)}) then 'unknown_status' end"
+    )

@@ -1,0 +1,185 @@
+"""A mapping proposed for a file that nobody knows: by the names of its columns and by what stands in them."""
+
+from typing import Any
+
+import duckdb
+
+from clv_ml.ingest.candidates import alternatives, candidates, filled, has_clock
+from clv_ml.ingest.mapping import Mapping, checked_mapping, synonyms
+from clv_ml.ingest.presets import column_key
+from clv_ml.warehouse.quoting import quoted_name
+
+FIELDS = ("occurred_at", "customer_id", "order_id", "line_id", "currency", "quantity", "refund", "status")
+"""Looked for in this order, before amounts and products."""
+MUST = {"customer_id": "who bought", "occurred_at": "when", "amount": "for how much"}
+NAMES = ("customername", "name", "fullname", "billtoname", "kunde", "customer", "client", "cliente", "buyer")
+"""Keys of columns in which names of people stand, which several may share."""
+
+Connection = duckdb.DuckDBPyConnection
+
+
+def proposed(connection: Connection, columns: tuple[str, ...]) -> tuple[Mapping | None, list[str]]:
+    """
+    A mapping for the file in ``feed``, None where nothing says who bought, when or for how much; and what to
+    look at.
+    """
+    used: dict[str, str] = {}
+    for field in FIELDS:
+        _take(connection, field, columns, used)
+    _take_amount(connection, columns, used)
+    for field in ("product_id", "category"):
+        _take(connection, field, columns, used)
+    lacking = [field for field in MUST if field not in used]
+    if lacking:
+        told = " and ".join(f"{MUST[field]} ({field})" for field in lacking)
+        options = " ".join(f'--map {field}="COLUMN"' for field in lacking)
+        return None, [f"no column looks as if it tells {told}: say it with {options}"]
+    return _as_mapping(connection, columns, used)
+
+
+def _take(connection: Connection, field: str, columns: tuple[str, ...], used: dict[str, str]) -> None:
+    for column in candidates(connection, field, columns):
+        if column not in used.values():
+            used[field] = column
+            return
+
+
+def _take_amount(connection: Connection, columns: tuple[str, ...], used: dict[str, str]) -> None:
+    """A total, or a price for each piece times pieces where there is no total."""
+    _take(connection, "amount", columns, used)
+    found = used.get("amount")
+    is_total = found is not None and column_key(found) not in synonyms()["unit_price"]
+    if is_total or "quantity" not in used:
+        return
+    used.pop("amount", None)
+    _take(connection, "unit_price", columns, used)
+    if "unit_price" in used:
+        used["amount"] = used["unit_price"]
+
+
+def _as_mapping(
+    connection: Connection, columns: tuple[str, ...], used: dict[str, str]
+) -> tuple[Mapping, list[str]]:
+    fields = ("order_id", "line_id", "product_id", "category", "quantity", "amount", "currency")
+    notes: list[str] = []
+    sources: dict[str, Any] = {
+        "customer_id": _customer(connection, columns, used, notes),
+        "occurred_at": _moment(connection, columns, used),
+        **{field: used[field] for field in fields if field in used},
+    }
+    if "unit_price" in used:
+        sources["amount"] = {"product": [used["quantity"], used["unit_price"]]}
+    elif others := alternatives(connection, "amount", columns, used):
+        notes.append(f'amount: {used["amount"]!r} was taken; --map amount="{others[0]}" for another')
+    written: dict[str, object] = {"recognised_by": _telling(sources), "columns": sources}
+    if "order_id" not in used:
+        notes.append("no column looks like an order's number: what a customer buys on one day is one order")
+    if "refund" in used:
+        written["refund"] = {"amount": used["refund"]}
+    if "status" in used:
+        written["status"], told = _states(connection, used)
+        notes += told
+    if "order_id" in used and "line_id" not in used and _is_total(connection, used):
+        written["amount_of"] = "order"
+        notes.append(
+            f"{used['amount']!r} is the same on all lines of each order: it counts once (amount_of: order)"
+        )
+    notes += _kinds(connection, columns, used)
+    return checked_mapping(written, "the proposal"), notes
+
+
+def _telling(sources: dict[str, Any]) -> list[str]:
+    """The columns by which the file will be known again."""
+    found: list[str] = []
+    for source in sources.values():
+        parts = next(iter(source.values())) if isinstance(source, dict) else source
+        found += [parts] if isinstance(parts, str) else list(parts)
+    return list(dict.fromkeys(found))
+
+
+def _customer(
+    connection: Connection, columns: tuple[str, ...], used: dict[str, str], notes: list[str]
+) -> object:
+    """The column of ids, or that of addresses where more of the buyers have one."""
+    column = used["customer_id"]
+    mails = [name for name in candidates(connection, "mail", columns) if name not in used.values()]
+    rows, known = filled(connection, column)
+    if mails and filled(connection, mails[0])[1] > known:
+        notes.append(
+            f"customer_id: {mails[0]!r} was taken, since {column!r} is empty or 0 on {rows - known:,} of "
+            f'{rows:,} rows; --map customer_id="{column}" for that alone'
+        )
+        return mails[0]
+    if column_key(column) in NAMES and "@" not in column:
+        notes.append(f"customer_id: {column!r} may hold names; two people of one name would be one customer")
+    return column
+
+
+def _moment(connection: Connection, columns: tuple[str, ...], used: dict[str, str]) -> object:
+    """The column of times; that of days and that of clocks together where they stand apart."""
+    column = used["occurred_at"]
+    if has_clock(connection, column):
+        return column
+    clock = next((name for name in candidates(connection, "clock", columns) if name != column), None)
+    return {"together": [column, clock]} if clock else column
+
+
+def _states(connection: Connection, used: dict[str, str]) -> tuple[dict[str, object], list[str]]:
+    """
+    What each value of a status means. Those that nobody knows count as purchases, and that is said; an order
+    whose money was given back is none where no column says how much.
+    """
+    column = used["status"]
+    found = connection.execute(
+        f"select distinct clean_text({quoted_name(column)}) as state from feed "
+        "where state is not null order by 1"
+    ).fetchall()
+    states = [state for (state,) in found]
+    none = [state for state in states if column_key(state) in synonyms()["no_purchase"]]
+    notes = []
+    given_back = [
+        state for state in states if column_key(state) in synonyms()["given_back"] and "refund" not in used
+    ]
+    for state in given_back:
+        notes.append(f"{column}: {state!r} is taken as no purchase, since no column says what was given back")
+    known = (*synonyms()["purchase"], *synonyms()["given_back"])
+    for state in states:
+        if state not in none and column_key(state) not in known:
+            notes.append(f"{column}: {state!r} is taken as a purchase; move it to no_purchase if it is none")
+    none += given_back
+    kept = [state for state in states if state not in none]
+    return {"column": column, "purchase": kept, "no_purchase": none}, notes
+
+
+def _kinds(connection: Connection, columns: tuple[str, ...], used: dict[str, str]) -> list[str]:
+    """A hint on a column that tells kinds of rows apart, some of which may be no purchases."""
+    for column in candidates(connection, "kind", columns):
+        if column not in used.values():
+            kinds = [
+                kind
+                for (kind,) in connection.execute(
+                    f"select clean_text({quoted_name(column)}) as kind from feed where kind is not null "
+                    "group by kind order by count(*) desc, kind limit 5"
+                ).fetchall()
+            ]
+            if len(kinds) > 1:
+                shown = ", ".join(map(repr, kinds))
+                return [
+                    f"{column!r} tells kinds of rows apart ({shown}): if some are no purchases, add "
+                    f"skip: {{{column}: [...]}} to the mapping"
+                ]
+    return []
+
+
+def _is_total(connection: Connection, used: dict[str, str]) -> bool:
+    """Whether at least three orders have several lines, and the amount never differs within one."""
+    if "unit_price" in used:
+        return False
+    order, amount = quoted_name(used["order_id"]), quoted_name(used["amount"])
+    lines = f"select {order} as order_id, {amount} as amount from feed"
+    orders, differing = connection.execute(
+        "select count(*), count(*) filter (amounts > 1) from (select count(*) as rows, "
+        f"count(distinct amount) as amounts from ({lines}) as lines "
+        "where order_id is not null group by order_id having count(*) > 1) as orders"
+    ).fetchall()[0]
+    return orders >= 3 and not differing
