@@ -52,6 +52,23 @@ def test_promote_points_at_the_version_and_its_manifest(models_dir: Path):
     assert (loaded.manifest.version, loaded.manifest_sha256) == ("v2", pointer.manifest_sha256)
 
 
+def test_a_rollback_holds_until_somebody_promotes(models_dir: Path):
+    """
+    A training that makes the same version again does not take the rollback back; a person does.
+    """
+    for version in ("v1", "v2"):
+        registry.promote(models_dir, version, "trained", by_hand=False)
+    registry.rollback(models_dir)
+
+    with pytest.raises(ModelError, match=r"'v2' again.*'v1' stays.*clv models promote v2"):
+        registry.promote(models_dir, "v2", "trained", by_hand=False)
+    assert registry.champion(models_dir).version == "v1"
+
+    registry.promote(models_dir, "v2", "looked at")
+    registry.promote(models_dir, "v1", "looked at")
+    assert registry.promote(models_dir, "v2", "trained", by_hand=False).version == "v2"
+
+
 def test_rollback_goes_back_step_by_step(models_dir: Path):
     """
     Promote 1, 2, 3, then back to 2 and 1; further back is refused and changes nothing.

@@ -129,6 +129,7 @@ def train(
         HistoryError: If history is too short for the horizon; names the days needed and the longest horizon
             that works.
         TrainingError: If there are too few customers to learn from.
+        ModelError: If somebody rolled back from the version that this makes again.
         ExportError: If the ONNX graph does not agree with the fitted model; nothing is published then.
     """
     task = _task(settings, model_type, parameters)
@@ -144,7 +145,7 @@ def train(
         write_model(settings.models, recipe, description, fitted.values[known], anchor[known], types)
     reason = measured.calibration.choice.reason
     with connect(settings, read_only=False) as connection:
-        registry.promote(settings.models, description.version, reason)
+        registry.promote(settings.models, description.version, reason, by_hand=False)
         write_registry_tables(connection, settings)
     return TrainingResult(
         version=description.version,

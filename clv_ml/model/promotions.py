@@ -31,9 +31,13 @@ class Pointer(Strict):
 
 
 class Champion(Pointer):
-    """The pointer in force, and those before it, newest first."""
+    """
+    The pointer in force, and those before it, newest first; ``withdrawn`` are the versions that were rolled
+    back from and not promoted by hand since.
+    """
 
     previous: tuple[Pointer, ...] = ()
+    withdrawn: tuple[str, ...] = ()
 
 
 def champion(models_dir: Path) -> Champion | None:

@@ -98,26 +98,34 @@ def _loaded(models_dir: Path, version: str, manifest_sha256: str) -> "LoadedMode
     return load_model(Path(models_dir) / check_version(version), manifest_sha256)
 
 
-def promote(models_dir: Path, version: str, reason: str) -> Champion:
+def promote(models_dir: Path, version: str, reason: str, by_hand: bool = True) -> Champion:
     """
     Makes a version the champion, after loading and checking it whole. Promoting the champion again changes
-    nothing.
+    nothing. What somebody rolled back from only somebody promotes again: a training makes the same version of
+    the same data.
 
     Raises:
-        ModelError: If the version is absent or damaged; the pointer then stays as it was.
+        ModelError: If the version is absent or damaged, or was rolled back from and this is not ``by_hand``;
+            the pointer then stays as it was.
     """
     model = load(models_dir, version)
     assert model is not None  # a pinned version loads or raises
     old = champion(models_dir)
     if old and (old.version, old.manifest_sha256) == (version, model.manifest_sha256):
         return old
-    kept = (Pointer(**old.model_dump(exclude={"previous"})), *old.previous)[:KEPT_POINTERS] if old else ()
+    if old and version in old.withdrawn and not by_hand:
+        raise ModelError(
+            f"Training made {version!r} again, which was rolled back from, so {old.version!r} stays the "
+            f"model in use. To use {version!r} all the same: clv models promote {version}."
+        )
+    kept = (_bare(old), *old.previous)[:KEPT_POINTERS] if old else ()
     new = Champion(
         version=version,
         manifest_sha256=model.manifest_sha256,
         promoted_at=now(),
         reason=reason,
         previous=kept,
+        withdrawn=tuple(other for other in (old.withdrawn if old else ()) if other != version),
     )
     return swap(Path(models_dir), "promote", new, reason)
 
@@ -136,9 +144,13 @@ def rollback(models_dir: Path, reason: str = "rollback") -> Champion:
         )
     target = old.previous[0]
     _loaded(models_dir, target.version, target.manifest_sha256)
-    return swap(
-        Path(models_dir), "rollback", Champion(**target.model_dump(), previous=old.previous[1:]), reason
-    )
+    withdrawn = tuple(dict.fromkeys((old.version, *old.withdrawn)))
+    new = Champion(**target.model_dump(), previous=old.previous[1:], withdrawn=withdrawn)
+    return swap(Path(models_dir), "rollback", new, reason)
+
+
+def _bare(pointer: Champion) -> Pointer:
+    return Pointer(**pointer.model_dump(exclude={"previous", "withdrawn"}))
 
 
 def remove_old(models_dir: Path, kept: int, pinned: Collection[str] = ()) -> tuple[str, ...]:
