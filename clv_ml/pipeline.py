@@ -33,7 +33,7 @@ from clv_ml.operate import publication, refused, retention
 from clv_ml.operate.publication import Publication
 from clv_ml.operate.retention import Removed
 from clv_ml.operate.scored_dates import missing_dates
-from clv_ml.operate.scores import ScoringResult, hard_to_learn, read_scoring, require_customers
+from clv_ml.operate.scores import ScoringResult, changes_since, hard_to_learn, read_scoring, require_customers
 from clv_ml.operate.steps import Clock, Step, no_steps
 from clv_ml.settings import Settings
 from clv_ml.simulate.simulator import Shop, write_simulation
@@ -93,8 +93,8 @@ class Engine(Protocol):
     def publish(self) -> Publication:
         """Gives readers a fresh copy of the marts."""
 
-    def published_model(self) -> str | None:
-        """The version of the model whose scores readers have; None where no model scored them."""
+    def published_scoring(self) -> ScoringResult | None:
+        """The scores that readers have; None where nothing is published."""
 
     def feature_dates(self) -> frozenset[date]:
         """The dates that features stand for now."""
@@ -156,8 +156,8 @@ class DuckDB:
     def publish(self) -> Publication:
         return publication.publish(self.settings)
 
-    def published_model(self) -> str | None:
-        return publication.published_model(self.settings)
+    def published_scoring(self) -> ScoringResult | None:
+        return publication.published_scoring(self.settings)
 
     def feature_dates(self) -> frozenset[date]:
         return retention.feature_dates(self.settings)
@@ -249,6 +249,7 @@ def run(
         clock("score")
         scoring = _score(engine, warnings)
         require_customers(settings, scoring, of_feeds)
+        warnings.extend(changes_since(engine.published_scoring(), scoring))
         clock("check")
         warnings += engine.check_marts()
         clock("publish")
@@ -284,10 +285,11 @@ def _require_no_loss(engine: Engine, error: ClvError) -> None:
     """
     if engine.settings.vars.fallback_to_simple or not engine.settings.vars.use_ml_clv:
         return
-    if version := engine.published_model():
+    published = engine.published_scoring()
+    if published and published.model_version:
         raise PublishError(
-            f"No model was trained, and readers have the scores of model '{version}'. They keep them. "
-            f"{error} To replace them by a formula, set fallback_to_simple."
+            f"No model was trained, and readers have the scores of model '{published.model_version}'. They "
+            f"keep them. {error} To replace them by a formula, set fallback_to_simple."
         )
 
 

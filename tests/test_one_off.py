@@ -17,6 +17,7 @@ from clv_ml.errors import HistoryError, PublishError, SettingsError
 from clv_ml.operate.one_off import differences
 from clv_ml.operate.publication import publish
 from clv_ml.operate.scored_dates import missing_dates
+from clv_ml.operate.scores import ScoringResult, changes_since
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect
 
@@ -122,6 +123,38 @@ def test_a_past_date_is_scored_aside_and_by_demand_in_place(
     assert query(settings, history) == [(False, 1), (True, 1)]
 
 
+def scores(version: str | None, total: float = 100.0, customers: int = 10) -> ScoringResult:
+    """Scores of a model, or of the formula."""
+    return ScoringResult(
+        PAST, customers, {"model" if version else "simple: no model": customers}, total, version
+    )
+
+
+@pytest.mark.parametrize(
+    ("published", "now", "told"),
+    [
+        (None, scores("v1"), []),
+        (scores("v1"), scores("v1", 149.0, 12), []),
+        (scores("v1"), scores("v2"), ["Model v2 takes the place of v1."]),
+        (
+            scores("v1"),
+            scores("v1", 66.0),
+            ["66 as of 2024-08-01, and 100 in what readers have"],
+        ),
+        (scores("v1"), scores("v1", customers=8), ["2 customers fewer than the 10"]),
+        (scores("v1"), scores(None), ["No model scored; v1 did.", "valued by 'simple: no model'"]),
+    ],
+)
+def test_a_change_that_readers_should_know_is_told(
+    published: ScoringResult | None, now: ScoringResult, told: list[str]
+):
+    """Model, method, customers dropped, or a total beyond a factor of 1.5; growth is none."""
+    found = changes_since(published, now)
+
+    assert len(found) == len(told)
+    assert all(part in text for part, text in zip(told, found, strict=True))
+
+
 def test_readers_keep_a_models_scores_where_no_model_can_be_trained(scored: Settings):
     """
     A formula takes a model's place only where somebody allowed it.
@@ -135,7 +168,7 @@ def test_readers_keep_a_models_scores_where_no_model_can_be_trained(scored: Sett
             settings=with_vars(scored, **values),
             training_is_due=lambda: True,
             train=fail,
-            published_model=lambda: version,
+            published_scoring=lambda: scores(version),
         )
 
     def train(engine: Any) -> list[str]:

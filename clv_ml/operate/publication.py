@@ -17,6 +17,7 @@ from uuid import uuid4
 import duckdb
 
 from clv_ml.errors import PublishError
+from clv_ml.operate.scores import SUMMARY, ScoringResult, scoring_result
 from clv_ml.settings import Settings, published_folder
 from clv_ml.warehouse.connection import connect, only_value
 from clv_ml.warehouse.quoting import quoted_name, quoted_text
@@ -112,13 +113,13 @@ def remove_unfinished_versions(settings: Settings) -> None:
         remove_hidden(inside)
 
 
-def published_model(settings: Settings) -> str | None:
-    """The version of the model whose scores readers have; None where they have none, or none of a model."""
+def published_scoring(settings: Settings) -> ScoringResult | None:
+    """What readers have; None where nothing is published."""
     path = published_folder(settings) / DATABASE
     if not path.exists():
         return None
     with duckdb.connect(path, read_only=True) as reader:
-        return reader.execute("select max(clv_model_version) from customer_clv").fetchall()[0][0]
+        return scoring_result(settings, reader.execute(SUMMARY.format(table="customer_clv")).fetchall())
 
 
 def require_marts(settings: Settings) -> None:

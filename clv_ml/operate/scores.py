@@ -18,6 +18,9 @@ SUMMARY = (
 )
 """Per method: customers, their estimates' sum, the date, the model version."""
 
+LARGEST_CHANGE = 1.5
+"""The factor beyond which a change of the total is told."""
+
 
 @dataclass(frozen=True)
 class ScoringResult:
@@ -64,6 +67,30 @@ def scoring_result(settings: Settings, rows: Sequence[tuple[Any, ...]]) -> Scori
     manifest = manifest_of(settings, result.model_version)
     caution = manifest.parameters.get("caution") if manifest else None
     return replace(result, caution=str(caution) if caution else None)
+
+
+def changes_since(published: ScoringResult | None, now: ScoringResult) -> list[str]:
+    """What readers should know of new scores beside those they have, each as a sentence."""
+    if published is None or not published.customers:
+        return []
+    told = []
+    before, after = published.model_version, now.model_version
+    if before and before != after:
+        told.append(
+            f"Model {after} takes the place of {before}." if after else f"No model scored; {before} did."
+        )
+    usual, usually = next(iter(now.methods)), next(iter(published.methods))
+    if usual != usually:
+        told.append(f"Most customers are valued by '{usual}'; in what readers have, by '{usually}'.")
+    if (fewer := published.customers - now.customers) > 0:
+        told.append(f"{fewer:,} customers fewer than the {published.customers:,} that readers have.")
+    low, high = sorted((published.estimate_total, now.estimate_total))
+    if high > LARGEST_CHANGE * low:
+        told.append(
+            f"The total is {now.estimate_total:,.0f} as of {now.as_of_date}, and "
+            f"{published.estimate_total:,.0f} in what readers have, as of {published.as_of_date}."
+        )
+    return told
 
 
 def hard_to_learn(caution: str) -> str:

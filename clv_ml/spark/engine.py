@@ -118,8 +118,8 @@ class Spark:
     def publish(self) -> Publication:
         return publish.publish(self.settings)
 
-    def published_model(self) -> str | None:
-        return publish.published_model(self.settings)
+    def published_scoring(self) -> ScoringResult | None:
+        return publish.published_scoring(self.settings)
 
     def feature_dates(self) -> frozenset[date]:
         """None are named: what is removed on Spark, dbt's own pruning removes."""

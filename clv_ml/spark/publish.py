@@ -15,6 +15,7 @@ from pyspark.sql import SparkSession
 
 from clv_ml.errors import PublishError
 from clv_ml.operate.publication import NOBODY, RECORD, Publication, published_tables, record_query
+from clv_ml.operate.scores import SUMMARY, ScoringResult, scoring_result
 from clv_ml.settings import Settings
 from clv_ml.spark.session import SparkPlaces, open_session
 
@@ -49,12 +50,12 @@ def publish(settings: Settings) -> Publication:
     return Publication(stamp, published, rows, run_id)
 
 
-def published_model(settings: Settings) -> str | None:
-    """The version of the model whose scores readers have; None where they have none, or none of a model."""
-    spark, published = open_session(settings), f"{SparkPlaces().schema_name}_published"
-    if not spark.catalog.tableExists(f"{published}.customer_clv"):
+def published_scoring(settings: Settings) -> ScoringResult | None:
+    """What readers have; None where nothing is published."""
+    spark, table = open_session(settings), f"{SparkPlaces().schema_name}_published.customer_clv"
+    if not spark.catalog.tableExists(table):
         return None
-    return spark.sql(f"select max(clv_model_version) from {published}.customer_clv").collect()[0][0]
+    return scoring_result(settings, [tuple(row) for row in spark.sql(SUMMARY.format(table=table)).collect()])
 
 
 def _copy(spark: SparkSession, mart: str, copy: str) -> int:
