@@ -173,7 +173,7 @@ def test_readers_keep_a_models_scores_where_no_model_can_be_trained(scored: Sett
 
     def train(engine: Any) -> list[str]:
         warnings: list[str] = []
-        pipeline._train_where_due(engine, "lightgbm", warnings, lambda step: None)
+        pipeline._train_where_due(engine, "lightgbm", True, warnings, lambda step: None)
         return warnings
 
     with pytest.raises(PublishError, match=r"scores of model 'v1'.*too short.*fallback_to_simple"):
