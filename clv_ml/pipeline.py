@@ -204,7 +204,10 @@ def run_tests_of_marts(settings: Settings) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What ``run`` did. ``training`` is None where none was due; ``seconds`` has what each step took."""
+    """
+    What ``run`` did. ``training`` is None where none was due; ``seconds`` has what each step took;
+    ``reporting_currency`` is what the shop counts in, which a first feed may have named.
+    """
 
     ingested: tuple[IngestSummary, ...]
     training: TrainingResult | None
@@ -213,6 +216,7 @@ class RunResult:
     seconds: dict[str, float]
     warnings: tuple[str, ...]
     removed: Removed = field(default_factory=Removed)
+    reporting_currency: str = ""
 
 
 def run(
@@ -257,7 +261,8 @@ def run(
         clock("remove old")
         removed = engine.remove_old(dates_before)
         clock("")
-    return RunResult(ingested, trained, scoring, published, clock.seconds, tuple(warnings), removed)
+    currency = settings.vars.reporting_currency
+    return RunResult(ingested, trained, scoring, published, clock.seconds, tuple(warnings), removed, currency)
 
 
 def _train_where_due(

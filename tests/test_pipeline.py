@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from shops import HORIZON, build, copied, frame, one, query, regular_shop, with_project, with_vars
+from shops import HORIZON, build, copied, edit, frame, one, query, regular_shop, with_project, with_vars
 
 from clv_ml import pipeline
 from clv_ml.errors import BuildError, InputError
+from clv_ml.ingest.of_project import is_currency_open, keep_currency
 from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings, load_settings
 
@@ -268,6 +269,29 @@ def test_the_first_feed_tells_the_currency_of_the_shop(
     feed.write_text("order_id,customer_id,ordered_at,amount,currency\n2,a,2024-01-01,9.50,USD\n")
     later = load_settings(project=own_project).model_copy(update={"warehouse": settings.warehouse})
     assert pipeline.ingested_by(engine_of(later), "orders", feed)[1][0].reasons == {"no_fx_rate": 1}
+
+
+def test_another_shops_first_feed_counts_in_its_own_currency(
+    empty_shop: Settings, own_project: Path, tmp_path: Path
+):
+    """
+    A second warehouse of one project, whose currency the first shop's feed named: this run counts in the
+    feed's own, says so, and leaves the file as it is. A currency chosen by hand holds.
+    """
+    keep_currency(own_project, "EUR")
+    written = (own_project / "dbt_project.yml").read_text()
+    other = copied(empty_shop, tmp_path / "other")
+    settings = load_settings(project=own_project).model_copy(update={"warehouse": other.warehouse})
+    feed = tmp_path / "orders.csv"
+    feed.write_text("order_id,customer_id,ordered_at,amount,currency\n1,a,2024-01-01,9.50,USD\n")
+
+    engine, (summary,) = pipeline.ingested_by(engine_of(settings), "orders", feed)
+
+    assert (summary.rows_new, engine.settings.overrides["reporting_currency"]) == (1, "USD")
+    assert "--vars '{reporting_currency: USD}'" in summary.notes[0]
+    assert (own_project / "dbt_project.yml").read_text() == written
+    edit(own_project, "dbt_project.yml", "  # the only currency of the first feed", "")
+    assert not is_currency_open(load_settings(project=own_project))
 
 
 def test_run_without_a_model_is_asked_for(simulated_copy: Settings, monkeypatch: pytest.MonkeyPatch):

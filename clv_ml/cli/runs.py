@@ -188,10 +188,7 @@ def run(
                 files = tuple(paths or ())
                 result = pipeline.run(settings, choice, files, data_dir, model_type, on_step, accept_loss)
             result = replace(result, warnings=(*note, *result.warnings))
-            # a first feed may have named the shop's currency
-            settings = settings.model_copy(
-                update={"vars": settings_of(as_of, horizon_days, vars_, target).vars}
-            )
+            settings = pipeline.changed(settings, reporting_currency=result.reporting_currency)
             print_result(result, as_json, lambda: show_run(settings, result, top_customers(settings)))
 
 

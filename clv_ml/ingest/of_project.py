@@ -12,6 +12,9 @@ from clv_ml.ingest.losses import Limits
 from clv_ml.settings import PROJECT_FILE, Settings, project_vars
 from clv_ml.warehouse.safe_files import replace_file
 
+BY_FIRST_FEED = "the only currency of the first feed"
+"""Said in the project's file of a currency that nobody chose by hand."""
+
 
 def rules_of(settings: Settings) -> dict[str, Any]:
     """What holds for all files, as ``ingest`` takes it."""
@@ -20,7 +23,7 @@ def rules_of(settings: Settings) -> dict[str, Any]:
         "raw_schema": settings.vars.raw_schema,
         "limits": Limits(settings.vars.number_attributes, settings.vars.quarantine_share),
         "timezone": feed_timezone(settings),
-        "is_currency_open": is_open(settings, "reporting_currency"),
+        "is_currency_open": is_currency_open(settings),
     }
 
 
@@ -35,29 +38,45 @@ def feed_timezone(settings: Settings) -> str:
     return settings.vars.feed_timezone or settings.vars.store_timezone
 
 
-def is_open(settings: Settings, name: str) -> bool:
-    """Whether neither the project nor this run names the setting, so that its default holds."""
-    return name not in settings.overrides and name not in project_vars(settings.project)
+def is_currency_open(settings: Settings) -> bool:
+    """Whether nobody has chosen the currency: the default holds, or what an earlier first feed was in."""
+    name = "reporting_currency"
+    if name in settings.overrides:
+        return False
+    return name not in project_vars(settings.project) or BY_FIRST_FEED in _project_file(settings.project)
 
 
 def keep_currency(project: Path, currency: str) -> str:
     """
-    Writes the currency of the first feed into the project's file, and returns what to say of it.
+    Writes the currency of the first feed into the project's file, unless that of another shop stands there,
+    and returns what to say of it.
 
     Raises:
         SettingsError: If the file cannot be written.
     """
-    file = project / PROJECT_FILE
-    line = f"  reporting_currency: {currency}  # the only currency of the first feed\n"
-    text = re.sub(r"(?m)^vars:[ \t]*\n", lambda found: found.group() + line, file.read_text("utf-8"), count=1)
+    file, text = project / PROJECT_FILE, _project_file(project)
+    other = project_vars(project).get("reporting_currency")
+    if other:
+        return (
+            f"currency: all money is in {currency}, so this run counts in it; {file} says {other}, after "
+            "another shop's first feed. Give this shop a project of its own, or --vars "
+            f"'{{reporting_currency: {currency}}}' with each command"
+        )
+    line = f"  reporting_currency: {currency}  # {BY_FIRST_FEED}\n"
     try:
-        replace_file(file, text.encode())
+        replace_file(
+            file, re.sub(r"(?m)^vars:[ \t]*\n", lambda found: found.group() + line, text, count=1).encode()
+        )
     except OSError as error:
         raise SettingsError(
             f"The feed is in {currency}, and {file} cannot be written ({error.strerror}). Write there, under "
             f"vars: reporting_currency: {currency}."
         ) from error
     return f"currency: all money is in {currency}, so the shop counts in it; written to {file}"
+
+
+def _project_file(project: Path) -> str:
+    return (project / PROJECT_FILE).read_text(encoding="utf-8")
 
 
 def inspect_files(
