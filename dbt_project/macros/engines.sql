@@ -8,6 +8,13 @@
 
 {% macro spark__epoch_seconds(instant) -%} unix_seconds(cast({{ instant }} as timestamp)) {%- endmacro %}
 
+{#- The last second of the day that begins at an instant. -#}
+{% macro end_of_day(instant) -%} {{ return(adapter.dispatch("end_of_day", "clv")(instant)) }} {%- endmacro %}
+
+{% macro duckdb__end_of_day(instant) -%} {{ instant }} + interval 86399 seconds {%- endmacro %}
+
+{% macro spark__end_of_day(instant) -%} {{ instant }} + interval 86399 seconds {%- endmacro %}
+
 {#- A UTC instant on the shop's clock. -#}
 {% macro shop_time(instant) -%} {{ return(adapter.dispatch("shop_time", "clv")(instant)) }} {%- endmacro %}
 

@@ -9,7 +9,7 @@
                 date_trunc('day', {{ known_at }}) = {{ known_at }}
                 or date_trunc('day', {{ shop_time(known_at) }}) = {{ shop_time(known_at) }}
             )
-        then {{ known_at }} + interval '86399 seconds'
+        then {{ end_of_day(known_at) }}
         else {{ known_at }}
     end
 {%- endmacro %}
@@ -41,7 +41,7 @@
             sale_prices.price,
             row_number() over (
                 partition by refunds.customer_id, refunds.unit_id
-                order by abs(sale_prices.price - refunds.price), sale_prices.price
+                order by abs(sale_prices.price - refunds.price), sale_prices.price nulls last
             ) as place
         from {{ units }} as refunds
         inner join
@@ -81,7 +81,7 @@
     its depth. -#}
 {% macro taken_back(units) -%}
     {%- set key = "customer_id, subject, currency, price" -%}
-    {%- set order = "settles_at, is_refund, occurred_at, unit_id" -%}
+    {%- set order = "settles_at nulls last, is_refund, occurred_at, unit_id" -%}
     {%- set so_far = "partition by " ~ key ~ " order by " ~ order ~ " rows between unbounded preceding and current row" -%}
     {{ at_sale_prices(units) }},
 
@@ -99,7 +99,7 @@
             floored.*,
             case
                 when is_refund
-                then lag(open_after) over (partition by {{ key }} order by {{ order }})
+                then lag(open_after) over (partition by {{ key }} order by {{ order }} nulls last)
                 else open_after
             end as depth
         from floored
@@ -113,7 +113,7 @@
             lead(own_price) over same_depth as refund_price
         from depths
         where depth > 0
-        window same_depth as (partition by {{ key }}, depth order by {{ order }})
+        window same_depth as (partition by {{ key }}, depth order by {{ order }} nulls last)
     ),
 
     taken_back as (

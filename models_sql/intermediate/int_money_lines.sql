@@ -81,7 +81,7 @@ with
             amount - rest as own_amount
         from matched
         union all
-        select matched.*, event_id || '/rest' as line_id, source_rest as own_source, rest as own_amount
+        select matched.*, event_id || ':rest' as line_id, source_rest as own_source, rest as own_amount
         from matched
         where source_rest <> 0
     )

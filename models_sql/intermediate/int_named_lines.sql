@@ -17,7 +17,7 @@ with
                 then
                     min(case when not is_refund then occurred_at end) over (
                         partition by customer_id, order_id
-                        order by settles_at
+                        order by settles_at nulls last
                         range between unbounded preceding and current row
                     )
             end as ordered_at,
@@ -26,7 +26,7 @@ with
                 then
                     max(case when not is_refund then known_at end) over (
                         partition by customer_id, order_id
-                        order by settles_at
+                        order by settles_at nulls last
                         range between unbounded preceding and current row
                     )
             end as sale_known_at

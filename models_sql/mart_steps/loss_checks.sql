@@ -54,12 +54,11 @@ with
         select
             by_currency.check_name,
             sum(by_currency.row_count) as row_count,
-            round(
-                sum(
-                    coalesce({{ ratio("by_currency.amount", "means.mean_amount") }}, 0.0e0)
-                    + by_currency.unread_count
-                ),
-                6
+            sum(
+                {{ whole(
+                    "1000000.0E0 * (coalesce(" ~ ratio("by_currency.amount", "means.mean_amount") ~ ", 0.0E0)"
+                    ~ " + by_currency.unread_count)"
+                ) }}
             ) as money_count,
             max(by_currency.newest_at) as newest_at
         from by_currency

@@ -11,7 +11,7 @@ with
             row_number() over (
                 partition by customer_id, date_trunc('second', known_at)
                 order by
-                    case when {{ attributes_are_read() }} then 0 else 1 end,
+                    case when {{ attributes_are_read() }} then 0 else 1 end nulls last,
                     cast(attributes as string) nulls last
             ) as place
         from delivered
