@@ -18,6 +18,11 @@ MARTS = ("customer_clv", "customer_segments")
 ROWS = 2000
 PAUSE_SECONDS = 0.1
 """Between two reads of a process, so that the publisher gets its turn on a small machine."""
+SAID = (
+    "date '2024-01-01' as as_of_date, 60 as horizon_days, 'EUR' as reporting_currency, "
+    "'v1' as clv_model_version"
+)
+"""What a publication says of itself, read from the columns of ``customer_clv``."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ def fill(settings: Settings, generation: int) -> None:
     with connect(settings, read_only=False) as connection:
         for name in MARTS:
             connection.execute(
-                f"create or replace table {name} as select {generation} as generation, i "
+                f"create or replace table {name} as select {generation} as generation, i, {SAID} "
                 f"from range({ROWS}) as t(i)"
             )
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from readers import SAID
 from shops import settings_for
 
 from clv_ml.errors import PublishError, WarehouseBusyError
@@ -21,11 +22,6 @@ from clv_ml.operate.publication import publish
 from clv_ml.settings import Settings, published_folder
 from clv_ml.warehouse.connection import connect
 from clv_ml.warehouse.locking import locked
-
-SAID = (
-    "date '2024-01-01' as as_of_date, 60 as horizon_days, 'EUR' as reporting_currency, "
-    "'v1' as clv_model_version"
-)
 
 
 @pytest.fixture

@@ -47,8 +47,8 @@ CAUTIOUS = "model, with caution"  # the tests' shops are too small to be trusted
 
 
 def _rebuild(settings: Settings) -> None:
-    """The table of the feature that these tests change, and the one that gathers all of them."""
-    build(settings, "--select", "customer_categories", "customer_features")
+    """The table of the feature that these tests change, and those that gather all of them."""
+    build(settings, "--select", "customer_categories", "customer_features", "training_rows")
 
 
 def _rescore(settings: Settings) -> None:
