@@ -80,6 +80,8 @@ def boundary_values(allowed: dict[str, Any]) -> tuple[list[Any], list[Any]]:
         too_fine = good[0] + (0.5 if step == 1 else 0.0000000001)
         return good, [*bad, too_fine, str(good[0]), None, True, [], math.nan, math.inf, -math.inf]
     good, bad = BOUNDARIES[allowed["type"]]
+    if re.fullmatch(allowed.get("pattern", "."), ""):
+        good, bad = (*good, ""), tuple(value for value in bad if value != "")
     if "choices" in allowed:
         good = [*good, allowed["choices"], allowed["choices"][:1]]
         bad = [*bad, [allowed["choices"][0], "others"], [allowed["choices"]]]

@@ -5,7 +5,9 @@ with
     delivered as (select max(occurred_at) as newest_at from {{ ref("int_events") }}),
 
     history as (
-        select * from {{ ref("customer_clv_history") }} where actual_revenue is not null and not is_hindsight
+        select *
+        from {{ ref("customer_clv_history") }}
+        where actual_revenue is not null and not coalesce(is_hindsight, false)
     ),
 
     baselines as (select * from {{ ref("scored_baselines") }}),

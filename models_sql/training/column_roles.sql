@@ -1,6 +1,6 @@
 -- Grain: one row per column of training_rows, keys left out: what it is for, as its description says
 -- (meta). Training chooses its features by it.
-{{ config(materialized="view") }}
+{{ config(materialized="table") }}
 
 with
     described as (
