@@ -133,7 +133,8 @@ def test_a_run_on_spark_publishes_the_cells_that_duckdb_has(
     assert result.publication.rows == {
         mart: compared[mart].rows for mart in publication.published_tables(trained)
     }
-    assert published(on_spark, schema, publication.RECORD) == [f"('{result.publication.version}',)"]
+    (record,) = published(on_spark, schema, publication.RECORD)
+    assert record.startswith(f"('{result.publication.version}', '{result.publication.run_id}', ")
 
     before = rows_of(on_spark, schema, "customer_predictions"), published(on_spark, schema, "customer_clv")
     engine_of(on_spark).score()
@@ -176,28 +177,33 @@ def test_published_views_move_and_old_runs_go_two_runs_later(
     """Readers see one view all along, with its comments; the copies of the newest three runs stay."""
     marts = tmp_path / publication.MARTS
     marts.mkdir(parents=True)
-    (marts / "mart.sql").write_text("select 1")
+    (marts / "customer_clv.sql").write_text("select 1")
     settings = trained.model_copy(update={"project": tmp_path})
     spark = session.open_session(settings)
     spark.sql(f"create database {schema}")
     stamps = []
     for number in range(5):
-        spark.sql(f"drop table if exists {schema}.mart")
-        spark.sql(f"create table {schema}.mart (run int comment 'Which') using parquet")
-        spark.sql(f"insert into {schema}.mart values ({number})")
+        spark.sql(f"drop table if exists {schema}.customer_clv")
+        spark.sql(
+            f"create table {schema}.customer_clv (run int comment 'Which', as_of_date date, "
+            "horizon_days int, reporting_currency string, clv_model_version string) using parquet"
+        )
+        spark.sql(f"insert into {schema}.customer_clv values ({number}, date '2024-01-01', 60, 'GBP', 'v1')")
         stamps.append(publish.publish(settings).version)
-        assert published(settings, schema, "mart") == [f"({number},)"]
-        assert published(settings, schema, publication.RECORD) == [f"('{stamps[-1]}',)"]
+        (row,) = published(settings, schema, "customer_clv")
+        (record,) = published(settings, schema, publication.RECORD)
+        assert row.startswith(f"({number}, ")
+        assert record.startswith(f"('{stamps[-1]}', ") and "'v1', 1)" in record
 
     tables_there = spark.sql(f"show tables in {schema}_published").collect()
     held = {row["tableName"] for row in tables_there if not row["isTemporary"]}
-    names = ("mart", publication.RECORD)
+    names = ("customer_clv", publication.RECORD)
     assert held == {*names, *(f"{name}__run_{stamp}" for name in names for stamp in stamps[-3:])}
-    assert spark.sql(f"describe {schema}_published.mart").collect()[0]["comment"] == "Which"
+    assert spark.sql(f"describe {schema}_published.customer_clv").collect()[0]["comment"] == "Which"
     (marts / "other.sql").write_text("select 1")
     with pytest.raises(PublishError, match="other cannot be read"):
         publish.publish(settings)
-    assert published(settings, schema, "mart") == ["(4,)"]
+    assert published(settings, schema, "customer_clv") == [row]
 
 
 @pytest.mark.spark
