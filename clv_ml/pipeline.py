@@ -277,13 +277,13 @@ def _train_where_due(
     try:
         return engine, engine.train(model_type)
     except (HistoryError, TrainingError) as error:
-        _require_no_loss(engine, error)
+        _refuse_to_replace_a_model(engine, error)
         warnings.append(f"No model was trained. {error}")
         # an older model that no longer fits must not stop the estimate
         return engine_of(changed(engine.settings, fallback_to_simple=True)), None
 
 
-def _require_no_loss(engine: Engine, error: ClvError) -> None:
+def _refuse_to_replace_a_model(engine: Engine, error: ClvError) -> None:
     """
     Raises:
         PublishError: Where readers have a model's scores, and nobody allowed a formula to replace them.

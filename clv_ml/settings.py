@@ -181,6 +181,11 @@ def published_folder(settings: Settings) -> Path:
     return folder_beside(settings.warehouse, "published")
 
 
+def one_off_folder(settings: Settings) -> Path:
+    """Where a run works whose horizon, currency or date is not the project's."""
+    return folder_beside(settings.warehouse, "one-off")
+
+
 def folder_beside(warehouse: Path, name: str) -> Path:
     """A folder next to the warehouse: ``name`` for ``clv.duckdb``, ``NAME-name`` for ``NAME.duckdb``."""
     usual = Places.model_fields["warehouse"].default.stem

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from clv_ml import pipeline
 from clv_ml.cli import app
 from clv_ml.errors import HistoryError, PublishError, SettingsError
-from clv_ml.operate.one_off import differences
+from clv_ml.operate.one_off import differences, kept_aside
 from clv_ml.operate.publication import publish
 from clv_ml.operate.scored_dates import missing_dates
 from clv_ml.operate.scores import ScoringResult, changes_since
@@ -75,8 +75,6 @@ def test_on_spark_a_one_off_is_refused(tmp_path: Path, project: Path):
 
 
 def _aside(settings: Settings):
-    from clv_ml.operate.one_off import kept_aside
-
     return kept_aside(settings, publishes=False)
 
 

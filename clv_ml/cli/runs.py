@@ -86,7 +86,6 @@ def train(
     from clv_ml.operate.one_off import kept_aside
     from clv_ml.show.models import show_trained
     from clv_ml.show.runs import show_ingested
-    from clv_ml.show.terminal import warn
 
     def show() -> None:
         show_ingested(ingested)
@@ -122,7 +121,6 @@ def score(
     from clv_ml.operate.scores import require_customers, top_customers
     from clv_ml.pipeline import engine_of
     from clv_ml.show.runs import show_scoring
-    from clv_ml.show.terminal import warn
 
     with (
         reported(),

@@ -50,6 +50,11 @@ class Choice:
 Found = tuple[str, Mapping | Preset]
 
 
+def as_choice(choice: str | Choice) -> Choice:
+    """What was said of a feed; a text names a preset."""
+    return Choice(preset=choice) if isinstance(choice, str) else choice
+
+
 def mapping_files(folder: Path | None) -> dict[str, Path]:
     """The mappings of a folder by name."""
     return {path.stem: path for path in sorted(folder.glob("*.yml"))} if folder else {}

@@ -7,7 +7,7 @@ types and the first reason against it (``dbt_project/ingestion/<table>.sql``). R
 skipped + rows quarantined, a file fed twice changes nothing, and an error leaves no row.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ import duckdb
 
 from clv_ml.errors import InputError, OtherCurrencyError
 from clv_ml.ingest.built_dates import known_from, newest_built_date
-from clv_ml.ingest.choice import Choice
+from clv_ml.ingest.choice import Choice, as_choice
 from clv_ml.ingest.feeds import sql_text
 from clv_ml.ingest.files import SIDECAR_SUFFIX
 from clv_ml.ingest.layouts import preset_of, read_by
@@ -100,7 +100,7 @@ def ingest(
     """
     rules = _Rules(reporting_currency, raw_schema, timezone, _utc(now), limits=limits)
     with _transaction(connection):
-        return _ingest(connection, _choice(choice), Path(path), rules, beside)
+        return _ingest(connection, as_choice(choice), Path(path), rules, beside)
 
 
 def ingest_together(
@@ -121,12 +121,9 @@ def ingest_together(
     Arguments and errors are those of ``ingest``. ``is_currency_open``: nobody has named the shop's currency;
     an OtherCurrencyError says that the first money of all is in another one.
     """
-    choice = _choice(choice)
+    choice = as_choice(choice)
     rules = _Rules(reporting_currency, raw_schema, timezone, _utc(now), is_currency_open, limits)
-    with _transaction(connection):
-        fed = [_ingest(connection, choice, path, rules, beside) for path, beside in grouped(paths, choice)]
-        _require_own_currency(connection, rules, fed)
-    return fed
+    return _feed_all(connection, rules, [(choice, *group) for group in grouped(paths, choice)])
 
 
 def ingest_folder(
@@ -148,23 +145,32 @@ def ingest_folder(
     Rates come first, so that money in their currencies is admitted. Within a kind, files go by name; the
     preset is that of the events. Other files are left alone. Arguments and errors are those of ``ingest``.
     """
-    kinds = (*((table, Choice(table)) for table in SIDE_TABLES), ("events", _choice(choice)))
+    kinds = (*((table, Choice(table)) for table in SIDE_TABLES), ("events", as_choice(choice)))
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"There is no folder {folder}. Check the path.")
     files = [
-        (kind, file)
+        (kind, file, ())
         for prefix, kind in kinds
         for file in sorted(folder.glob(f"{prefix}*"))
         if file.suffix != SIDECAR_SUFFIX
     ]
-    if not any(file.name.startswith("events") for _, file in files):
+    if not any(file.name.startswith("events") for _, file, _ in files):
         raise InputError(
             f"{folder} has no file whose name starts with 'events'. Rename the feed, or name it alone."
         )
     rules = _Rules(reporting_currency, raw_schema, timezone, _utc(now), is_currency_open, limits)
+    return _feed_all(connection, rules, files)
+
+
+def _feed_all(
+    connection: duckdb.DuckDBPyConnection,
+    rules: _Rules,
+    files: Sequence[tuple[Choice, Path, tuple[Path, ...]]],
+) -> list[IngestSummary]:
+    """Feeds files, each with what it is read by and the files beside it, in one transaction."""
     with _transaction(connection):
-        fed = [_ingest(connection, kind, file, rules) for kind, file in files]
+        fed = [_ingest(connection, choice, path, rules, beside) for choice, path, beside in files]
         _require_own_currency(connection, rules, fed)
     return fed
 
@@ -233,10 +239,6 @@ def _ingest(
     lost = loss_warnings(connection, path, rules.limits.quarantine_share, result.refusals)
     drop_scratch(connection)
     return replace(result, warnings=result.warnings + warnings + lost)
-
-
-def _choice(choice: str | Choice) -> Choice:
-    return Choice(preset=choice) if isinstance(choice, str) else choice
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from clv_ml.errors import SettingsError
-from clv_ml.ingest.choice import OWN_FOLDER, Choice
+from clv_ml.ingest.choice import OWN_FOLDER, Choice, as_choice
 from clv_ml.ingest.inspection import Inspection, inspect
 from clv_ml.ingest.losses import Limits
 from clv_ml.settings import PROJECT_FILE, Settings, project_vars
@@ -29,8 +29,7 @@ def rules_of(settings: Settings) -> dict[str, Any]:
 
 def choice_of(settings: Settings, choice: str | Choice) -> Choice:
     """What was said of a feed, with the shop's own mappings."""
-    choice = Choice(preset=choice) if isinstance(choice, str) else choice
-    return replace(choice, own_folder=settings.project / OWN_FOLDER)
+    return replace(as_choice(choice), own_folder=settings.project / OWN_FOLDER)
 
 
 def feed_timezone(settings: Settings) -> str:

@@ -19,7 +19,7 @@ from clv_ml.model import registry
 from clv_ml.operate.erased_files import FileErasure, erase_database, erase_file
 from clv_ml.operate.erased_rows import catalog_of, in_schema, is_known, was_erased
 from clv_ml.operate.publication import remove_unfinished_versions
-from clv_ml.settings import Settings, folder_beside, published_folder, report_path
+from clv_ml.settings import Settings, one_off_folder, published_folder, report_path
 from clv_ml.warehouse.connection import connect, only_value
 from clv_ml.warehouse.dbt_runner import create_tables
 from clv_ml.warehouse.safe_files import remove_unfinished, sync
@@ -75,7 +75,7 @@ def forget(settings: Settings, customer_id: str) -> Erasure:
 
 def _remove_scratch(settings: Settings) -> None:
     """What has copies of the tables: a one-off run, and what a killed publication or erasure left."""
-    shutil.rmtree(folder_beside(settings.warehouse, "one-off"), ignore_errors=True)
+    shutil.rmtree(one_off_folder(settings), ignore_errors=True)
     remove_unfinished(settings.warehouse)
     remove_unfinished_versions(settings)
 

@@ -14,7 +14,7 @@ import duckdb
 
 from clv_ml.errors import SettingsError
 from clv_ml.operate.preflight import preflight
-from clv_ml.settings import Settings, folder_beside, load_settings
+from clv_ml.settings import Settings, load_settings, one_off_folder
 from clv_ml.warehouse.connection import connect
 from clv_ml.warehouse.locking import locked
 
@@ -62,9 +62,10 @@ def differences(settings: Settings) -> list[str]:
     In what this run would change the meaning of what readers have, each as a sentence: a value that is
     neither the project's nor theirs, or a date before theirs. None where there is nothing yet.
     """
-    published, own = _published(settings), load_settings(project=settings.project).vars
+    published = _published(settings)
     if published is None:
         return []
+    own = load_settings(project=settings.project).vars
     found = [
         f"{name} is {getattr(settings.vars, name)} here, {getattr(own, name)} in dbt_project.yml"
         for name in KEPT_BY_READERS
@@ -96,7 +97,7 @@ def _published(settings: Settings) -> dict[str, Any] | None:
 
 
 def _copied(settings: Settings) -> Settings:
-    folder = folder_beside(settings.warehouse, "one-off")
+    folder = one_off_folder(settings)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     copy = settings.model_copy(

@@ -5,7 +5,7 @@ from clv_ml.model import registry
 from clv_ml.model.model_in_use import pinned_version
 from clv_ml.operate.doctor import disk_finding
 from clv_ml.settings import Settings
-from clv_ml.warehouse.connection import connect
+from clv_ml.warehouse.connection import require_free
 
 
 def preflight(settings: Settings) -> None:
@@ -22,8 +22,7 @@ def preflight(settings: Settings) -> None:
         registry.manifest(settings.models, version)
     if settings.target != "duckdb" or not settings.warehouse.exists():
         return
-    with connect(settings, read_only=False):
-        pass
+    require_free(settings)
     disk = disk_finding(settings)
     if disk.status == "fail":
         raise WarehouseError(f"{disk.text}.")

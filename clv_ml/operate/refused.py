@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from clv_ml.errors import InputError, LossError
+from clv_ml.ingest.losses import NO_LOSS
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect
 from clv_ml.warehouse.queries import ask
@@ -81,8 +82,7 @@ def refuse_loss(settings: Settings, lost: Mapping[str, float]) -> None:
     if not lost:
         return
     shares = " and ".join(f"{share:.1%} of the {subject}" for subject, share in lost.items())
-    standing = [each for each in refused_reasons(settings) if each.reason not in ("duplicate", "erased")]
-    most = next((each for each in standing if each.reason != "no_customer_id"), None)
+    most = next((each for each in refused_reasons(settings) if each.reason not in NO_LOSS), None)
     example = (
         f" Most often because of {most.reason} ({most.row_count:,} rows), as in line {most.line_number} of "
         f"{most.source}: {most.raw_text[:SHOWN]}."

@@ -37,6 +37,18 @@ def connect(settings: Settings, *, read_only: bool = True) -> Iterator[duckdb.Du
         connection.close()
 
 
+def require_free(settings: Settings) -> None:
+    """
+    Opens the warehouse for writing and closes it; an absent one is made.
+
+    Raises:
+        WarehouseBusyError: If another process has it open.
+        WarehouseError: If it is no DuckDB database.
+    """
+    with connect(settings, read_only=False):
+        pass
+
+
 def harden(connection: duckdb.DuckDBPyConnection, folders: Sequence[Path] = ()) -> None:
     """
     Leaves the database no way out, for as long as it is open: it reads and writes its own file and nothing

@@ -13,7 +13,7 @@ from dbt.contracts.graph.manifest import Manifest
 
 from clv_ml.errors import BuildError
 from clv_ml.settings import PROJECT_FILE, Settings, read_project, vars_as_json
-from clv_ml.warehouse.connection import connect, is_lock_conflict, opening_error
+from clv_ml.warehouse.connection import is_lock_conflict, opening_error, require_free
 from clv_ml.warehouse.safe_files import sha256
 
 PARSED_SETTINGS = ("raw_schema", "is_challenger")
@@ -104,8 +104,7 @@ def create_tables(settings: Settings) -> None:
     Raises:
         WarehouseBusyError: If another process has the warehouse open; of a macro, dbt's result does not say.
     """
-    with connect(settings, read_only=False):
-        pass
+    require_free(settings)
     run_dbt(settings, ["run-operation", "create_source_tables"])
 
 

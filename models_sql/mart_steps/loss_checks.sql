@@ -74,22 +74,17 @@ with
         from sums
     )
 
-select
-    cast(check_name as string) as check_name,
-    cast('rows' as string) as subject,
-    cast(null as string) as source,
-    row_share as measured_value,
-    cast(null as double) as usual_value,
-    newest_at
-from shares
-where check_name <> 'kept'
-union all
-select
-    cast(check_name as string) as check_name,
-    cast('money' as string) as subject,
-    cast(null as string) as source,
-    money_share as measured_value,
-    cast(null as double) as usual_value,
-    newest_at
-from shares
-where check_name <> 'kept' and money_share is not null
+{% for subject, share in [("rows", "row_share"), ("money", "money_share")] %}
+    select
+        cast(check_name as string) as check_name,
+        cast('{{ subject }}' as string) as subject,
+        cast(null as string) as source,
+        {{ share }} as measured_value,
+        cast(null as double) as usual_value,
+        newest_at
+    from shares
+    where check_name <> 'kept' and {{ share }} is not null
+    {% if not loop.last %}
+        union all
+    {% endif %}
+{% endfor %}
