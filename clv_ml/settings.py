@@ -9,7 +9,7 @@ import datetime as datetime_module
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from functools import cache
@@ -17,6 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
 
+import pytz
 import yaml
 from jinja2 import Environment
 from pydantic import BaseModel, ConfigDict, field_validator
@@ -107,7 +108,8 @@ def load_settings(overrides: Mapping[str, Any] | None = None, project: Path | No
     own = project_vars(root)
     rules = _rules(own)
     changed = dict(overrides or {})
-    _require_known(changed, rules)
+    _require_known(changed, rules, "by an option or in --vars")
+    _require_known(own.keys() - {"setting_rules"}, rules, f"in {root / PROJECT_FILE}")
     values = {name: rule["default"] for name, rule in rules.items()} | own | changed
     for name, rule in rules.items():
         if fault := setting_macros().setting_fault(name, values[name], rule["allowed"], datetime.now(UTC)):
@@ -150,14 +152,14 @@ def _rules(own: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {name: rule for theme in own["setting_rules"].values() for name, rule in theme.items()}
 
 
-def _require_known(given: Mapping[str, Any], rules: Mapping[str, Any]) -> None:
+def _require_known(given: Iterable[str], rules: Mapping[str, Any], place: str) -> None:
     unknown = sorted(set(given) - set(rules))
     if unknown:
         meant = [name for wrong in unknown for name in get_close_matches(wrong, rules, n=1)]
         hint = f" Did you mean {', '.join(meant)}?" if meant else ""
         raise SettingsError(
             f"Unknown setting {', '.join(map(repr, unknown))}.{hint} "
-            f"Known ones are {', '.join(sorted(rules))}."
+            f"Known ones are {', '.join(sorted(rules))}. It was given {place}."
         )
 
 
@@ -165,7 +167,7 @@ def _require_known(given: Mapping[str, Any], rules: Mapping[str, Any]) -> None:
 def setting_macros() -> Any:
     """The dbt macros that say what is wrong with a value; their answer is text, so they run without dbt."""
     environment = Environment(extensions=["jinja2.ext.do"])
-    known = {"modules": SimpleNamespace(re=re, datetime=datetime_module)}
+    known = {"modules": SimpleNamespace(re=re, datetime=datetime_module, pytz=pytz)}
     files = (DBT_FOLDER / "macros" / f"{name}.sql" for name in ("settings", "attributes"))
     text = "".join(file.read_text(encoding="utf-8") for file in files)
     return environment.from_string(text, globals=known).module

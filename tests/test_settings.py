@@ -5,6 +5,7 @@ import math
 import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import yaml
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 from payloads import crafted_vars
-from shops import ROOT, edit, with_unchecked_vars
+from shops import ROOT, copied, edit, with_unchecked_vars, with_vars
 
 from clv_ml.errors import BuildError, SettingsError
 from clv_ml.model.manifest import VERSION_PATTERN
@@ -80,7 +81,7 @@ def boundary_values(allowed: dict[str, Any]) -> tuple[list[Any], list[Any]]:
         too_fine = good[0] + (0.5 if step == 1 else 0.0000000001)
         return good, [*bad, too_fine, str(good[0]), None, True, [], math.nan, math.inf, -math.inf]
     good, bad = BOUNDARIES[allowed["type"]]
-    if re.fullmatch(allowed.get("pattern", "."), ""):
+    if re.fullmatch(allowed.get("pattern", "."), "") or allowed.get("or_empty"):
         good, bad = (*good, ""), tuple(value for value in bad if value != "")
     if "choices" in allowed:
         good = [*good, allowed["choices"], allowed["choices"][:1]]
@@ -104,6 +105,10 @@ BOUNDARIES: dict[str, tuple[tuple, tuple]] = {
         ),
     ),
     "text": (("GBP",), ("", "a b", "a'b", "GBP\n", "x" * 200, None, 1, True, ["GBP"])),
+    "timezone": (
+        ("UTC", "Europe/London", "Asia/Kolkata", "America/Argentina/Buenos_Aires"),
+        ("Europe/Lodon", "europe/london", "+01:00", "UTC ", "", None, 1, ["UTC"]),
+    ),
     "list": (([],), ("rfm", None, [1], [None], ["a b"], {"rfm": 1})),
     "attributes": (
         ({}, {"plan": "number"}, {"a" * 30: ["x" * 60]}),
@@ -194,6 +199,63 @@ def test_an_unknown_setting_is_refused_with_the_known_ones(project: Path):
         SettingsError, match=r"Unknown setting 'horizon_day'\. Did you mean horizon_days\? Known ones are"
     ):
         load_settings({"horizon_day": 90}, project)
+
+
+def test_an_unknown_setting_of_the_project_is_refused_by_clv_and_dbt(own_project: Path, empty_shop: Settings):
+    """
+    A name misspelt in dbt_project.yml would leave the default in force without a word.
+    """
+    edit(own_project, "dbt_project.yml", "\nvars:\n", "\nvars:\n  reporting_curency: EUR\n")
+
+    with pytest.raises(SettingsError, match=r"Did you mean reporting_currency\?.*dbt_project\.yml"):
+        load_settings(project=own_project)
+    with pytest.raises(BuildError, match=r"Unknown setting 'horizon_day' in --vars\. Known"):
+        run_dbt(with_unchecked_vars(empty_shop, horizon_day=90), ["run", "--select", "int_today"])
+
+
+DRAWN = {
+    "reporting_currency": ["USD", "JPY"],
+    "store_timezone": ["Asia/Tokyo", "America/New_York"],
+    "feed_timezone": ["", "Europe/London"],
+    "as_of_date": ["", "2024-06-01", "1999-12-31"],
+    "excluded_features": [[], ["total_revenue"]],
+    "customer_attributes": [{}, {"channel": ["organic", "paid"], "household_size": "number"}],
+}
+"""Legal values of settings that have no bounds to draw between."""
+LEFT_ALONE = {
+    "raw_schema": "names other tables",
+    "model_version": "names a file",
+    "is_challenger": "renames what is built",
+}
+
+
+def drawn(name: str, allowed: dict[str, Any], random: Random) -> Any:
+    """A legal value of a setting: near its lower bound, near its upper one, or between."""
+    if name in DRAWN:
+        return random.choice(DRAWN[name])
+    if allowed["type"] == "boolean":
+        return random.random() < 0.5
+    if "choices" in allowed:
+        return random.sample(allowed["choices"], random.randint(0, len(allowed["choices"])))
+    lower, upper = (
+        allowed[end] for end in (("above", "below") if "above" in allowed else ("at_least", "at_most"))
+    )
+    value = lower + (upper - lower) * random.choice((0.001, random.random() ** 4, 0.999))
+    return round(value) if allowed["type"] == "integer" else round(value, 6)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [20])
+def test_unit_tests_pass_under_every_legal_setting(trained: Settings, seed: int, tmp_path: Path):
+    """
+    A shop's settings are not what the shipped unit tests are about: each says which ones it needs, and the
+    others are the defaults there. All settings are drawn at once.
+    """
+    random, rules = Random(seed), setting_rules(ROOT)
+    values = {name: drawn(name, rules[name]["allowed"], random) for name in rules if name not in LEFT_ALONE}
+    shop = with_vars(copied(trained, tmp_path / "shop"), **values)
+
+    run_dbt(shop, ["test", "--select", "test_type:unit"])
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,10 @@
 {% macro setting(name) -%}
     {%- set rule = setting_rules()[name] -%}
     {%- set value = var(name, rule.default) -%}
+    {#- a unit test says which settings it is about; the others are the defaults, whatever the shop's are -#}
+    {%- if model is defined and model.resource_type == "unit_test" -%}
+        {%- set value = ((model.overrides or {}).vars or {}).get(name, rule.default) -%}
+    {%- endif -%}
     {%- set fault = setting_fault(name, value, rule.allowed, run_started_at) | trim -%}
     {%- if fault -%}
         {%- set place = "--vars" if name in vars_given() else "dbt_project.yml" -%}
@@ -15,6 +19,11 @@
 {#- Refuses a wrong value before anything is built, also of a setting that only a later step reads, and a challenger for
     readers of the model in use. -#}
 {% macro check_settings() -%}
+    {%- for name in vars_given() if name not in setting_rules() -%}
+        {{ exceptions.raise_compiler_error(
+            "Unknown setting '" ~ name ~ "' in --vars. Known ones are " ~ setting_rules() | sort | join(", ") ~ "."
+        ) }}
+    {%- endfor -%}
     {%- for name in setting_rules() -%} {%- do setting(name) -%} {%- endfor -%}
     {%- for id in (selected_resources if execute and setting("is_challenger") else []) -%}
         {%- if id in graph.nodes and graph.nodes[id].resource_type == "model" and "challenger" not in graph.nodes[id].tags -%}
@@ -60,6 +69,8 @@
         {{ "yes" if value is number and value is not boolean and is_within(value, allowed) }}
     {%- elif allowed.type == "date" -%} {{ "yes" if value == "" or is_known_date(value | string, now) }}
     {%- elif allowed.type == "text" -%} {{ "yes" if is_word(value, allowed) }}
+    {%- elif allowed.type == "timezone" -%}
+        {{ "yes" if value is string and (value in modules.pytz.all_timezones_set or (value == "" and allowed.or_empty)) }}
     {%- elif value is sequence and value is not string and value is not mapping -%}
         {%- set words = [] -%}
         {%- for item in value if is_word(item, allowed) -%} {%- do words.append(item) -%}
@@ -98,6 +109,8 @@
     {%- if allowed.type == "boolean" -%} {{ "true or false" }}
     {%- elif allowed.type == "date" -%} {{ "a date such as 2024-12-31, no later than tomorrow, or empty" }}
     {%- elif allowed.type == "text" -%} {{ allowed.words }}
+    {%- elif allowed.type == "timezone" -%}
+        {{ "the name of a time zone, such as Europe/London" ~ (", or nothing" if allowed.or_empty else "") }}
     {%- elif allowed.type == "list" -%}
         {{ "a list of " ~ (allowed.words or "some of these: " ~ allowed.choices | join(", ")) }}
     {%- elif allowed.type == "attributes" -%} {{ "each attribute with `number` or a list of levels" }}
