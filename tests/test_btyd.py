@@ -385,14 +385,23 @@ def test_impossible_statistics_are_refused():
         fit_bgnbd([np.nan], [0.0], [1.0])
 
 
+PARAMETERS = {"bgnbd": BGNBD, "paretonbd": PARETONBD, "renewal": (3.4, 0.2, 1.0, 4.0)}
+"""Of each model's functions; those of renewal take the horizon where others take the age."""
+
+
+def has_horizon(name):
+    """Whether a function takes a horizon after the age."""
+    return "purchases" in name and "renewal" not in name
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_results_do_not_depend_on_the_batch(name):
     """
     Bit by bit the same for batches of 1, 7, 2,048 and all.
     """
     x, t_x, age = some_customers(5_000)
-    parameters = BGNBD if "bgnbd" in name else PARETONBD
-    horizon = [np.full(5_000, 26.0)] if "purchases" in name else []
+    parameters = PARAMETERS[name.split("_")[1]]
+    horizon = [np.full(5_000, 26.0)] if has_horizon(name) else []
     columns = [x, t_x, age, *horizon, *(np.full(5_000, value) for value in parameters)]
     kernel = FUNCTIONS[name][0]
 
@@ -431,8 +440,9 @@ def warehouse():
         connection.execute(
             """
             create table customer_rfm (
-                customer_id int, as_of_date date, total_purchases int, days_since_first_purchase int,
-                days_since_last_purchase int, total_revenue decimal(18, 2)
+                customer_id int, as_of_date date, total_purchases int, purchase_days int,
+                days_since_first_purchase int, days_since_last_purchase int, total_revenue decimal(18, 2),
+                typical_gap_days double, gap_log_std double
             );
             create table as_of_dates (as_of_date date, is_grid boolean, build_hash varchar);
             create table fitted_parameters (
@@ -445,16 +455,19 @@ def warehouse():
             (
                 i,
                 date,
+                2 * (int(x[i]) + 1),  # two orders a day
                 int(x[i]) + 1,
                 280,
                 280 - int(t_x[i] * 7),
                 round(rng.gamma(6 * (x[i] + 1), 1 / rate[i]), 2),
+                max(1, t_x[i] * 7 / x[i]) if x[i] else None,
+                1.2 if x[i] > 1 else None,  # as gaps at random do
             )
             for date in (DATE, LATER)
             for i in range(800)
         ]
-        rows += [(801, DATE, 0, None, None, 0), (802, DATE, 1, 10, 10, -5)]
-        connection.executemany("insert into customer_rfm values (?, ?, ?, ?, ?, ?)", rows)
+        rows += [(801, DATE, 0, 0, None, None, 0, None, None), (802, DATE, 1, 1, 10, 10, -5, None, None)]
+        connection.executemany("insert into customer_rfm values (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
         yield connection
 
 
@@ -473,10 +486,10 @@ def test_a_date_is_fitted_from_the_warehouse(warehouse):
     x, t_x, age, value = warehouse.execute(
         """
         select
-            list(total_purchases - 1.0 order by customer_id),
+            list(purchase_days - 1.0 order by customer_id),
             list((days_since_first_purchase - days_since_last_purchase) / 7.0E0 order by customer_id),
             list(days_since_first_purchase / 7.0E0 order by customer_id),
-            list(total_revenue / total_purchases order by customer_id)
+            list(total_revenue / purchase_days order by customer_id)
         from customer_rfm where as_of_date = ? and total_purchases > 0
         """,
         [DATE],
@@ -539,11 +552,10 @@ def test_sql_functions_give_the_rounded_values(warehouse):
     One value a customer, NULL where no parameters are.
     """
     register_functions(warehouse)
-    values = {"bgnbd": BGNBD, "paretonbd": PARETONBD}
 
     for name, (kernel, _) in FUNCTIONS.items():
-        parameters = values[name.split("_")[1]]
-        horizon = "26.0E0, " if "purchases" in name else ""
+        parameters = PARAMETERS[name.split("_")[1]]
+        horizon = "26.0E0, " if has_horizon(name) else ""
         listed = ", ".join(f"{value}E0" for value in parameters)
         found = warehouse.execute(
             f"""

@@ -55,7 +55,7 @@ def _expecting(expected: np.ndarray, **changes: object) -> TrainingData:
     recency = np.random.default_rng(1).random(expected.size)
     return made_rows(
         np.ones(expected.size),
-        names=("days_since_last_purchase", "log_expected_purchases"),
+        names=("days_since_last_purchase", "log_buying_odds"),
         types=("integer", "double"),
         values=np.column_stack([recency, np.log(expected)]),
         **changes,

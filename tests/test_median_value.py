@@ -79,7 +79,7 @@ def test_the_published_recipe_says_what_the_formula_says():
     rows = made_rows(
         bought * rng.gamma(2.0, anchor),
         anchor=anchor,
-        names=("days_since_last_purchase", "log_expected_purchases"),
+        names=("days_since_last_purchase", "log_buying_odds"),
         types=("integer", "double"),
         values=np.column_stack([recency, np.log(anchor / 40)]),
     )

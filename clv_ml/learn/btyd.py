@@ -31,7 +31,7 @@ Kernel = Callable[..., Array]
 
 CHUNK_ROWS = 2_048
 """One batch of DuckDB: the quadrature's nodes of so many rows stay in the processor's cache."""
-HISTORY = ("x", "t_x", "age", "horizon")
+HISTORY = ("x", "t_x", "age", "horizon", "silent", "log_gap")
 """Arguments that may be 0; parameters must lie above."""
 
 
@@ -118,7 +118,8 @@ def _rows(names: tuple[str, ...], arguments: tuple[ArrayLike, ...]) -> tuple[Arr
     named = {name: np.atleast_1d(values) for name, values in zip(names, given, strict=True)}
     for name, values in named.items():
         _check(name, values, positive=name not in HISTORY)
-    _check("age - t_x", named["age"] - named["t_x"], positive=False)
+    if "t_x" in named:
+        _check("age - t_x", named["age"] - named["t_x"], positive=False)
     return tuple(named.values())
 
 

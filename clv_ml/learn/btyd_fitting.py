@@ -36,8 +36,8 @@ GAMMAGAMMA_STARTS = ((2.0, 3.0, 1.0), (6.0, 4.0, 0.5), (0.5, 1.5, 1.0))
 @dataclass(frozen=True)
 class FittedModel:
     """
-    What a fit of ``bgnbd``, ``paretonbd`` or ``gammagamma`` found: parameters by the papers' names, in weeks
-    (alpha, beta) and currency (gamma), and how many customers, ``n``, were fitted.
+    What a fit of ``bgnbd``, ``paretonbd``, ``gammagamma`` or ``renewal`` found: parameters by the papers'
+    names, in weeks (alpha, beta) and currency (gamma), and how many customers, ``n``, were fitted.
 
     ``log_likelihood`` is that of all of them, without constants that no parameter enters, as in the papers;
     scaled up from the sample where one was taken. ``converged`` is whether the parameters may be used; if
@@ -62,7 +62,7 @@ def fit_bgnbd(x: ArrayLike, t_x: ArrayLike, age: ArrayLike, weights: ArrayLike |
 
     Source: Fader, Hardie and Lee (2005), equation (6).
     """
-    rows, counts, n = _grouped(weights, x, t_x, age)
+    rows, counts, n = grouped(weights, x, t_x, age)
     starts = [BGNBD_USUAL, (1.0, _gap(rows, counts), 0.3, 1.5), BGNBD_FAITHFUL]
     names = ("r", "alpha", "a", "b")
     return _fit("bgnbd", names, starts, bgnbd_likelihood, rows, counts, n)
@@ -76,7 +76,7 @@ def fit_paretonbd(
 
     Source: Fader and Hardie (2005), "A note on deriving the Pareto/NBD model and related expressions".
     """
-    rows, counts, n = _grouped(weights, x, t_x, age)
+    rows, counts, n = grouped(weights, x, t_x, age)
     starts = [PARETONBD_USUAL, (1.0, _gap(rows, counts), 0.3, 50.0)]
     names = ("r", "alpha", "s", "beta")
     return _fit("paretonbd", names, starts, paretonbd_likelihood, rows, counts, n)
@@ -93,7 +93,7 @@ def fit_gammagamma(x: ArrayLike, mean_value: ArrayLike, weights: ArrayLike | Non
 
     Source: Fader and Hardie (2013), "The Gamma-Gamma model of monetary value".
     """
-    (orders, mean), counts, n = _grouped(weights, x, mean_value)
+    (orders, mean), counts, n = grouped(weights, x, mean_value)
     unit = float(np.average(mean, weights=counts)) if counts.size else 1.0  # so that bounds fit any currency
     rows = (orders, mean / unit)
     fit = _fit("gammagamma", ("p", "q", "gamma"), GAMMAGAMMA_STARTS, gammagamma_likelihood, rows, counts, n)
@@ -104,7 +104,7 @@ def fit_gammagamma(x: ArrayLike, mean_value: ArrayLike, weights: ArrayLike | Non
     return replace(fit, parameters=parameters, log_likelihood=fit.log_likelihood - n * float(np.log(unit)))
 
 
-def _grouped(weights: ArrayLike | None, *columns: ArrayLike) -> tuple[tuple[Array, ...], Array, float]:
+def grouped(weights: ArrayLike | None, *columns: ArrayLike) -> tuple[tuple[Array, ...], Array, float]:
     """Distinct rows in order, the customers of each, and how many in all; a sample of too many rows."""
     table = np.column_stack([np.asarray(column, dtype=np.float64) for column in columns])
     each = np.ones(len(table)) if weights is None else np.asarray(weights, dtype=np.float64)

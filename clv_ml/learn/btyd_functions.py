@@ -15,6 +15,7 @@ from clv_ml.learn.btyd import (
     paretonbd_alive,
     paretonbd_expected_purchases,
 )
+from clv_ml.learn.renewal import renewal_chance, renewal_expected_purchases
 
 DECIMALS = 9
 """Of what SQL sees: far above the quadrature's error, so that engines agree to the last one."""
@@ -23,6 +24,8 @@ FUNCTIONS: dict[str, tuple[Kernel, int]] = {
     "clv_bgnbd_alive": (bgnbd_alive, 7),
     "clv_paretonbd_purchases": (paretonbd_expected_purchases, 8),
     "clv_paretonbd_alive": (paretonbd_alive, 7),
+    "clv_renewal_purchases": (renewal_expected_purchases, 7),
+    "clv_renewal_chance": (renewal_chance, 7),
 }
 
 

@@ -30,7 +30,7 @@ from clv_ml.measure.metrics import Array, deviance
 from clv_ml.model.prediction import predict
 from clv_ml.model.recipe import Output, Recipe, Term
 
-CANDIDATE_BASELINES = ("btyd", "bgnbd", "paretonbd", "empirical_bayes")
+CANDIDATE_BASELINES = ("renewal", "btyd", "bgnbd", "paretonbd", "empirical_bayes")
 """Baselines that are never negative, so that a multiplicative interval and drivers are defined."""
 REPLICATES, SEED = 500, 5
 """Draws of customers, enough to separate 97.5 % from 96 %, and the seed that they begin with."""
@@ -124,8 +124,8 @@ def _choose(rows: TrainingData, predicted: Array, since: TrainingData, is_small_
 
 def _losses(rows: TrainingData, predicted: Array, since: TrainingData) -> Losses:
     estimates: dict[str, Array] = {"model": predicted, "blend": rows.anchor}
-    is_fitted = np.isfinite(since.baselines["btyd"])
-    for name in CANDIDATE_BASELINES if is_fitted.all() or not is_fitted.any() else ():
+    fits = [np.isfinite(since.baselines[name]) for name in ("renewal", "btyd")]
+    for name in CANDIDATE_BASELINES if all(fit.all() or not fit.any() for fit in fits) else ():
         if np.isfinite(since.baselines[name]).all():
             estimates[name] = rows.baselines[name]
     return {name: levelled_deviance(rows, estimate) for name, estimate in estimates.items()}

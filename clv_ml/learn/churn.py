@@ -26,7 +26,7 @@ How busy a date's window is, as a logarithm: purchases in all over those expecte
 """
 
 CHURN = "churn_probability"
-EXPECTED_PURCHASES = "log_expected_purchases"
+BUYING_ODDS = "log_buying_odds"
 """The feature that the formula reads."""
 CHANCE_STRETCH = 1.25
 """Of the margin around the usual one: trees grown in small steps stop short of how sure they could be."""
@@ -47,7 +47,7 @@ class ChurnCalibration(NamedTuple):
 
 def churn_output(names: tuple[str, ...]) -> Output:
     """The output as it is fitted: the trees' chance turned round, half and half with the formula's."""
-    formula = _expected_purchases(names)
+    formula = _buying_odds(names)
     slope = -1.0 if formula is None else -TREES_SHARE
     return _output(Trees("chance", "sigmoid", slope=slope, offset=formula))
 
@@ -119,18 +119,18 @@ def _formula_margin(names: tuple[str, ...], values: Array, pace: float) -> Array
     Margin of not buying by formula: the odds of buying are the purchases expected. Values have shape (n,
     k), the margin (n,); it is the same for all where the feature is left out.
     """
-    if EXPECTED_PURCHASES not in names:
+    if BUYING_ODDS not in names:
         return np.zeros(len(values))
-    return -(values[:, names.index(EXPECTED_PURCHASES)] + pace)
+    return -(values[:, names.index(BUYING_ODDS)] + pace)
 
 
-def _expected_purchases(names: tuple[str, ...]) -> Line | None:
+def _buying_odds(names: tuple[str, ...]) -> Line | None:
     """The logarithm of the purchases expected, as a score; None where the feature is left out."""
-    if EXPECTED_PURCHASES not in names:
+    if BUYING_ODDS not in names:
         return None
-    coefficients = tuple(float(name == EXPECTED_PURCHASES) for name in names)
+    coefficients = tuple(float(name == BUYING_ODDS) for name in names)
     none = (0.0,) * len(names)
-    return Line(EXPECTED_PURCHASES, coefficients, none, none, 0.0, "identity")
+    return Line(BUYING_ODDS, coefficients, none, none, 0.0, "identity")
 
 
 def _mean_chance(margin: Array) -> float:

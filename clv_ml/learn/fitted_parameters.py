@@ -6,6 +6,7 @@ import duckdb
 import numpy as np
 
 from clv_ml.learn.btyd_fitting import fit_bgnbd, fit_gammagamma, fit_paretonbd
+from clv_ml.learn.renewal_fitting import fit_renewal
 from clv_ml.learn.threads import one_blas_thread
 from clv_ml.warehouse.queries import query_text
 
@@ -52,18 +53,19 @@ def _write(
 @one_blas_thread
 def fit_date(connection: duckdb.DuckDBPyConnection, as_of_date: dt.date) -> tuple[dict[str, float], int]:
     """
-    Fits all three models on what ``customer_rfm`` says of the date: parameters of those that converged by
+    Fits all four models on what ``customer_rfm`` says of the date: parameters of those that converged by
     name (``bgnbd_r``, ``gammagamma_gamma``), and on how many customers.
 
     Raises:
         duckdb.Error: If the table is absent.
     """
     found = connection.execute(query_text("btyd_histories"), {"as_of_date": as_of_date}).fetchnumpy()
-    purchases, active, age, revenue, customers = (np.asarray(column) for column in found.values())
+    purchases, active, age, revenue, log_gap, log_gap_sd, customers = map(np.asarray, found.values())
+    gaps = (purchases - 1, log_gap, log_gap_sd, age - active, customers)
     history = (purchases - 1, active / DAYS_A_WEEK, age / DAYS_A_WEEK, customers)
     paid = revenue > 0
     value = (purchases[paid], revenue[paid] / purchases[paid], customers[paid])
-    fits = [fit_bgnbd(*history), fit_paretonbd(*history), fit_gammagamma(*value)]
+    fits = [fit_bgnbd(*history), fit_paretonbd(*history), fit_gammagamma(*value), fit_renewal(*gaps)]
     parameters = {
         f"{fit.name}_{name}": value for fit in fits if fit.converged for name, value in fit.parameters.items()
     }

@@ -37,7 +37,8 @@ from clv_ml.warehouse.connection import connect
 from clv_ml.warehouse.dbt_runner import run_dbt
 
 FIT_COLUMNS = (
-    "as_of_date, total_purchases, days_since_first_purchase, days_since_last_purchase, total_revenue"
+    "as_of_date, total_purchases, purchase_days, days_since_first_purchase, days_since_last_purchase, "
+    "total_revenue, typical_gap_days, gap_log_std"
 )
 REGISTRY_TABLES = ("model_registry", "training_runs")
 SMALL_TABLES = ("as_of_dates", "feature_definitions", "column_roles", "shop_levels", *REGISTRY_TABLES)

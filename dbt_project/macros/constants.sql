@@ -19,7 +19,13 @@
 
 {% macro smallest_value() -%} 0.01e0 {%- endmacro %}
 
-{% macro smallest_purchases() -%} 0.000001e0 {%- endmacro %}
+{% macro smallest_chance() -%} 0.000001e0 {%- endmacro %}
+
+{% macro random_gap_variance() -%} 1.644934067e0 {%- endmacro %}
+
+{% macro largest_exponent() -%} 600.0e0 {%- endmacro %}
+
+{% macro largest_regular_variance() -%} 0.223143551e0 {%- endmacro %}
 
 {% macro least_fit_days() -%} 84 {%- endmacro %}
 
@@ -31,6 +37,8 @@
 {% macro unseen_squared_miss() -%} 0.1e0 {%- endmacro %}
 
 {% macro largest_log_correction() -%} 1.0e0 {%- endmacro %}
+
+{% macro misses_learned_from() -%} 3 {%- endmacro %}
 
 {#- The season. -#}
 {% macro season_span_days() -%} 91 {%- endmacro %}

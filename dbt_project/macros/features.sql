@@ -40,8 +40,24 @@
     {{ return([
         "bgnbd_r", "bgnbd_alpha", "bgnbd_a", "bgnbd_b",
         "paretonbd_r", "paretonbd_alpha", "paretonbd_s", "paretonbd_beta",
-        "gammagamma_p", "gammagamma_q", "gammagamma_gamma"
+        "gammagamma_p", "gammagamma_q", "gammagamma_gamma",
+        "renewal_share", "renewal_log_gap", "renewal_between", "renewal_within", "renewal_other_log_gap",
+        "renewal_other_between", "renewal_a", "renewal_b"
     ]) }}
+{%- endmacro %}
+
+{#- Logarithm of how likely a kind of customer is to have such gaps: of the columns `gaps`, `log_gap` and `squares`. -#}
+{% macro gap_likelihood(mean, between, within) -%}
+    (
+        -0.5e0 * (
+            (gaps - 1.0e0) * round(ln({{ within }}), 9)
+            + {{ ratio("squares", within) }}
+            + round(ln({{ within }} + gaps * {{ between }}), 9)
+            + {{ ratio(
+                "gaps * (log_gap - " ~ mean ~ ") * (log_gap - " ~ mean ~ ")", within ~ " + gaps * " ~ between
+            ) }}
+        )
+    )
 {%- endmacro %}
 
 {#- Columns as texts for a hash: whole billionths, so that every engine writes the same digits. -#}

@@ -14,7 +14,7 @@ with
     buyers as (
         select
             purchases.*,
-            {{ ratio("purchases.total_revenue", "purchases.total_purchases") }} as mean_order_value,
+            {{ ratio("purchases.total_revenue", "purchases.purchase_days") }} as mean_order_value,
             priors.buyer_count < {{ setting("small_shop_customers") }} as is_small_shop
         from purchases
         inner join priors on priors.as_of_date = purchases.as_of_date
@@ -26,7 +26,7 @@ with
             as_of_date,
             false as is_comparison,
             is_small_shop,
-            total_purchases as orders,
+            purchase_days as orders,
             days_since_first_purchase - days_since_last_purchase as recency_days,
             days_since_first_purchase as age_days,
             cast(total_revenue as double) as revenue,

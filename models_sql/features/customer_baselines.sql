@@ -1,8 +1,9 @@
 -- Grain: customer_id x as_of_date, for customers who ever bought. The baselines of record: estimates of
 -- the horizon's revenue by formula from what was known on the date. BTYD ones are NULL until their
 -- parameters were fitted.
+-- depends_on: {{ ref("fitted_dates") }}
 with
-    estimates as (select * from {{ ref("buyer_estimates") }} where {{ is_wanted("as_of_date") }}),
+    estimates as (select * from {{ ref("fitted_buyers") }} where {{ is_wanted("as_of_date") }}),
 
     simple as (
         select customer_id, as_of_date, simple_clv_estimate
@@ -10,37 +11,11 @@ with
         where {{ is_wanted("as_of_date") }}
     ),
 
-    fitted as (select * from {{ ref("fitted_dates") }} where {{ is_wanted("as_of_date") }}),
-
-    -- x, t_x and t as in the papers, in weeks
-    known as (
-        select
-            estimates.*,
-            estimates.repeats as x,
-            estimates.recency_weeks as t_x,
-            estimates.age_weeks as t,
-            {{ setting("horizon_days") }} / 7.0e0 as horizon_weeks,
-            fitted.bgnbd_r,
-            fitted.bgnbd_alpha,
-            fitted.bgnbd_a,
-            fitted.bgnbd_b,
-            fitted.paretonbd_r,
-            fitted.paretonbd_alpha,
-            fitted.paretonbd_s,
-            fitted.paretonbd_beta,
-            fitted.gammagamma_p,
-            fitted.gammagamma_q,
-            fitted.gammagamma_gamma,
-            fitted.build_hash
-        from estimates
-        inner join fitted on fitted.as_of_date = estimates.as_of_date
-    ),
-
     -- BG/NBD lets nobody leave before a repeat purchase; in a small shop a single purchase counts as one,
     -- else those long silent would set a floor that no silent customer is worth
     expected as (
         select
-            known.*,
+            estimates.*,
             clv_bgnbd_purchases(x, t_x, t, horizon_weeks, bgnbd_r, bgnbd_alpha, bgnbd_a, bgnbd_b) * case
                 when is_small_shop and x = 0
                 then clv_bgnbd_alive(x + 1.0e0, 0.0e0, t, bgnbd_r, bgnbd_alpha, bgnbd_a, bgnbd_b)
@@ -52,13 +27,19 @@ with
             clv_paretonbd_alive(
                 x, t_x, t, paretonbd_r, paretonbd_alpha, paretonbd_s, paretonbd_beta
             ) as alive_probability,
+            clv_renewal_purchases(
+                x, silent_days, horizon_days, log_gap, log_gap_std, renewal_a, renewal_b
+            ) as renewal_purchases,
+            clv_renewal_chance(
+                x, silent_days, horizon_days, log_gap, log_gap_std, renewal_a, renewal_b
+            ) as renewal_chance,
             coalesce(
                 gammagamma_p
                 * (gammagamma_gamma + spent)
                 / nullif(gammagamma_p * orders + gammagamma_q - 1.0e0, 0.0e0),
                 bayes_order_value
             ) as order_value
-        from known
+        from estimates
     ),
 
     averaged as (
@@ -85,25 +66,50 @@ with
             max(btyd_purchases * order_value) as btyd_value,
             max(case when not is_comparison then alive_probability end) as alive_probability,
             max(case when not is_comparison then coalesce(btyd_purchases, bayes_purchases) end) as purchases,
-            max(case when not is_comparison then order_value end) as order_value
+            max(case when not is_comparison then order_value end) as order_value,
+            max(regular_share) as regular_share,
+            max(coalesce(clock_share, 0.0e0)) as clock_share,
+            max(renewal_purchases) as renewal_purchases,
+            max(renewal_chance) as renewal_chance
         from averaged
         group by customer_id, as_of_date, build_hash
+    ),
+
+    -- the clock as surely as the customer buys by it, and for the rest what others are given. Last year's
+    -- spend says nothing of who kept to a clock and has stopped
+    mixed as (
+        select
+            compared.*,
+            regular_share * renewal_purchases * order_value
+            + (1.0e0 - regular_share) * coalesce(btyd_value, bayes_value) as renewal_value,
+            coalesce(clock_share * renewal_purchases * order_value, 0.0e0)
+            + (1.0e0 - clock_share) * greatest(steady_value, 0) as steadied_value,
+            coalesce(regular_share * renewal_chance, 0.0e0)
+            + (1.0e0 - coalesce(regular_share, 0.0e0)) * purchases / (1.0e0 + purchases) as buying_chance
+        from compared
     )
 
 select
-    compared.customer_id,
-    compared.as_of_date,
+    mixed.customer_id,
+    mixed.as_of_date,
     simple.simple_clv_estimate as simple_value,
-    compared.persistence_value,
-    {{ money("compared.bayes_value") }} as empirical_bayes_value,
-    {{ money("compared.bgnbd_value") }} as bgnbd_value,
-    {{ money("compared.paretonbd_value") }} as paretonbd_value,
-    {{ money("compared.btyd_value") }} as btyd_value,
-    {{ money("coalesce(compared.btyd_value, compared.bayes_value)") }} as probabilistic_value,
-    greatest(compared.steady_value, 0) as steady_value,
-    cast(compared.alive_probability as double) as alive_probability,
-    round(ln(greatest({{ smallest_purchases() }}, compared.purchases)), 9) as log_expected_purchases,
-    {{ money("compared.order_value") }} as expected_order_value,
-    compared.build_hash
-from compared
-inner join simple on simple.customer_id = compared.customer_id and simple.as_of_date = compared.as_of_date
+    mixed.persistence_value,
+    {{ money("mixed.bayes_value") }} as empirical_bayes_value,
+    {{ money("mixed.bgnbd_value") }} as bgnbd_value,
+    {{ money("mixed.paretonbd_value") }} as paretonbd_value,
+    {{ money("mixed.btyd_value") }} as btyd_value,
+    {{ money("mixed.renewal_value") }} as renewal_value,
+    {{ money("coalesce(mixed.renewal_value, mixed.btyd_value, mixed.bayes_value)") }} as probabilistic_value,
+    {{ money("mixed.steadied_value") }} as steady_value,
+    cast(mixed.alive_probability as double) as alive_probability,
+    round(
+        ln(
+            greatest({{ smallest_chance() }}, mixed.buying_chance)
+            / greatest({{ smallest_chance() }}, 1.0e0 - mixed.buying_chance)
+        ),
+        9
+    ) as log_buying_odds,
+    {{ money("mixed.order_value") }} as expected_order_value,
+    mixed.build_hash
+from mixed
+inner join simple on simple.customer_id = mixed.customer_id and simple.as_of_date = mixed.as_of_date

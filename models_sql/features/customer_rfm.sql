@@ -5,6 +5,8 @@ with
 
     purchased as (select * from {{ ref("int_purchase_totals") }} where {{ is_wanted("as_of_date") }}),
 
+    days as (select * from {{ ref("int_purchase_days") }} where {{ is_wanted("as_of_date") }}),
+
     refunds as (select * from {{ ref("int_refunds_as_of") }} where {{ is_wanted("as_of_date") }}),
 
     windows as (select * from {{ ref("int_purchase_windows") }} where {{ is_wanted("as_of_date") }}),
@@ -93,9 +95,14 @@ select
     cast(purchased.min_order_value as decimal(18, 2)) as min_order_value,
     cast(purchased.max_order_value as decimal(18, 2)) as max_order_value,
     purchased.std_order_value,
+    coalesce(days.purchase_days, 0) as purchase_days,
+    days.std_day_value,
+    days.typical_gap_days,
+    days.gap_log_std,
     cast(purchased.item_count as decimal(18, 3)) as total_items,
     spine.build_hash
 from spine
 left join purchased on purchased.customer_id = spine.customer_id and purchased.as_of_date = spine.as_of_date
+left join days on days.customer_id = spine.customer_id and days.as_of_date = spine.as_of_date
 left join refunded on refunded.customer_id = spine.customer_id and refunded.as_of_date = spine.as_of_date
 left join recent on recent.customer_id = spine.customer_id and recent.as_of_date = spine.as_of_date

@@ -1,5 +1,6 @@
--- Grain: one row per as_of_date: how buyers of the shop differ in pace and order value, by moments. What
--- little is known of one buyer is drawn towards the mean as far as buyers are alike beyond chance.
+-- Grain: one row per as_of_date: how buyers of the shop differ in pace and order value, by moments. An
+-- order is all that a customer bought on a day. What little is known of one buyer is drawn towards the
+-- mean as far as buyers are alike beyond chance.
 with
     purchases as (
         select * from {{ ref("customer_rfm") }} where {{ is_wanted("as_of_date") }} and total_purchases > 0
@@ -8,9 +9,10 @@ with
     counted as (
         select
             purchases.*,
-            total_purchases - 1 as repeats,
+            purchase_days - 1 as repeats,
             days_since_first_purchase as exposure_days,
-            (total_purchases - 1) * std_order_value * std_order_value as order_spread
+            {{ ratio("total_revenue", "purchase_days") }} as day_value,
+            (purchase_days - 1) * std_day_value * std_day_value as day_spread
         from purchases
     ),
 
@@ -25,13 +27,11 @@ with
             sum({{ wide("repeats") }} * {{ wide("repeats") }}) as xx,
             sum({{ wide("repeats") }} * {{ wide("exposure_days") }}) as xt,
             sum({{ wide("exposure_days") }} * {{ wide("exposure_days") }}) as tt,
-            sum({{ wide("total_purchases") }}) as orders,
-            sum({{ wide("total_purchases") }} * {{ wide("total_purchases") }}) as orders_squared,
+            sum({{ wide("purchase_days") }}) as days,
+            sum({{ wide("purchase_days") }} * {{ wide("purchase_days") }}) as days_squared,
             sum(total_revenue) as revenue,
-            sum({{ whole("10000.0E0 * coalesce(order_spread, 0.0E0)") }}) as within_squares,
-            sum(
-                {{ whole("10000.0E0 * total_purchases * avg_order_value * avg_order_value") }}
-            ) as mean_squares
+            sum({{ whole("10000.0E0 * coalesce(day_spread, 0.0E0)") }}) as within_squares,
+            sum({{ whole("10000.0E0 * purchase_days * day_value * day_value") }}) as mean_squares
         from counted
         group by as_of_date, build_hash
     ),
@@ -46,10 +46,10 @@ with
             cast(xt as double) as xt,
             cast(tt as double) as tt,
             cast(t as double) as t,
-            cast(orders as double) as orders,
-            {{ ratio("revenue", "orders") }} as mean_order,
-            {{ ratio("orders_squared", "orders") }} as mean_weight,
-            {{ ratio("within_squares", "orders - n") }} / 10000.0e0 as within_variance,
+            cast(days as double) as days,
+            {{ ratio("revenue", "days") }} as mean_order,
+            {{ ratio("days_squared", "days") }} as mean_weight,
+            {{ ratio("within_squares", "days - n") }} / 10000.0e0 as within_variance,
             cast(mean_squares as double) / 10000.0e0 as mean_squares
         from sums
     ),
@@ -59,8 +59,8 @@ with
             moments.*,
             (xx - 2.0e0 * mean_rate * xt + mean_rate * mean_rate * tt - mean_rate * t)
             / nullif(tt, 0.0e0) as rate_variance,
-            (mean_squares - orders * mean_order * mean_order - (n - 1) * within_variance)
-            / nullif(orders - mean_weight, 0.0e0) as between_variance
+            (mean_squares - days * mean_order * mean_order - (n - 1) * within_variance)
+            / nullif(days - mean_weight, 0.0e0) as between_variance
         from moments
     )
 

@@ -16,7 +16,7 @@ with
             round(
                 ln({{ ratio("nullif(sum(steady_value), 0)", "sum(probabilistic_value)") }}), 9
             ) as log_persistence_ratio,
-            count(btyd_value) > 0 as is_fitted
+            count(coalesce(renewal_value, btyd_value)) > 0 as is_fitted
         from baselines
         group by as_of_date
     ),
