@@ -443,6 +443,7 @@ def lossy_feed(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_a_run_does_not_train_on_a_loss_until_it_is_accepted(
     at, empty_shop: Settings, bench: Path, lossy_feed: Path
 ):
@@ -512,6 +513,7 @@ def test_the_fallback_is_said_in_the_summary(built: Settings):
     assert "simple: model refused" in fallen["methods"]
 
 
+@pytest.mark.long
 def test_the_demo_runs_and_runs_again(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """
     Its own folder beside the warehouse, which it leaves alone; the second run is the first again, nothing

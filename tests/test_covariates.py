@@ -52,6 +52,7 @@ def _feed_attributes(settings: Settings, folder: Path) -> None:
     engine_of(settings).ingest_files("attributes", path)
 
 
+@pytest.mark.long
 def test_a_declared_attribute_reaches_model_scores_and_drivers(simulated_copy: Settings, tmp_path: Path):
     """
     One setting and one file, then `clv run`: the columns are features of the model, carry gain, and stand

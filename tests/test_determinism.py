@@ -14,9 +14,8 @@ SCORES = (
 )
 
 
-@pytest.mark.parametrize(
-    ("threads", "order"), [(1, "random() "), pytest.param(2, "md5(event_id)", marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize(("threads", "order"), [(1, "random() "), (2, "md5(event_id)")])
 def test_threads_and_row_order_change_nothing(
     trained: Settings, own_project: Path, bench: Path, threads: int, order: str
 ):

@@ -255,6 +255,7 @@ def _clv(settings: Settings) -> list[str]:
     return [str(row) for row in query(settings, "select * from customer_clv order by customer_id")]
 
 
+@pytest.mark.long
 def test_a_shop_of_one_customer_works(open_shop: OpenShop):
     """
     One customer: scored by the simple formula, finite everywhere; training says what is lacking.
@@ -287,6 +288,7 @@ def test_a_shop_of_one_time_buyers_works(open_shop: OpenShop):
         assert set(result.scoring.methods) <= BY_MODEL
 
 
+@pytest.mark.long
 def test_in_a_small_shop_no_one_time_buyer_is_valued_above_a_repeat_buyer(open_shop: OpenShop):
     """
     240 customers in eight months, every order of one price, some of whom come often and then no more: of any
@@ -364,6 +366,7 @@ def _one_price_shop(customers: int, days: int) -> list[Event]:
     return events
 
 
+@pytest.mark.long
 def test_history_shorter_than_the_horizon_is_explained(open_shop: OpenShop):
     """
     The error names the days needed, the days there are and the longest horizon that works; one day more does

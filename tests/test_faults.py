@@ -92,6 +92,7 @@ def _score_with_little_memory(settings: Settings) -> None:
     engine_of(settings).score()
 
 
+@pytest.mark.long
 def test_scoring_that_breaks_changes_nothing_that_anybody_reads(trained_copy: Settings):
     """
     An exception inside the SQL function, a kill inside it, a full disk, too little memory: each time the run
@@ -126,6 +127,7 @@ def _ingest_killed(database: Path, path: Path, line: int) -> None:
         feed(connection, path)
 
 
+@pytest.mark.long
 def test_a_killed_ingestion_stored_all_or_nothing(tmp_path: Path):
     """
     Killed at lines spread over the modules: no row or every row, and feeding again gives every row once.
@@ -153,6 +155,7 @@ def _export_killed(models: Path, line: int) -> None:
     registry.promote(models, "v1", "test")
 
 
+@pytest.mark.long
 def test_a_killed_export_leaves_nothing_to_mend(tmp_path: Path):
     """
     Killed at lines spread over writing and promoting a model: the version is absent, or whole and loads; the

@@ -331,6 +331,7 @@ def test_without_a_model_in_use_no_version_is_listed_as_such(
     assert not any(row["is_in_use"] for row in listed)
 
 
+@pytest.mark.long
 def test_versions_are_compared_while_the_model_is_switched_off(switched_off: TwoVersions, tmp_path: Path):
     """
     Both are scored beside customer_clv, which stays the simple formula.

@@ -86,6 +86,7 @@ def _content(folder: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.long
 def test_a_past_date_is_scored_aside_and_by_demand_in_place(
     trained: Settings, bench: Path, project: Path, monkeypatch: pytest.MonkeyPatch
 ):

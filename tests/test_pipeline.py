@@ -249,6 +249,7 @@ def test_a_first_feed_refused_whole_publishes_nothing_and_says_why(open_shop: Op
     assert not list(settings.warehouse.parent.rglob("*.parquet"))
 
 
+@pytest.mark.long
 def test_the_first_feed_tells_the_currency_of_the_shop(
     empty_shop: Settings, own_project: Path, tmp_path: Path
 ):

@@ -245,6 +245,7 @@ def test_cdnow(warehouse, tmp_path):
     assert (again.rows_kept, again.rows_new) == (2, 0)
 
 
+@pytest.mark.long
 def test_the_real_online_retail_ii(warehouse):
     """The 235,287 lines without a customer are quarantined, all others kept, and the money is exact."""
     path = real(SHARED_DATA / "online_retail_ii.parquet")

@@ -31,6 +31,7 @@ def _after_clv(line: str) -> list[str]:
     return words[place + 1 : place + 1 + len(COMMAND)]
 
 
+@pytest.mark.long
 def test_the_scheduled_command_runs_and_changes_nothing(
     trained_copy: Settings, simulated_files: Path, project: Path, monkeypatch: pytest.MonkeyPatch
 ):

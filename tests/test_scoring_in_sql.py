@@ -288,6 +288,7 @@ def test_a_published_baseline_has_three_drivers(trained_copy: Settings, monkeypa
         assert product == pytest.approx(predicted, rel=1e-9)
 
 
+@pytest.mark.long
 def test_a_new_day_is_scored_beside_the_old(trained_copy: Settings):
     """
     New events and another ``clv run``: the later scoring date gets predictions of its own, those of the day
