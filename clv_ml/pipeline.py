@@ -1,6 +1,7 @@
 """From files to published scores: the steps of a run, strung together once, on the engine of the settings."""
 
 import importlib
+import os
 import shutil
 import tempfile
 from collections.abc import Collection
@@ -121,7 +122,9 @@ class DuckDB:
         create_tables(self.settings)
         choice = choice_of(self.settings, choice)
         rules = rules_of(self.settings)
-        folders = [data_dir] if data_dir is not None else [each.resolve().parent for each in paths]
+        folders = (
+            [data_dir] if data_dir is not None else [Path(os.path.realpath(each)).parent for each in paths]
+        )
         with connect(self.settings, read_only=False) as connection:
             # the link under which a feed is read lies in the temporary folder
             harden(connection, [*folders, Path(tempfile.gettempdir())])

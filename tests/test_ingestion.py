@@ -58,7 +58,7 @@ GOOD_EVENTS = [
     ("occurred_at", datetime(2025, 6, 1, 12, 30), {"occurred_at": "2025/6/1 12:30"}),
     ("occurred_at", datetime(2025, 6, 1, 12, 0, 0, 500000), {"occurred_at": "2025-06-01 12:00:00,5"}),
     ("occurred_at", datetime(2025, 6, 1, 12, 0, 0, 123456), {"occurred_at": "2025-06-01 12:00:00.1234569"}),
-    ("occurred_at", datetime(1970, 1, 1), {"occurred_at": "1970-01-01"}),
+    ("occurred_at", datetime(1970, 1, 2), {"occurred_at": "1970-01-02"}),
     ("occurred_at", NOW, {"occurred_at": "2026-01-01 00:00:00"}),
     ("recorded_at", datetime(2025, 6, 1, 12), {}),
     ("recorded_at", datetime(2025, 7, 1), {"recorded_at": "2025-07-01"}),
@@ -73,6 +73,9 @@ GOOD_EVENTS = [
     ("event_type", "purchase", {"event_type": " Purchase "}),
     ("customer_id", "ann", {"customer_id": "\u00a0 ann\t"}),
     ("customer_id", "Zoë", {"customer_id": unicodedata.normalize("NFD", "Zoë")}),
+    ("customer_id", "ann", {"customer_id": "\u200ban\u2060n\u200d"}),
+    ("customer_id", "山田 太郎", {"customer_id": "\u3000山田\u3000太郎\u3000"}),
+    ("quantity", Decimal("999999999.999"), {"quantity": "999999999.999"}),
     ("customer_id", "顧客１", {"customer_id": "顧客１"}),
     ("customer_id", 'a "b", c\nd', {"customer_id": 'a "b", c\nd'}),
     ("customer_id", "'; drop table raw.events; --", {"customer_id": "'; drop table raw.events; --"}),
@@ -333,7 +336,11 @@ def test_the_clock_is_utc(warehouse, tmp_path):
 
 ID_HISTORY = [
     (None, ["a", "b", "2025-01-01"]),
-    (None, ["b", "a", "2025-01-02"]),
+    (None, ["b", "c", "2025-01-02"]),
+    ("circular_merge", ["p", "q", "2025-01-01"]),
+    ("circular_merge", ["q", "r", "2025-01-01"]),
+    ("circular_merge", ["r", "p", "2025-01-02"]),
+    (None, ["s", "p", "2025-01-02"]),
     ("duplicate", ["a", "b", "2025-01-01T00:00:00Z"]),
     ("self_merge", ["a", " a ", "2025-01-01"]),
     ("no_customer_id", ["", "b", "2025-01-01"]),
@@ -491,3 +498,48 @@ def test_ingest_takes_a_path_as_text(warehouse, tmp_path):
     path = write_events(tmp_path / "events.csv", {})
 
     assert ingest(warehouse, "events", str(path), reporting_currency="GBP", now=NOW).rows_new == 1
+
+
+def test_a_link_out_of_the_folder_and_a_loop_of_links_are_refused(warehouse, tmp_path):
+    """Nothing of the file that the link leads to is read, and no line of it is shown."""
+    outside = write_events(tmp_path / "secret.csv", {})
+    for name, target in {"out": outside, "loop": Path("events.csv")}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "events.csv").symlink_to(target)
+
+    with pytest.raises(InputError, match=r"events\.csv is a link that leads out of"):
+        ingest_folder(warehouse, tmp_path / "out", "events", reporting_currency="GBP", now=NOW)
+    with pytest.raises(InputError, match="is a link that leads back to itself"):
+        ingest_folder(warehouse, tmp_path / "loop", "events", reporting_currency="GBP", now=NOW)
+    with pytest.raises(InputError, match="is a link that leads back to itself"):
+        feed(warehouse, tmp_path / "loop" / "events.csv")
+
+
+def test_a_merge_that_closes_a_circle_with_known_ones_is_refused(warehouse, tmp_path):
+    """What was known stands; a refused newer merge that uncovers another circle takes that with it."""
+    header = ["old_customer_id", "new_customer_id", "merged_at"]
+    feed(warehouse, write_csv(tmp_path / "one.csv", header, [["a", "b", "2025-01-01"]]), "id_history")
+    rows = [["a", "c", "2025-01-02"], ["c", "a", "2025-01-02"], ["b", "a", "2025-01-02"]]
+
+    summary = feed(warehouse, write_csv(tmp_path / "two.csv", header, rows), "id_history")
+
+    assert summary.reasons == {"circular_merge": 3}
+    assert stored(warehouse, "old_customer_id, new_customer_id", "id_history") == [("a", "b")]
+
+
+def test_a_whole_number_of_a_parquet_file_is_written_as_one(warehouse, tmp_path):
+    """An id that a data frame holds as 7.0 is the customer 7; a fraction and a huge number stay."""
+    path = tmp_path / "events.parquet"
+    warehouse.execute(
+        f"""
+        copy (
+            select 'e' || id as event_id, cast(id as double) as customer_id, 'page_view' as event_type,
+                date '2025-06-01' as occurred_at
+            from (values (7), (7.5), (1e300)) as ids(id)
+        ) to '{path}' (format parquet)
+        """
+    )
+
+    feed(warehouse, path)
+
+    assert stored(warehouse, "customer_id") == [("1e+300",), ("7",), ("7.5",)]

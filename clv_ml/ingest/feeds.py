@@ -101,10 +101,12 @@ def _read_parquet(connection: duckdb.DuckDBPyConnection, path: Path, plain: Path
         tuple(name if name in names_in_file else name.rsplit("_", 1)[0] for name, *_ in described),
     )
     names = ", ".join(quoted_name(name) for name in columns)
+    texts = ", ".join(
+        _parquet_text(name, str(kind)) for name, (_, kind, *_) in zip(columns, described, strict=True)
+    )
     connection.execute(
         "create or replace temp table feed_rows as "
-        f"select row_number() over () as feed_row, cast(columns(*) as varchar) from {source} as "
-        f"feed({names})",
+        f"select row_number() over () as feed_row, {texts} from {source} as feed({names})",
         {"path": str(plain)},
     )
     connection.execute(
@@ -112,6 +114,16 @@ def _read_parquet(connection: duckdb.DuckDBPyConnection, path: Path, plain: Path
         "reject_number bigint, rows_before bigint)"
     )
     return Feed(columns, repeated, 0, _warnings(connection, path))
+
+
+def _parquet_text(name: str, kind: str) -> str:
+    """A column as text; a whole number that a data frame holds as 7.0 is 7, as it is in any other file."""
+    quoted = quoted_name(name)
+    text = f"cast({quoted} as varchar)"
+    if kind in ("DOUBLE", "FLOAT"):
+        is_whole = f"{quoted} = trunc({quoted}) and abs({quoted}) < 1e15"
+        text = f"case when {is_whole} then cast(cast({quoted} as bigint) as varchar) else {text} end"
+    return f"{text} as {quoted}"
 
 
 def _read_text(connection: duckdb.DuckDBPyConnection, path: Path, link: Path, reading: Reading) -> Feed:

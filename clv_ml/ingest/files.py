@@ -1,6 +1,8 @@
 """Which files may be fed: plain ones of a known kind, as sent where a checksum lies next to them."""
 
+import errno
 import hashlib
+import os
 import re
 import stat
 from pathlib import Path
@@ -24,6 +26,10 @@ def check_file(path: Path) -> None:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:
         raise InputError(f"There is no file {path}. Check the path.") from error
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise InputError(f"{path} is a link that leads back to itself. Give the file itself.") from error
     if stat.S_ISDIR(status.st_mode):
         raise InputError(f"{path} is a folder. Name a file in it, or feed the folder with --data-dir.")
     if not path.name.lower().endswith(SUFFIXES):
@@ -33,6 +39,15 @@ def check_file(path: Path) -> None:
     if status.st_size == 0:
         raise InputError(f"{path} is empty: it has not even a header. Export it again.")
     _check_sidecar(path)
+
+
+def require_inside(path: Path, folder: Path) -> None:
+    """
+    Raises:
+        InputError: If a link in the folder leads out of it: who may write there need not see other files.
+    """
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+        raise InputError(f"{path} is a link that leads out of {folder}. Put the file itself there.")
 
 
 def _check_sidecar(path: Path) -> None:

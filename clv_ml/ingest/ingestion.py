@@ -19,7 +19,7 @@ from clv_ml.errors import InputError, OtherCurrencyError
 from clv_ml.ingest.built_dates import known_from, newest_built_date
 from clv_ml.ingest.choice import Choice, as_choice
 from clv_ml.ingest.feeds import sql_text
-from clv_ml.ingest.files import SIDECAR_SUFFIX
+from clv_ml.ingest.files import SIDECAR_SUFFIX, require_inside
 from clv_ml.ingest.layouts import preset_of, read_by
 from clv_ml.ingest.lookups import grouped, with_lookups
 from clv_ml.ingest.losses import USUAL, Limits, keep_refused, loss_warnings
@@ -33,6 +33,7 @@ from clv_ml.ingest.scratch import (
     known_orders_with_more,
     map_feed,
     name_inputs,
+    refuse_circles,
     restate,
     schema_sql,
     store_settings,
@@ -159,6 +160,8 @@ def ingest_folder(
         raise InputError(
             f"{folder} has no file whose name starts with 'events'. Rename the feed, or name it alone."
         )
+    for _, file, _ in files:
+        require_inside(file, folder)
     rules = _Rules(reporting_currency, raw_schema, timezone, _utc(now), is_currency_open, limits)
     return _feed_all(connection, rules, files)
 
@@ -227,6 +230,8 @@ def _ingest(
     for step in STEPS.get(preset.table, ()):
         connection.execute(sql_text(step))
     connection.execute(f"create or replace temp table checked as {sql_text(preset.table)}")
+    if preset.table == "id_history":
+        refuse_circles(connection)
     connection.execute(f"create or replace temp table rejected as {sql_text('quarantine')}")
     warnings: tuple[str, ...] = ()
     if preset.is_restated:

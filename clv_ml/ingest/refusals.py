@@ -43,7 +43,7 @@ REASONS: dict[str, tuple[str, str, str]] = {
     ),
     "invalid_occurred_at": ("occurred_at", "have no time that can be read", _TIME),
     "invalid_recorded_at": ("recorded_at", "have no time that can be read", _TIME),
-    "before_1970": ("occurred_at", "lie before 1970, so their time is a placeholder", _AGAIN),
+    "before_1970": ("occurred_at", "lie on 1970-01-01 or before, so their time is a placeholder", _AGAIN),
     "in_the_future": (
         "occurred_at",
         "lie in the future",
@@ -51,7 +51,12 @@ REASONS: dict[str, tuple[str, str, str]] = {
         "mixed up: --date-format 'month first'.",
     ),
     "no_order_id": ("order_id", "have no order number", _AGAIN),
-    "invalid_quantity": ("quantity", "have a quantity that is no number", _AGAIN),
+    "circular_merge": (
+        "new_customer_id",
+        "lead back to the number that they replace",
+        "Nobody can tell which number is the person's. Leave out the wrong merge, and feed the file again.",
+    ),
+    "invalid_quantity": ("quantity", "have a quantity that is no number of pieces", _AGAIN),
     "invalid_amount": (
         "amount",
         "have an amount that is no number",

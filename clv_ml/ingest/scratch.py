@@ -180,6 +180,16 @@ def create_feed_view(
     connection.execute(f"create or replace temp view feed as select *{''.join(added)} from feed_rows")
 
 
+def refuse_circles(connection: duckdb.DuckDBPyConnection) -> None:
+    """Refuse merges that lead back to where they began, until none does: one refused may uncover another."""
+    refuse = (
+        "update checked set reason = 'circular_merge', is_new = false "
+        f"where feed_row in ({sql_text('circular_merges')})"
+    )
+    while connection.execute(refuse).fetchall()[0][0]:
+        pass
+
+
 def restate(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
     """
     Orders that were known take their newest money: what differs becomes an event of its own, the rest is

@@ -27,7 +27,7 @@ with
                 then 'no_customer_id'
                 when known_at is null
                 then 'invalid_known_at'
-                when known_at < timestamp '1970-01-01'
+                when is_placeholder(known_at)
                 then 'before_1970'
                 when known_at > ingested_at
                 then 'in_the_future'

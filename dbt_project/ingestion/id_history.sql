@@ -27,7 +27,7 @@ with
                 then 'self_merge'
                 when merged_at is null
                 then 'invalid_merged_at'
-                when merged_at < timestamp '1970-01-01'
+                when is_placeholder(merged_at)
                 then 'before_1970'
                 when merged_at > ingested_at
                 then 'in_the_future'

@@ -30,7 +30,7 @@ with
                 then 'unknown_event_type'
                 when occurred_at is null
                 then 'invalid_occurred_at'
-                when occurred_at < timestamp '1970-01-01'
+                when is_placeholder(occurred_at)
                 then 'before_1970'
                 when has_recorded_at and told_at is null
                 then 'invalid_recorded_at'

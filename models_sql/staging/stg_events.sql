@@ -1,4 +1,6 @@
 -- Grain: one row an event, as delivered. Casts, and money converted at the rate of its day; nothing else.
+-- What
+-- no line can hold, pieces or money, is NULL, so that no sum leaves its type.
 with
     delivered as (select * from {{ source("raw", "events") }}),
 
@@ -23,22 +25,41 @@ with
             ) as known_at,
 
             -- amounts
-            cast(quantity as decimal(18, 3)) as quantity,
+            case
+                when abs(quantity) < {{ largest_quantity() }} then cast(quantity as decimal(18, 3))
+            end as quantity,
             cast(amount as decimal(18, 2)) as source_amount,
             cast(currency as string) as currency
         from delivered
+    ),
+
+    rated as (
+        select events.*, cast(events.source_amount as decimal(19, 2)) * rates.rate_to_reporting as converted
+        from events
+        left join
+            rates
+            on rates.currency = events.currency
+            and rates.valid_from <= events.occurred_at
+            and (rates.valid_until is null or rates.valid_until > events.occurred_at)
     )
 
 select
-    events.*,
+    event_id,
+    customer_id,
+    session_id,
+    order_id,
+    product_id,
+    category,
+    event_type,
+    occurred_at,
+    known_at,
+    quantity,
+    source_amount,
+    currency,
     case
-        when events.currency = '{{ setting("reporting_currency") }}'
-        then events.source_amount
-        else {{ money("events.source_amount * rates.rate_to_reporting") }}
+        when currency = '{{ setting("reporting_currency") }}'
+        then source_amount
+        when abs(converted) < {{ largest_amount() }}
+        then {{ money("converted") }}
     end as amount
-from events
-left join
-    rates
-    on rates.currency = events.currency
-    and rates.valid_from <= events.occurred_at
-    and (rates.valid_until is null or rates.valid_until > events.occurred_at)
+from rated
