@@ -73,7 +73,7 @@ def create_reading_macros(connection: duckdb.DuckDBPyConnection, timezone: str) 
         raise InputError(
             f"There is no time zone {timezone!r}. Write one of the IANA list, such as Europe/Berlin."
         ) from error
-    for name in ("reading_text", "reading_ids"):
+    for name in ("reading_text", "reading_numbers", "reading_ids"):
         connection.execute(sql_text(name))
 
 
