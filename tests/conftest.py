@@ -41,9 +41,11 @@ def own_environment() -> Iterator[None]:
 
 
 def _unless_for_debugging(fire: Callable[..., None]) -> Callable[..., None]:
-    def fired(manager: EventManager, event: BaseEvent, level: EventLevel | None = None, **more: Any) -> None:
+    def fired(
+        manager: EventManager, event: BaseEvent, level: EventLevel | None = None, *rest: Any, **more: Any
+    ) -> None:
         if (level or event.level_tag()) != EventLevel.DEBUG:
-            fire(manager, event, level, **more)
+            fire(manager, event, level, *rest, **more)
 
     return fired
 
