@@ -113,7 +113,7 @@ def _of_yaml(text: str) -> str:
     if "unit_tests" in content:
         return f"Unit tests of {_names({'name': it['model']} for it in content['unit_tests'])}"
     kinds = {"models": "Describes {}", "sources": "Sources {}", "exposures": "Who reads the marts: {}"}
-    kinds |= {"macros": "Describes the macros", "data_tests": "What the tests of the data warn of."}
+    kinds |= {"macros": "Describes the macros.", "data_tests": "What the tests of the data warn of."}
     return "; ".join(kinds[kind].format(_names(content[kind])) for kind in kinds if kind in content)
 
 

@@ -1,4 +1,4 @@
-"""What ingestion refused."""
+"""The command on rows that ingestion refused."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""What was refused of a file, in the file's own columns and values: how much, where first, and what to do."""
+"""What was refused of a file, in its own columns and values; and what to do, in words, for each reason."""
 
 import json
 from collections.abc import Mapping as ByName

@@ -1,7 +1,7 @@
 """
-Finds what tables have of a person, deletes it, and proves that it is gone. Tables are found by their columns,
-so a new one is not forgotten: rows go by ``customer_id`` or ``..._customer_id``, and a ``raw_text`` that
-names the person is emptied. A salted hash of each id stays, so that ingestion stores nothing of them.
+Finds what tables have of a person, deletes it, proves that it is gone, and remembers the id as a hash. Tables
+are found by their columns, so a new one is not forgotten: rows go by ``customer_id`` or ``..._customer_id``,
+and a ``raw_text`` that names the person is emptied. By the salted hash, ingestion stores nothing of them.
 """
 
 import secrets

@@ -1,4 +1,4 @@
-"""Which model scores from now on: promote a version, or roll back to the one before."""
+"""Makes a version the champion, or rolls back to the one before; a pinned version still comes first."""
 
 from clv_ml.model import registry
 from clv_ml.model.registry_tables import write_registry_tables

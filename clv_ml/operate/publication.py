@@ -1,5 +1,5 @@
 """
-The published copy of the marts: what readers open, so that they never meet the writer's lock.
+The published copy of the marts: a new folder each time and a link swapped, so that readers never wait.
 
 The folder has one folder a version, each with ``clv.duckdb`` and a Parquet file per table, and the link
 ``current``, swapped in one step; ``clv.duckdb`` leads through it. A version never changes; the one before

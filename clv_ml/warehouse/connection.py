@@ -1,4 +1,4 @@
-"""The warehouse file. The only module that opens it, apart from dbt's own adapter."""
+"""Opens the warehouse file. No other module does, apart from dbt's own adapter."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-{#- The window rules. Every window of the project is half-open and stands here; no model writes its own comparison. -#}
+{#- The window rules: what a date may look at, and when its label is final. Every window of the project is half-open and stands here; no model writes its own comparison. -#}
 {#- What was known before as_of: `known_at` is when the event had both happened and been recorded. -#}
 {% macro known_before(known_at, as_of) -%} {{ known_at }} < {{ as_of }} {%- endmacro %}
 
