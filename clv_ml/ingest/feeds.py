@@ -122,7 +122,8 @@ def _parquet_text(name: str, kind: str) -> str:
     text = f"cast({quoted} as varchar)"
     if kind in ("DOUBLE", "FLOAT"):
         is_whole = f"{quoted} = trunc({quoted}) and abs({quoted}) < 1e15"
-        text = f"case when {is_whole} then cast(cast({quoted} as bigint) as varchar) else {text} end"
+        # not a number and the infinities have no whole number, and every row is cast
+        text = f"case when {is_whole} then cast(try_cast({quoted} as bigint) as varchar) else {text} end"
     return f"{text} as {quoted}"
 
 

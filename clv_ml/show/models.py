@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from clv_ml.settings import Settings
 from clv_ml.show.terminal import out, print_wide, say, warn_of_shop
@@ -55,7 +55,7 @@ def show_fit(result: TrainingResult) -> None:
 def _show_metrics(metrics: Mapping[str, Any]) -> None:
     """Every estimator on the test dates, and how intervals, confidence and chances of churn did."""
     shown = ("r2", "mae", "rmse", "mape", "top_decile_lift", "gini", "bias")
-    table = Table("estimator", *shown)
+    table = Table(Column("estimator", no_wrap=True), *shown)
     for estimator, figures in metrics.items():
         if "r2" in figures:
             cells = [_figure(figures.get(name)) for name in shown] if is_fitted(figures) else ["not fitted"]
