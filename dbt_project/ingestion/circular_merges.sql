@@ -1,7 +1,6 @@
 -- Grain: one row per new merge of the feed that leads back to where it began. In one step or several, by the
 -- newest merge of each number: who is meant cannot be told. All of a circle are refused, whatever their
--- order.
--- Where there is no circle, what begins a chain of more than 64 merges, which dbt does not follow.
+-- order. Where there is no circle, what begins a chain of more than 64 merges, which dbt does not follow.
 with recursive
     merges as (
         select old_customer_id, new_customer_id, merged_at, cast(null as bigint) as feed_row

@@ -1,6 +1,5 @@
 -- Grain: one row an event, as delivered. Casts, and money converted at the rate of its day; nothing else.
--- What
--- no line can hold, pieces or money, is NULL, so that no sum leaves its type.
+-- Pieces and money that no line can hold are NULL, so that no sum leaves its type.
 with
     delivered as (select * from {{ source("raw", "events") }}),
 
