@@ -1,5 +1,6 @@
 """What the end-to-end tests share: one copy of the project, and shops that are built once."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
@@ -10,6 +11,7 @@ import pytest
 from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt_common.events.base_types import BaseEvent, EventLevel
 from dbt_common.events.event_manager import EventManager
+from filelock import FileLock
 from shops import ROOT as PROJECT_ROOT
 from shops import Event, add_events, copied, copy_project, edit, settings_for
 
@@ -22,6 +24,7 @@ from clv_ml.warehouse.dbt_runner import create_tables
 SIMULATED = Shop(customers=250, seed=3, start=date(2024, 1, 1), end=date(2024, 10, 16))
 
 OpenShop = Callable[..., Settings]
+BuildOnce = Callable[[str, Callable[[Path], object]], Path]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -108,31 +111,56 @@ def open_shop(empty_shop: Settings, tmp_path: Path, bench: Path) -> OpenShop:
 
 
 @pytest.fixture(scope="session")
-def simulated_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built_once(tmp_path_factory: pytest.TempPathFactory) -> BuildOnce:
+    """
+    Makes a folder by its name and a builder that fills it: the first process that asks builds it, all others
+    take a copy.
+    """
+    own = tmp_path_factory.getbasetemp()
+    everybodys = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def made(name: str, build: Callable[[Path], object]) -> Path:
+        first, copy = everybodys / "built_once" / name, own / name
+        first.parent.mkdir(exist_ok=True)
+        with FileLock(f"{first}.lock"):
+            if not first.exists():
+                build(copy)
+                shutil.copytree(copy, first)
+                return copy
+        shutil.copytree(first, copy)
+        return copy
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def simulated_files(built_once: BuildOnce) -> Path:
     """The feed of a small simulated shop with refunds, currencies, merges, late records and dirt."""
-    folder = tmp_path_factory.mktemp("simulated")
-    write_simulation(SIMULATED, folder)
-    return folder
+    return built_once("feed", lambda folder: write_simulation(SIMULATED, folder))
 
 
 @pytest.fixture(scope="session")
-def simulated(
-    empty_shop: Settings, tmp_path_factory: pytest.TempPathFactory, simulated_files: Path
-) -> Settings:
+def simulated(empty_shop: Settings, built_once: BuildOnce, simulated_files: Path) -> Settings:
     """The simulated shop, ingested and with its features built; no model. Copy it, do not change it."""
-    settings = copied(empty_shop, tmp_path_factory.mktemp("built"))
-    engine_of(settings).ingest_files("simulator", data_dir=simulated_files)
-    engine_of(settings).build_features()
-    return settings
+
+    def build(folder: Path) -> None:
+        engine = engine_of(copied(empty_shop, folder))
+        engine.ingest_files("simulator", data_dir=simulated_files)
+        engine.build_features()
+
+    return settings_for(built_once("simulated", build), empty_shop.project)
 
 
 @pytest.fixture(scope="session")
-def trained(simulated: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def trained(simulated: Settings, built_once: BuildOnce) -> Settings:
     """The simulated shop with a champion, scored. Copy it, do not change it."""
-    settings = copied(simulated, tmp_path_factory.mktemp("trained"))
-    train(settings)
-    engine_of(settings).score()
-    return settings
+
+    def build(folder: Path) -> None:
+        settings = copied(simulated, folder)
+        train(settings)
+        engine_of(settings).score()
+
+    return settings_for(built_once("trained", build), simulated.project)
 
 
 @pytest.fixture

@@ -408,6 +408,7 @@ def _weighted(rows: list[dict], day: str | None, column: str, metric: str) -> fl
     return float(np.average(values, weights=weights))
 
 
+@pytest.mark.long
 def test_json_table_and_print_agree(
     tested: tuple[Settings, BacktestResult],
     project: Path,

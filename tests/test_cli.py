@@ -281,35 +281,56 @@ def test_a_locked_warehouse_is_explained(at, simulated_copy: Settings):
     assert "Traceback" not in result.output
 
 
-def test_own_orders_go_from_csv_to_scores(at, empty_shop: Settings, tmp_path: Path, bench: Path):
-    """
-    The README's path: a CSV of orders, one ``clv run``; ``--json`` is one object with every part. The shop
-    tracks nothing but sales: engagement is NULL, never 0, for everyone, and the model trains and scores all
-    the same. The same file again, with another horizon, adds no row and trains a model for that.
-    """
-    settings = at(copied(empty_shop, bench))
+@pytest.fixture
+def own_orders(at, empty_shop: Settings, tmp_path: Path, bench: Path) -> tuple[Settings, Path, int]:
+    """An empty warehouse, a CSV of the orders of 30 customers who track nothing but sales, and its rows."""
     file = tmp_path / "orders.csv"
     lines = [
         f"{event.order_id},{event.customer_id},{event.occurred_at.isoformat()},{event.amount},GBP"
         for event in regular_shop(days=300)
     ]
     file.write_text("order_id,customer_id,ordered_at,amount,currency\n" + "\n".join(lines), encoding="utf-8")
+    return at(copied(empty_shop, bench)), file, len(lines)
+
+
+def test_own_orders_go_from_csv_to_scores(own_orders: tuple[Settings, Path, int]):
+    """
+    The README's path: a CSV of orders, one ``clv run``; ``--json`` is one object with every part. Engagement
+    is NULL, never 0, for everyone, and the model trains and scores all the same.
+    """
+    settings, file, orders = own_orders
+
+    result = _json("run", file, "--preset", "orders", *HORIZON)
+
+    (summary,) = result["ingested"]
+    assert summary["rows_in"] == summary["rows_kept"] == summary["rows_new"] == orders
+    assert query(
+        settings, f"select count(*) from customer_engagement where coalesce({ENGAGEMENT}) is not null"
+    ) == [(0,)]
+    _assert_scored_by_the_new_model(result)
+
+
+@pytest.mark.long
+def test_own_orders_again_with_another_horizon_train_another_model(
+    own_orders: tuple[Settings, Path, int],
+):
+    """
+    The same file again, with another horizon, adds no row and trains a model for that.
+    """
+    _, file, _ = own_orders
 
     first = _json("run", file, "--preset", "orders", *HORIZON)
-    seen = query(
-        settings, f"select count(*) from customer_engagement where coalesce({ENGAGEMENT}) is not null"
-    )
     second = _json("run", file, "--preset", "orders", "--horizon-days", 45)
 
-    (summary,) = first["ingested"]
-    assert summary["rows_in"] == summary["rows_kept"] == summary["rows_new"] == len(lines)
     assert second["ingested"][0]["rows_new"] == 0
-    for result in (first, second):
-        assert result["training"]["version"] == result["scoring"]["model_version"]
-        assert sum(result["scoring"]["methods"].values()) == 30
-        assert set(result["scoring"]["methods"]) <= BY_MODEL
+    _assert_scored_by_the_new_model(second)
     assert first["training"]["version"] != second["training"]["version"]
-    assert seen == [(0,)]
+
+
+def _assert_scored_by_the_new_model(result: dict) -> None:
+    assert result["training"]["version"] == result["scoring"]["model_version"]
+    assert sum(result["scoring"]["methods"].values()) == 30
+    assert set(result["scoring"]["methods"]) <= BY_MODEL
 
 
 @pytest.mark.long

@@ -124,14 +124,8 @@ CHANGES: dict[str, tuple[Change, str]] = {
 }
 
 
-QUICK = "an event recorded in the past"
-"""The one that happens every day; the others are in ``make test-long``."""
-
-
-@pytest.mark.parametrize(
-    "ingredient",
-    [name if name == QUICK else pytest.param(name, marks=pytest.mark.long) for name in CHANGES],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("ingredient", CHANGES)
 def test_a_changed_ingredient_rebuilds_what_it_touches(
     built: Settings, project: Path, tmp_path: Path, bench: Path, ingredient: str
 ):

@@ -172,6 +172,7 @@ def test_later_knowledge_of_a_shop_alone_changes_nothing(workbench: tuple[Settin
     _assert_same(before, after)
 
 
+@pytest.mark.long
 def test_later_events_picked_by_hand_change_nothing(workbench: tuple[Settings, Path]):
     """
     The same for the smallest case of each kind.

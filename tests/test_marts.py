@@ -217,6 +217,7 @@ def test_comments_are_in_the_database(trained: Settings):
     assert not bare
 
 
+@pytest.mark.long
 def test_dbt_docs_are_generated(trained: Settings, project: Path, tmp_path: Path):
     """
     Without a network: a page, and a catalogue that knows the marts.

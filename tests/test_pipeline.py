@@ -272,6 +272,7 @@ def test_the_first_feed_tells_the_currency_of_the_shop(
     assert pipeline.ingested_by(engine_of(later), "orders", feed)[1][0].reasons == {"no_fx_rate": 1}
 
 
+@pytest.mark.long
 def test_another_shops_first_feed_counts_in_its_own_currency(
     empty_shop: Settings, own_project: Path, tmp_path: Path
 ):
