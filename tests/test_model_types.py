@@ -155,6 +155,48 @@ def test_a_line_reads_no_ratio_beyond_the_cap():
     assert never == pytest.approx(late, rel=0.02)  # the latest of the draws is a little below 100
 
 
+def test_a_line_that_falls_with_the_anchor_stays_above_its_slope():
+    """
+    Simulated: large anchors promise too much, and the longer a customer is silent the less comes. By hand:
+    anchor x (a - b x log anchor) rises where the bracket is at least b. So nobody's multiplier is less than
+    b, what it falls by as the logarithm rises by 1, and of the silent the larger anchor is still worth more.
+    """
+    rng = np.random.default_rng(3)
+    relative, silent = rng.normal(0, 1, 2_000), rng.uniform(0, 100, 2_000)
+    anchor = 10 * np.exp(relative)
+    rows = made_rows(
+        anchor * np.maximum(1.2 - 0.3 * relative - 0.012 * silent, 0.0),
+        anchor,
+        names=("log_anchor_to_mean", "days_since_last_purchase"),
+        types=("double", "integer"),
+        values=np.column_stack([relative, silent]),
+    )
+
+    recipe = fit_recipe(rows, rows.customers, "ridge")
+
+    asked = np.array([[0.0, 0.0], [0.1, 0.0], [0.0, 100.0], [0.1, 100.0]])
+    lively, more, silent_one, silent_more = predict(recipe, asked, np.full(4, 1.0))["clv_predicted"]
+    multiplier = predict(recipe, rows.values, anchor)["clv_predicted"] / anchor
+    slope = (lively - more) / 0.1
+    assert slope > 0.1
+    assert multiplier.min() == pytest.approx(slope)
+    assert silent_one == silent_more == pytest.approx(slope)
+    assert (multiplier @ anchor) == pytest.approx(anchor.sum())
+
+
+def test_odds_of_buying_never_count_against_a_customer_in_a_line():
+    """Where those of better odds happened to spend less, the line leaves the odds out."""
+    rng = np.random.default_rng(3)
+    odds = rng.normal(0, 1, 500)
+    rows = made_rows(
+        np.exp(-odds), np.full(500, 2.0), names=("log_buying_odds",), types=("double",), values=odds[:, None]
+    )
+
+    recipe = fit_recipe(rows, rows.customers, "ridge")
+
+    assert predict(recipe, rows.values, rows.anchor)["clv_predicted"] == pytest.approx(rows.anchor)
+
+
 def test_without_the_anchors_feature_or_a_choice_the_usual_chance_is_the_share():
     """Everybody bought, and the rows have no logarithm of the anchor: one chance for all, below 1."""
     rows = made_rows(np.full(200, 5.0), recency=np.arange(200.0))

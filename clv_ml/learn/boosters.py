@@ -13,9 +13,10 @@ from typing import Any
 import lightgbm as lgb
 import numpy as np
 
+from clv_ml.learn.churn import BUYING_ODDS
 from clv_ml.learn.out_of_sample import FOLDS, customer_folds
 from clv_ml.learn.training_data import TrainingData
-from clv_ml.learn.usual_chance import usual_chance
+from clv_ml.learn.usual_chance import RELATIVE_ANCHOR, usual_chance
 from clv_ml.measure.metrics import Array
 from clv_ml.model.prediction import line_score, link
 from clv_ml.model.recipe import Link
@@ -24,6 +25,11 @@ FEWEST_ROWS = 10
 """Fewer cannot be split into two leaves of what ``lightgbm_parameters`` asks of one."""
 LEAVES, FEWEST_IN_LEAF, MOST_IN_LEAF = 60, 100, 1000
 """A leaf holds at least one in 60 of the rows, kept between 100 and 1,000: trees of all shops are as fine."""
+RISING = frozenset({RELATIVE_ANCHOR, BUYING_ODDS})
+"""
+What speaks for buying by formula. All else equal, a customer with more of it is never worth less, so no
+booster's score falls with it.
+"""
 SMALL_LEAVES, FEWEST_IN_SMALL_LEAF = 10, 5
 """Of fewer than 1,000 rows it holds one in 10 at least, and 5 in any case."""
 EARLY_STOPPING_ROUNDS = 30
@@ -138,9 +144,7 @@ def grow(spec: BoosterSpec, data: TrainingData, parameters: Parameters, rounds: 
     if learned is None:
         # the anchor then carries the mean
         learned = lgb.Dataset(data.values, np.ones(len(data)), feature_name=list(data.names))
-    return lgb.train(
-        lightgbm_parameters(spec.objective, parameters, row_count(learned)), learned, num_boost_round=rounds
-    )
+    return lgb.train(_rules(spec, data.names, learned, parameters), learned, num_boost_round=rounds)
 
 
 def dataset(
@@ -163,9 +167,15 @@ def dataset(
     )
 
 
-def row_count(learned: lgb.Dataset) -> int:
-    """How many rows are learned from."""
-    return np.asarray(learned.get_label(), dtype=float).size
+def _rules(
+    spec: BoosterSpec, names: tuple[str, ...], learned: lgb.Dataset, parameters: Parameters
+) -> dict[str, Any]:
+    """LightGBM's own parameters for a booster whose score never falls with a ``RISING`` feature."""
+    rows = np.asarray(learned.get_label(), dtype=float).size
+    return lightgbm_parameters(spec.objective, parameters, rows) | {
+        "monotone_constraints": [int(name in RISING) for name in names],
+        "monotone_constraints_method": "intermediate",
+    }
 
 
 def lightgbm_parameters(objective: str, parameters: Parameters, rows: int) -> dict[str, Any]:
@@ -217,7 +227,7 @@ def _best_round(spec: BoosterSpec, fit: TrainingData, held_out: TrainingData, pa
     if checking is None:
         return parameters.default_rounds
     booster = lgb.train(
-        lightgbm_parameters(spec.objective, parameters, row_count(learning)),
+        _rules(spec, fit.names, learning, parameters),
         learning,
         num_boost_round=parameters.max_rounds,
         valid_sets=[checking],

@@ -4,7 +4,7 @@ The model types, each a recipe of the mean: anchor x multiplier. A new one is an
 A fifth of ``lightgbm``'s mean is the Tweedie fit of the ratio to the anchor. The rest is a hurdle around the
 anchor: how much likelier to buy the customer is than customers of such an anchor are, times how much more
 they spend if they do; it ranks those well whom sessions give away as lost. ``ridge`` is the line alone,
-``ensemble`` both.
+``ensemble`` both. None falls with the anchor or the odds of buying, all else equal.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ from clv_ml.learn.ridge import fit_ridge
 from clv_ml.learn.training_data import Customers, TrainingData
 from clv_ml.learn.usual_chance import mean_margin, usual_chance
 from clv_ml.model.model_types import ModelType
-from clv_ml.model.prediction import predict
+from clv_ml.model.prediction import line_score, link, predict
 from clv_ml.model.recipe import Line, Output, Recipe, Term, Trees
 
 TWEEDIE_SHARE = 0.2
@@ -63,7 +63,7 @@ def fit_recipes(
     parameters = parameters or Parameters()
     rounds = rounds or dict.fromkeys(BOOSTERS, parameters.default_rounds)
     boosters = {name: grow(spec, data, parameters, rounds[name]) for name, spec in BOOSTERS.items()}
-    means = _means(data, fit_ridge(data, parameters))
+    means = _means(data, _line_mean(*fit_ridge(data, parameters), today))
     unlevelled = Recipe(data.names, data.roles.anchor, (), boosters)
 
     def recipe(mean: Mean) -> Recipe:
@@ -73,20 +73,29 @@ def fit_recipes(
     return {model_type: recipe(means[model_type]) for model_type in model_types}
 
 
-def _means(data: TrainingData, line: Line) -> dict[ModelType, Mean]:
-    """The mean of each model type."""
+def _means(data: TrainingData, line: Mean) -> dict[ModelType, Mean]:
+    """The mean of each model type; ``line`` is that of ``ridge``."""
     spend, chance, amount = (Trees(name, BOOSTERS[name].link) for name in ("spend", "chance", "amount"))
     stretched = replace(chance, slope=CHANCE_STRETCH, intercept=(1 - CHANCE_STRETCH) * mean_margin(data))
     hurdle = (stretched, usual_chance(data), replace(amount, slope=AMOUNT_POWER))
     boosted: Mean = ((TWEEDIE_SHARE, (spend,)), (1 - TWEEDIE_SHARE, hurdle))
     return {
         "lightgbm": boosted,
-        "ridge": ((1.0, (line,)),),
+        "ridge": line,
         "ensemble": (
             *(((1 - LINE_SHARE) * share, factors) for share, factors in boosted),
-            (LINE_SHARE, (line,)),
+            *((LINE_SHARE * share, factors) for share, factors in line),
         ),
     }
+
+
+def _line_mean(least: float, line: Line, today: Customers) -> Mean:
+    """The anchor times the sum of a number and a line, each with its share of today's total."""
+    always = least * today.anchor.sum()
+    if not always:
+        return ((1.0, (line,)),)
+    share = float(always / (always + today.anchor @ link(line_score(line, today.values), line.link)))
+    return (share, ()), (1 - share, (line,))
 
 
 def _levelled(factors: Factors, unlevelled: Recipe, today: Customers, share: float) -> Term:

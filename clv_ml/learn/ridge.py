@@ -5,7 +5,9 @@ from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 
 from clv_ml.learn.boosters import Parameters, by_anchor, capped_ratio, ratio
+from clv_ml.learn.churn import BUYING_ODDS
 from clv_ml.learn.training_data import TrainingData
+from clv_ml.learn.usual_chance import RELATIVE_ANCHOR
 from clv_ml.model.recipe import Line
 
 Array = NDArray[np.float64]
@@ -14,13 +16,19 @@ RATIO = "_to_anchor"
 """How the names of features end that are ratios to the anchor."""
 
 
-def fit_ridge(data: TrainingData, parameters: Parameters) -> Line:
+def fit_ridge(data: TrainingData, parameters: Parameters) -> tuple[float, Line]:
     """
     Ridge regression of the ratio on standardised features, medians for the missing, and a flag for each of
     them.
 
     Ratios to the anchor are limited as the ratio that is learned, and no feature counts as more or less than
-    was ever seen: a line, unlike trees, would go on beyond.
+    was ever seen: a line, unlike trees, would go on beyond. Odds of buying that would count against a
+    customer are left out.
+
+    Returns:
+        The least ratio, and what is added to it, 0 or more. The ratio may fall as the anchor rises, since
+        large anchors promise too much: with a slope of -b along the anchor's logarithm, anchor x ratio still
+        rises where the ratio is at least b. So b is the least.
     """
     lowest, highest = _limits(data, parameters.ratio_cap)
     missing = np.isnan(data.values)
@@ -33,19 +41,21 @@ def fit_ridge(data: TrainingData, parameters: Parameters) -> Line:
     )
     inputs = np.column_stack([np.where(missing, medians, values), missing])
     spread = np.where(inputs.std(axis=0) > 0, inputs.std(axis=0), 1.0)
-    model = Ridge(alpha=parameters.ridge_l2).fit(
-        (inputs - inputs.mean(axis=0)) / spread,
-        capped_ratio(data, ratio(data), parameters),
-        sample_weight=by_anchor(data),
-    )
+    standard, names = (inputs - inputs.mean(axis=0)) / spread, np.array(data.names)
+    target, weight = capped_ratio(data, ratio(data), parameters), by_anchor(data)
+    model = Ridge(alpha=parameters.ridge_l2).fit(standard, target, sample_weight=weight)
+    against = np.flatnonzero((names == BUYING_ODDS) & (model.coef_[: names.size] < 0))
+    if against.size:
+        standard[:, against] = 0.0
+        model.fit(standard, target, sample_weight=weight)
     coefficients = model.coef_ / spread
-    count = len(data.names)
-    return Line(
+    least = float(np.maximum(-coefficients[: names.size][names == RELATIVE_ANCHOR], 0.0).sum())
+    return least, Line(
         name="line",
-        coefficients=tuple(coefficients[:count].tolist()),
-        missing_coefficients=tuple(coefficients[count:].tolist()),
+        coefficients=tuple(coefficients[: names.size].tolist()),
+        missing_coefficients=tuple(coefficients[names.size :].tolist()),
         medians=tuple(medians.tolist()),
-        intercept=float(model.intercept_ - coefficients @ inputs.mean(axis=0)),
+        intercept=float(model.intercept_ - coefficients @ inputs.mean(axis=0)) - least,
         link="relu",
         lowest=tuple(lowest.tolist()),
         highest=tuple(highest.tolist()),
