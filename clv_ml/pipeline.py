@@ -232,8 +232,8 @@ def run(
     accept_loss: bool = False,
 ) -> RunResult:
     """
-    From new files to published scores. A shop that cannot be learnt from yet is scored by the simple
-    formula, with a warning, not an error. Nothing is published that fails a test of the marts.
+    From new files to published scores. A shop that cannot be learnt from yet is scored by the best
+    baseline, with a warning, not an error. Nothing is published that fails a test of the marts.
     ``accept_loss``: train on what is left, however much was refused.
 
     Raises:
@@ -302,18 +302,21 @@ def _refuse_to_replace_a_model(engine: Engine, error: ClvError) -> None:
 
 
 def _score(engine: Engine, warnings: list[str]) -> ScoringResult:
-    """Scores; where the model cannot and ``fallback_to_simple`` allows it, by the simple formula."""
+    """Scores; where the model cannot and ``fallback_to_simple`` allows it, by the best baseline."""
     try:
         scoring = engine.score()
     except BuildError:
         if not engine.settings.vars.fallback_to_simple:
             raise
-        warnings.append("The model could not score; clv_estimate is the simple formula (fallback_to_simple).")
+        warnings.append("The model could not score; clv_estimate is a formula (fallback_to_simple).")
         scoring = engine_of(changed(engine.settings, use_ml_clv=False)).score()
-    if "simple: no model" in scoring.methods:
+    formulas = sorted(
+        method.removesuffix(": no model") for method in scoring.methods if method.endswith(": no model")
+    )
+    if formulas:
         warnings.append(
-            "clv_estimate is the simple formula, which takes the pace of each customer's time so far for "
-            "lasting: the total of a young shop tends to come out far too high."
+            f"clv_estimate is a formula ({', '.join(formulas)}), the best of those that need no model. Its "
+            "total may be far off: baseline_ranking says on how many past dates it was measured."
         )
     if scoring.caution:
         warnings.append(hard_to_learn(scoring.caution))

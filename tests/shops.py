@@ -180,6 +180,11 @@ def edit(project: Path, file: str, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
+def by_formula(settings: Settings, why: str) -> str:
+    """What `clv_method` says where no model scores: the best baseline of the date, and why."""
+    return f"{one(settings, 'select estimator from baseline_ranking where place = 1')}: {why}"
+
+
 def add_feature(project: Path, expression: str, data_type: str) -> None:
     """One column more, ``doubled_category_count``, in ``customer_categories``, and its description."""
     beside = "    cast(spread.category_diversity_count as int) as category_diversity_count,\n"

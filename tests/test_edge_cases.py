@@ -14,6 +14,7 @@ from shops import (
     add_merges,
     all_contents,
     build,
+    by_formula,
     copied,
     feature_rows,
     one,
@@ -51,7 +52,7 @@ def _profile(settings: Settings, customer: str) -> dict[str, object]:
     columns = (
         "total_purchases, total_revenue, days_since_last_purchase, avg_order_value, refund_rate, "
         "interval_mean_days, interval_std_days, interval_cv, behavior_type, tenure_days, "
-        "churn_risk_score, clv_estimate, clv_method"
+        "churn_risk_score, simple_clv_estimate, clv_estimate, clv_method"
     )
     rows = query(settings, f"select {columns} from customer_clv where customer_id = {quoted_text(customer)}")
     assert len(rows) == 1, f"{customer} has {len(rows)} rows"
@@ -85,8 +86,8 @@ def test_one_purchase_has_no_interval(oddities: Settings):
     assert found["interval_mean_days"] is None
     assert found["churn_risk_score"] is None
     assert found["behavior_type"] == "one_time"
-    assert float(found["clv_estimate"]) == round(1 / (100 / MONTH) * 30 * 60 / MONTH, 2)
-    assert found["clv_method"] == "simple: no model"
+    assert float(found["simple_clv_estimate"]) == round(1 / (100 / MONTH) * 30 * 60 / MONTH, 2)
+    assert found["clv_method"] == by_formula(oddities, "no model")
 
 
 def test_two_purchases_at_one_instant_are_two_orders_without_a_gap(oddities: Settings):
@@ -258,23 +259,23 @@ def _clv(settings: Settings) -> list[str]:
 @pytest.mark.long
 def test_a_shop_of_one_customer_works(open_shop: OpenShop):
     """
-    One customer: scored by the simple formula, finite everywhere; training says what is lacking.
+    One customer: scored by the best baseline, finite everywhere; training says what is lacking.
     """
     settings = open_shop([purchase("only", number, 10) for number in range(0, 400, 15)])
 
     result = pipeline.run(settings)
 
-    assert result.scoring.methods == {"simple: no model": 1}
+    assert result.scoring.methods == {by_formula(settings, "no model"): 1}
     assert one(settings, "select isfinite(anchor_value::double) from customer_anchors limit 1")
     assert result.training is None
     assert "No model was trained" in result.warnings[0]
-    assert "the simple formula" in result.warnings[1]
+    assert "clv_estimate is a formula" in result.warnings[1]
 
 
 def test_a_shop_of_one_time_buyers_works(open_shop: OpenShop):
     """
     Nobody ever comes back, so there is no spend to learn: everyone has an estimate all the same, from a model
-    or, with a warning, from the simple formula.
+    or, with a warning, from a formula.
     """
     settings = open_shop([purchase(f"c{number:03}", number + 0.5, 10 + number % 9) for number in range(220)])
 
@@ -283,7 +284,7 @@ def test_a_shop_of_one_time_buyers_works(open_shop: OpenShop):
     assert result.scoring.customers == 220
     if result.training is None:
         assert "No model was trained" in result.warnings[0]
-        assert result.scoring.methods == {"simple: no model": 220}
+        assert result.scoring.methods == {by_formula(settings, "no model"): 220}
     else:
         assert set(result.scoring.methods) <= BY_MODEL
 
@@ -397,7 +398,7 @@ def test_history_shorter_than_the_horizon_is_explained(open_shop: OpenShop):
 @pytest.mark.long
 def test_history_too_short_for_any_horizon_still_scores(open_shop: OpenShop):
     """
-    Three weeks old: training says that no horizon of a week works, and the run scores by the simple formula
+    Three weeks old: training says that no horizon of a week works, and the run scores by the best baseline
     with a warning.
     """
     settings = open_shop(regular_shop(customers=5, days=21, every=7))
@@ -406,7 +407,10 @@ def test_history_too_short_for_any_horizon_still_scores(open_shop: OpenShop):
 
     assert result.training is None
     assert "No horizon of a week or more works yet" in result.warnings[0]
-    assert set(result.scoring.methods) == {"simple: no model"}
+    assert set(result.scoring.methods) == {"empirical_bayes: no model"}
+    simple = one(settings, "select sum(simple_clv_estimate) from customer_clv")
+    assert result.scoring.estimate_total <= float(simple)
+    assert one(settings, "select max(known_date_count) from baseline_ranking") == 0
 
 
 def test_a_shop_that_tracks_has_zero_for_who_never_came(oddities: Settings):

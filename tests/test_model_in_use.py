@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shops import BY_MODEL, copied, execute, frame, one, query, with_unchecked_vars, with_vars
+from shops import BY_MODEL, by_formula, copied, execute, frame, one, query, with_unchecked_vars, with_vars
 from small_models import anchors, description, recipe, rows
 from typer.testing import CliRunner, Result
 
@@ -297,7 +297,7 @@ def test_without_a_model_in_use_the_report_describes_none(switched_off: TwoVersi
     assert facts.dates == {}
     assert "No model predicts here" in notices(facts)[0]
     assert {row["clv_method"] for row in facts.rows("methods")} <= {
-        "simple: model switched off",
+        by_formula(switched_off.settings, "model switched off"),
         "no_purchase",
         "returned",
     }
@@ -394,7 +394,7 @@ def test_scoring_and_training_ask_for_the_same(pinned: TwoVersions, changes: dic
 
     plan = json.loads(scoring_plan(lambda: manifest, asked(manifest, **changes)))
 
-    assert plan["method"] == "simple: model refused" and plan["model"] is None
+    assert plan["method"] == "model refused" and plan["model"] is None
     assert said in plan["refusal"] and pinned.first in plan["refusal"]
 
 
@@ -421,10 +421,10 @@ def test_a_model_that_is_missing_or_damaged_or_switched_off_does_not_score(pinne
         raise ModelError("model.onnx is not the one that was published")
 
     off = asked(manifest, settings={"use_ml_clv": False})
-    assert json.loads(scoring_plan(damaged, off))["method"] == "simple: model switched off"
-    assert json.loads(scoring_plan(None, asked(manifest)))["method"] == "simple: no model"
+    assert json.loads(scoring_plan(damaged, off))["method"] == "model switched off"
+    assert json.loads(scoring_plan(None, asked(manifest)))["method"] == "no model"
     refused = json.loads(scoring_plan(damaged, asked(manifest)))
-    assert refused["method"] == "simple: model refused"
+    assert refused["method"] == "model refused"
     assert refused["refusal"] == "model.onnx is not the one that was published"
 
 

@@ -148,8 +148,7 @@ def test_outputs_are_compared_with_the_date_before(with_past: Settings):
 
 def test_a_date_keeps_its_rows_and_the_next_one_compares_with_them(with_past: Settings, bench: Path):
     """
-    Ways of estimating: the table remembers an earlier date on which everybody was estimated by the simple
-    formula.
+    Ways of estimating: the table remembers an earlier date on which everybody was estimated by one formula.
     """
     settings = copied(with_past, bench)
     today = one(settings, "select max(as_of_date) from prediction_drift")
@@ -157,7 +156,7 @@ def test_a_date_keeps_its_rows_and_the_next_one_compares_with_them(with_past: Se
     execute(
         settings,
         f"insert into prediction_drift select * replace (date '{then}' as as_of_date, "
-        "'simple: no model' as measure, customers + 1 as customers) from prediction_drift "
+        "'btyd: no model' as measure, customers + 1 as customers) from prediction_drift "
         "where measure like 'model%'",
     )
 
@@ -166,8 +165,8 @@ def test_a_date_keeps_its_rows_and_the_next_one_compares_with_them(with_past: Se
     rows = frame(settings, f"select * from prediction_drift where kind = 'method' and as_of_date = '{today}'")
     rows = rows.set_index("measure")
     assert set(rows.previous_as_of_date) == {pd.Timestamp(then)}
-    assert rows.share["simple: no model"] == 0 and rows.previous_share["simple: no model"] == 1
-    assert rows.drift["simple: no model"] == "large"
+    assert rows.share["btyd: no model"] == 0 and rows.previous_share["btyd: no model"] == 1
+    assert rows.drift["btyd: no model"] == "large"
     assert one(settings, f"select count(*) from prediction_drift where as_of_date = '{then}'") == 1
 
 

@@ -13,7 +13,19 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from shops import HORIZON, build, copied, edit, frame, one, query, regular_shop, with_project, with_vars
+from shops import (
+    HORIZON,
+    build,
+    by_formula,
+    copied,
+    edit,
+    frame,
+    one,
+    query,
+    regular_shop,
+    with_project,
+    with_vars,
+)
 
 from clv_ml import pipeline
 from clv_ml.errors import BuildError, InputError
@@ -305,7 +317,10 @@ def test_run_without_a_model_is_asked_for(simulated_copy: Settings, monkeypatch:
     result = pipeline.run(with_vars(simulated_copy, use_ml_clv=False))
 
     assert result.training is None
-    assert set(result.scoring.methods) - {"returned"} == {"simple: model switched off", "no_purchase"}
+    assert set(result.scoring.methods) - {"returned"} == {
+        by_formula(simulated_copy, "model switched off"),
+        "no_purchase",
+    }
     assert not list(simulated_copy.models.glob("*"))
 
 

@@ -11,6 +11,7 @@ from shops import (
     add_events,
     add_feature,
     build,
+    by_formula,
     copied,
     copy_project,
     day,
@@ -312,16 +313,41 @@ def test_a_new_day_is_scored_beside_the_old(trained_copy: Settings):
     assert engine_of(trained_copy).training_is_due() is True
 
 
-def test_without_a_model_the_simple_formula_stands_in(simulated_copy: Settings):
+def test_without_a_model_the_best_baseline_stands_in(simulated_copy: Settings):
     """
-    Before any training everything builds: clv_estimate is the simple estimate, and clv_method says so.
+    Before any training everything builds: clv_estimate is the baseline that missed least on the dates whose
+    horizon is past, by a deviance that is computed anew here from the baselines and the labels; bounds and
+    churn were measured there, so they hold about as much of those dates as they say.
     """
     build(simulated_copy)
 
+    ranked = query(simulated_copy, "select estimator, relative_deviance from baseline_ranking order by place")
+    past = frame(
+        simulated_copy,
+        "select baselines.* replace (greatest(persistence_value, 0) as persistence_value), label_revenue "
+        "from customer_baselines as baselines inner join customer_labels using (customer_id, as_of_date)",
+    )
+    columns = {name: f"{name}_value" for name, _ in ranked}
+    root = np.sqrt(np.maximum(past.label_revenue.astype(float), 0))
+    deviance = {}
+    for name, column in columns.items():
+        value = past[column].astype(float)
+        mixed = np.maximum(0.01, 0.98 * value + 0.02 * value.groupby(past.as_of_date).transform("mean"))
+        missed = ((root - np.sqrt(mixed)) ** 2 / np.sqrt(mixed)).groupby(past.as_of_date)
+        deviance[name] = missed.sum()[missed.count() == missed.size()]
+    for name, relative in ranked:
+        same_dates = deviance["simple"][deviance[name].index]
+        assert relative == pytest.approx(deviance[name].sum() / same_dates.sum(), rel=1e-4)  # of millionths
+    assert ranked[0][1] == min(relative for _, relative in ranked) < 1
     assert _every_customer_has_an_estimate(simulated_copy)
-    assert set(_methods(simulated_copy)) - {"returned"} == {"simple: no model", "no_purchase"}
-    other = "clv_method <> 'returned' and clv_estimate <> simple_clv_estimate"
-    assert one(simulated_copy, f"select count(*) from customer_clv where {other}") == 0
+    methods = set(_methods(simulated_copy)) - {"returned"}
+    assert methods == {by_formula(simulated_copy, "no model"), "no_purchase"}
+    other = (
+        "select count(*) from customer_clv inner join customer_baselines using (customer_id, as_of_date) "
+        f"where clv_estimate <> greatest({columns[ranked[0][0]]}, 0) or clv_low > clv_estimate "
+        "or clv_high < clv_estimate or clv_low is null or churn_probability is null"
+    )
+    assert one(simulated_copy, other) == 0
     assert one(simulated_copy, "select count(clv_predicted) + count(driver_1_name) from customer_clv") == 0
 
 
@@ -336,7 +362,7 @@ def test_the_model_can_be_switched_off_and_on(trained_copy: Settings):
     without = one(trained_copy, "select count(clv_predicted) from customer_clv")
     _rescore(trained_copy)
 
-    assert set(off) - {"returned"} == {"simple: model switched off", "no_purchase"}
+    assert set(off) - {"returned"} == {by_formula(trained_copy, "model switched off"), "no_purchase"}
     assert without == 0
     assert _clv(trained_copy) == before
 
@@ -356,7 +382,10 @@ def test_a_damaged_model_is_refused_or_replaced_by_the_simple_formula(trained_co
     result = engine_of(with_vars(trained_copy, fallback_to_simple=True)).score()
 
     assert untouched == before
-    assert set(_methods(trained_copy)) - {"returned"} == {"simple: model refused", "no_purchase"}
+    assert set(_methods(trained_copy)) - {"returned"} == {
+        by_formula(trained_copy, "model refused"),
+        "no_purchase",
+    }
     assert result.methods == _methods(trained_copy)
     assert result.model_version is None
     assert _every_customer_has_an_estimate(trained_copy)
@@ -440,7 +469,7 @@ def test_a_missing_feature_is_refused_by_name(
         _rescore(settings)
     _rescore(with_vars(settings, fallback_to_simple=True))
 
-    assert set(_methods(settings)) - {"returned"} == {"simple: model refused", "no_purchase"}
+    assert set(_methods(settings)) - {"returned"} == {by_formula(settings, "model refused"), "no_purchase"}
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def test_a_changed_model_is_named_and_a_missing_one_is_none(
     assert set(described(trained)["model"]) >= {"version", "features", "outputs"}
     assert model.name in described(changed)["refusal"] and described(changed)["model"] is None
     none = described(trained.model_copy(update={"models": tmp_path / "none"}))
-    assert none == {"method": "simple: no model", "model": None, "refusal": None}
+    assert none == {"method": "no model", "model": None, "refusal": None}
 
 
 @pytest.mark.spark

@@ -135,7 +135,7 @@ def require_history(connection: duckdb.DuckDBPyConnection, settings: Settings) -
     advice = (
         f"The longest horizon that works is {longest} days: set horizon_days to it."
         if longest >= SHORTEST_ADVISED_DAYS
-        else "No horizon of a week or more works yet; clv_estimate carries on with the simple formula."
+        else "No horizon of a week or more works yet; clv_estimate carries on with the best formula."
     )
     raise HistoryError(
         f"A horizon of {settings.vars.horizon_days} days needs up to {needed} days of history, "

@@ -89,8 +89,8 @@ def column_type(dtype: str) -> str:
 
 def scoring_plan(model: Callable[[], Manifest] | None, today_json: str) -> str:
     """
-    How to score, as JSON: ``method``, which ``clv_method`` will say; ``model``, what the SQL renders its
-    calls from, or null; ``refusal``, why the model in use cannot score, or null.
+    How to score, as JSON: ``method``, which ``clv_method`` will say, or why no model scores; ``model``, what
+    the SQL renders its calls from, or null; ``refusal``, why the model in use cannot score, or null.
 
     Args:
         model: Loads the pinned version or the champion and gives its manifest; None where there is none.
@@ -99,15 +99,15 @@ def scoring_plan(model: Callable[[], Manifest] | None, today_json: str) -> str:
     """
     today = Today(**json.loads(today_json))
     if not today.settings["use_ml_clv"]:
-        return _plan("simple: model switched off")
+        return _plan("model switched off")
     if model is None:
-        return _plan("simple: no model")
+        return _plan("no model")
     try:
         manifest = model()
     except ClvError as error:
-        return _plan("simple: model refused", refusal=str(error))
+        return _plan("model refused", refusal=str(error))
     if faults := misfits(manifest, today):
-        return _plan("simple: model refused", refusal=_refusal(manifest, today, faults))
+        return _plan("model refused", refusal=_refusal(manifest, today, faults))
     method = "model, with caution" if manifest.parameters.get("caution") else "model"
     return _plan(method, _described(manifest))
 

@@ -56,6 +56,8 @@
 
 {% macro came_true_share() -%} 0.5e0 {%- endmacro %}
 
+{% macro least_measured_customers() -%} 20 {%- endmacro %}
+
 {% macro least_bin_share() -%} 0.0001e0 {%- endmacro %}
 
 {% macro usual_volume_weeks() -%} 8 {%- endmacro %}

@@ -4,15 +4,33 @@
 {% macro scoring_plan() -%}
     {#- named before any early return, so that dbt sees the dependency while it parses -#}
     {%- set rows = ref("scoring_rows") -%}
-    {%- if not execute -%} {{ return({"method": "simple: no model", "model": none}) }} {%- endif -%}
+    {%- if not execute -%} {{ return({"method": "no model", "model": none}) }} {%- endif -%}
     {%- set told = tojson(facts_of_today(rows)).replace("'", "''") -%}
     {%- set plan = fromjson(run_query("select clv_plan('" ~ told ~ "') as plan").columns[0].values()[0]) -%}
     {%- if plan.refusal and not setting("fallback_to_simple") -%}
         {{ exceptions.raise_compiler_error(plan.refusal) }}
-    {%- elif plan.refusal -%}
-        {%- do exceptions.warn("Falling back to the simple estimate. " ~ plan.refusal) -%}
+    {%- elif plan.refusal -%} {%- do exceptions.warn("Falling back to the best baseline. " ~ plan.refusal) -%}
     {%- endif -%}
     {{ return(plan) }}
+{%- endmacro %}
+
+{#- The line that a run ends with where a formula values customers who have bought. -#}
+{% macro say_who_has_no_model(results) -%}
+    {%- for result in (results if execute else []) if result.node.name == "customer_clv" and result.status == "success" -%}
+        {%- set asked -%}
+            select clv_method, count(*) as customers
+            from {{ result.node.relation_name }}
+            where clv_method like '%: %'
+            group by clv_method
+            order by count(*) desc, clv_method
+        {%- endset -%}
+        {%- for row in run_query(asked).rows[:1] -%}
+            {%- do log(
+                "clv_estimate is a formula for " ~ row[1] ~ " customers (" ~ row[0] ~ "), the best of those that need no"
+                ~ " model. `clv run` trains one.", info=true
+            ) -%}
+        {%- endfor -%}
+    {%- endfor -%}
 {%- endmacro %}
 
 {#- What a model has to fit: settings, types of the columns that it may read, and what defines the features. -#}

@@ -1,28 +1,21 @@
 -- Grain: customer_id. The customer's profile on the scoring date and what they are expected to be worth
 -- in the horizon. `clv_estimate` is always there; `clv_method` says where it came from.
 {% set plan = scoring_plan() %}
+{% set rounded = "cast(" ~ money("predictions.clv_predicted") ~ " as double)" %}
 {% set version = plan.model.version if plan.model is not none else "" %}
 
 with
     dates as (select * from {{ ref("as_of_dates") }} where is_scoring_date),
-
     weights as (select as_of_date, build_hash from {{ ref("anchor_weights") }}),
-
     features as (select * from {{ ref("customer_features") }}),
-
     -- the profile does not depend on which feature groups a model may read
     purchases as (select * from {{ ref("customer_rfm") }}),
-
     intervals as (select * from {{ ref("customer_intervals") }}),
-
     seasonality as (select * from {{ ref("customer_seasonality") }}),
-
     behavior as (select * from {{ ref("customer_behavior") }}),
-
     predictions as (select * from {{ ref("customer_predictions") }} where model_version = '{{ version }}'),
-
     returned as (select * from {{ ref("returned_estimates") }}),
-
+    fallbacks as (select * from {{ ref("fallback_estimates") }}),
     drivers as (select * from {{ ref("customer_top_drivers") }} where model_version = '{{ version }}')
 
 select
@@ -32,7 +25,10 @@ select
     cast('{{ setting("reporting_currency") }}' as string) as reporting_currency,
     cast(
         coalesce(
-            {{ money("predictions.clv_predicted") }}, returned.expected_revenue, features.simple_clv_estimate
+            {{ money("predictions.clv_predicted") }},
+            returned.expected_revenue,
+            fallbacks.expected_revenue,
+            features.simple_clv_estimate
         ) as decimal(18, 2)
     ) as clv_estimate,
     cast(
@@ -43,16 +39,20 @@ select
             then 'no_purchase'
             when predictions.clv_predicted is not null
             then '{{ plan.method }}'
-            else '{{ plan.method if plan.model is none else "simple: not scored" }}'
+            else
+                coalesce(fallbacks.estimator, 'simple')
+                || ': {{ plan.method if plan.model is none else "not scored" }}'
         end as string
     ) as clv_method,
     predictions.clv_predicted,
     predictions.clv_typical,
     -- the estimate is rounded, and lies inside all the same
-    least(predictions.clv_low, cast({{ money("predictions.clv_predicted") }} as double)) as clv_low,
-    greatest(predictions.clv_high, cast({{ money("predictions.clv_predicted") }} as double)) as clv_high,
+    coalesce(least(predictions.clv_low, {{ rounded }}), fallbacks.clv_low) as clv_low,
+    coalesce(greatest(predictions.clv_high, {{ rounded }}), fallbacks.clv_high) as clv_high,
     predictions.clv_prediction_confidence,
-    coalesce(predictions.churn_probability, returned.churn_probability) as churn_probability,
+    coalesce(
+        predictions.churn_probability, returned.churn_probability, fallbacks.churn_probability
+    ) as churn_probability,
     purchases.total_purchases,
     purchases.total_revenue,
     purchases.avg_order_value,
@@ -109,6 +109,7 @@ left join
     on predictions.customer_id = features.customer_id
     and predictions.as_of_date = features.as_of_date
     and predictions.build_hash = weights.build_hash
+left join fallbacks on fallbacks.customer_id = features.customer_id and predictions.customer_id is null
 left join
     drivers
     on drivers.customer_id = features.customer_id
