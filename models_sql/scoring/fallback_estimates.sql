@@ -1,5 +1,5 @@
--- Grain: customer_id, for everyone who had bought by the scoring date: what stands in where no model scores,
--- the best baseline by what is known on the date. Bounds and the chance of churn are what was measured on
+-- Grain: customer_id, for everyone who had bought: what stands in where no model scores. It is the best
+-- baseline by what is known on the scoring date. Bounds and the chance of churn are what was measured on
 -- past dates, on customers of the same tenth by this baseline; NULL where no horizon is past.
 with
     dates as (select * from {{ ref("as_of_dates") }} where is_scoring_date),

@@ -1,6 +1,6 @@
--- Grain: customer_id x as_of_date x estimator: what each baseline of record expected of a customer who had
--- bought, and, where the date's horizon is past, what the customer then spent. A baseline that lacks a
--- value for anybody on a date is left out there.
+-- Grain: customer_id x as_of_date x estimator: what a baseline of record expected, and what was then spent.
+-- Customers are those who had bought; what they spent is known where the date's horizon is past. A baseline
+-- that lacks a value for anybody on a date is left out there.
 {{ config(materialized="view") }}
 
 with
