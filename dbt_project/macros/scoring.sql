@@ -27,7 +27,7 @@
         {%- for row in run_query(asked).rows[:1] -%}
             {%- do log(
                 "clv_estimate is a formula for " ~ row[1] ~ " customers (" ~ row[0] ~ "), the best of those that need no"
-                ~ " model. `clv run` trains one.", info=true
+                ~ " model." ~ (" `clv run` trains one." if row[0].endswith(": no model") else ""), info=true
             ) -%}
         {%- endfor -%}
     {%- endfor -%}

@@ -1,10 +1,21 @@
 -- Grain: customer_id, for everyone who had bought: what stands in where no model scores. It is the best
 -- baseline by what is known on the scoring date. Bounds and the chance of churn are what was measured on
--- past dates, on customers of the same tenth by this baseline; NULL where no horizon is past.
+-- past dates, on customers of the same tenth by this baseline; NULL where no horizon is past. There nothing
+-- says how many will leave either: buyers of today, who can only become fewer, are together not given more
+-- than the shop's pace of the last year, new buyers included, which is the total of persistence.
 with
     dates as (select * from {{ ref("as_of_dates") }} where is_scoring_date),
 
     best as (select * from {{ ref("baseline_ranking") }} where place = 1),
+
+    results as (select * from {{ ref("past_baselines") }}),
+
+    pace as (
+        select max(results.mean_value) as mean_value
+        from results
+        inner join dates on dates.as_of_date = results.as_of_date
+        where results.estimator = 'persistence'
+    ),
 
     placed as (
         select
@@ -19,7 +30,7 @@ with
                     ) }}
                 ) as int
             ) as tenth
-        from {{ ref("past_baselines") }} as results
+        from results
         inner join best on best.estimator = results.estimator
     ),
 
@@ -48,7 +59,11 @@ select
     placed.customer_id,
     placed.as_of_date,
     placed.estimator,
-    placed.expected_revenue,
+    case
+        when best.known_date_count = 0 and pace.mean_value < placed.mean_value
+        then {{ money("placed.expected * (" ~ ratio("pace.mean_value", "placed.mean_value") ~ ")") }}
+        else placed.expected_revenue
+    end as expected_revenue,
     case
         when measured.low_miss is not null
         then least(placed.expected, greatest(0.0e0, placed.expected + measured.low_miss * placed.scale))
@@ -62,4 +77,5 @@ select
 from placed
 inner join dates on dates.as_of_date = placed.as_of_date
 cross join best
+cross join pace
 left join measured on measured.tenth = placed.tenth
