@@ -20,13 +20,15 @@ from typing import Any, Literal
 import pytz
 import yaml
 from jinja2 import Environment
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from clv_ml.errors import SettingsError
 from clv_ml.folders import DBT_FOLDER
 
 PROJECT_FILE = "dbt_project.yml"
+SCHEMA_NAME = "[A-Za-z][A-Za-z0-9_]{0,62}"
+"""What a schema may be called, since dbt and Python write it into SQL."""
 
 
 class Vars(BaseModel):
@@ -76,12 +78,24 @@ class Vars(BaseModel):
 
 
 class Places(BaseSettings):
-    """Where things are, from the environment: ``CLV_WAREHOUSE`` (a file) and ``CLV_MODELS`` (a folder)."""
+    """
+    Where things are, from the environment: ``CLV_WAREHOUSE`` (a file), ``CLV_SCHEMA`` (the schema there that
+    is the product's own) and ``CLV_MODELS`` (a folder).
+    """
 
     model_config = SettingsConfigDict(env_prefix="CLV_")
 
     warehouse: Path = Path("warehouse/clv.duckdb")
+    own_schema: str = Field("", validation_alias="CLV_SCHEMA")
     models: Path = Path("models")
+
+    @property
+    def schema_there(self) -> str:
+        """
+        ``CLV_SCHEMA``, or ``clv``. In a file called clv it is ``main``: the file is the product's own, and
+        DuckDB takes no view in a schema that is called like its file.
+        """
+        return self.own_schema or ("main" if self.warehouse.name.partition(".")[0] == "clv" else "clv")
 
 
 class Settings(BaseModel):
@@ -91,6 +105,7 @@ class Settings(BaseModel):
 
     project: Path
     warehouse: Path
+    own_schema: str
     models: Path
     vars: Vars
     overrides: dict[str, Any]
@@ -117,6 +132,12 @@ def load_settings(overrides: Mapping[str, Any] | None = None, project: Path | No
             place = f"in {root / PROJECT_FILE}" if in_file else "by an option or in --vars"
             raise SettingsError(f"{fault} It was given {place}.")
     places = Places()
+    catalog = places.warehouse.name.partition(".")[0]
+    if places.schema_there == catalog or not re.fullmatch(SCHEMA_NAME, places.schema_there):
+        raise SettingsError(
+            f"CLV_SCHEMA is {places.own_schema!r}, and must be the name of a schema, such as "
+            "customer_value or main, and another than the warehouse file's."
+        )
     for name, place in (("CLV_WAREHOUSE", places.warehouse), ("CLV_MODELS", places.models)):
         if re.match(r"[a-z0-9]{2,}:", str(place)):
             raise SettingsError(
@@ -126,6 +147,7 @@ def load_settings(overrides: Mapping[str, Any] | None = None, project: Path | No
     return Settings(
         project=root,
         warehouse=root / places.warehouse,
+        own_schema=places.schema_there,
         models=root / places.models,
         vars=Vars.model_validate(values),
         overrides=changed,

@@ -31,7 +31,7 @@ BuildOnce = Callable[[str, Callable[[Path], object]], Path]
 def own_environment() -> Iterator[None]:
     """Leaves the environment, which running dbt changes, as it was."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("DBT_TARGET_PATH", "DBT_LOG_PATH"):
+        for name in ("DBT_TARGET_PATH", "DBT_LOG_PATH", "CLV_SCHEMA"):
             patch.delenv(name, raising=False)
         patch.setenv("CLV_WAREHOUSE", "warehouse/clv.duckdb")
         patch.setenv("CLV_MODELS", "models")

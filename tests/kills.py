@@ -30,6 +30,7 @@ from clv_ml.operate.publication import publish
 from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings
 from clv_ml.simulate.simulator import Shop, write_simulation
+from clv_ml.warehouse.connection import connect
 from clv_ml.warehouse.locking import locked
 from clv_ml.warehouse.safe_files import sha256
 
@@ -251,7 +252,7 @@ def look(settings: Settings, features: bool = True) -> dict[str, str]:
     if current.exists():
         assert (current.parent / publication.DATABASE).samefile(current / publication.DATABASE)
         found |= _published(current.resolve(), publication.published_tables(settings))
-    with duckdb.connect(settings.warehouse, read_only=True) as connection:
+    with connect(settings) as connection:
         tables = {name for (name,) in connection.execute("select table_name from duckdb_tables()").fetchall()}
         found["scores"] = _digest(connection, "customer_clv") if "customer_clv" in tables else "none"
         for name, columns in (

@@ -16,7 +16,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-import duckdb
 import typer
 from architecture import FOLDERS
 from architecture import PAGE as ARCHITECTURE
@@ -31,6 +30,7 @@ from clv_ml import errors
 from clv_ml.cli import app
 from clv_ml.cli.options import EXIT_CODES
 from clv_ml.settings import PROJECT_FILE, project_vars, setting_macros
+from clv_ml.warehouse.connection import connect
 from clv_ml.warehouse.dbt_runner import run_dbt
 
 FOLDER = DOCS / "reference"
@@ -83,7 +83,7 @@ def read_project(folder: Path, project: Path) -> Project:
     settings = settings_for(folder, project)
     run_dbt(settings, ["run", "--write-json", "--target-path", str(folder / "target")])
     manifest = json.loads((folder / "target" / "manifest.json").read_text(encoding="utf-8"))
-    with duckdb.connect(settings.warehouse, read_only=True) as connection:
+    with connect(settings) as connection:
         rows = connection.execute(
             "select table_name, column_name, lower(data_type) from information_schema.columns "
             "order by table_name, ordinal_position"
@@ -247,8 +247,9 @@ def _settings_page() -> str:
     parts = [
         "# Settings\n\nThe settings of `dbt_project.yml`. Your own stand there as lines under `vars`, such "
         "as `horizon_days: 183`; `--vars '{horizon_days: 183}'` overrides them for one run, for `dbt` and "
-        "`clv` alike. Two more come from the environment: `CLV_WAREHOUSE`, the database file, and "
-        "`CLV_MODELS`, the folder of models." + WRITTEN.format(source=f"`setting_rules` in `{PROJECT_FILE}`")
+        "`clv` alike. Three more come from the environment: `CLV_WAREHOUSE`, the database file; `CLV_SCHEMA`, the "
+        "schema there for all that is built (`clv`, and `main` in a file called `clv.duckdb`); `CLV_MODELS`, "
+        "the folder of models." + WRITTEN.format(source=f"`setting_rules` in `{PROJECT_FILE}`")
     ]
     for theme, rules in project_vars(ROOT)["setting_rules"].items():
         rows = [

@@ -11,7 +11,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pandas as pd
 import pyarrow as pa
 import yaml
@@ -19,6 +18,7 @@ import yaml
 from clv_ml.operate.report_facts import read_facts
 from clv_ml.settings import Settings, load_settings, report_path
 from clv_ml.show.report import ReportResult, write_report
+from clv_ml.warehouse.connection import connect
 from clv_ml.warehouse.dbt_runner import run_dbt
 from clv_ml.warehouse.input_contract import SOURCES
 
@@ -208,7 +208,7 @@ def add_feature(project: Path, expression: str, data_type: str) -> None:
 def add_events(settings: Settings, events: Iterable[Event]) -> None:
     """Appends rows to raw.events."""
     events = list(events)
-    with duckdb.connect(settings.warehouse) as connection:
+    with connect(settings, read_only=False) as connection:
         held = connection.execute("select count(*) from raw.events").fetchall()[0][0]
         connection.register("added", event_rows(events, held + 1))
         connection.execute("insert into raw.events by name select * from added")
@@ -245,20 +245,20 @@ def add_rate(settings: Settings, currency: str, valid_from: date, rate: str) -> 
 
 def execute(settings: Settings, *statements: str) -> None:
     """Runs statements on the warehouse."""
-    with duckdb.connect(settings.warehouse) as connection:
+    with connect(settings, read_only=False) as connection:
         for statement in statements:
             connection.execute(statement)
 
 
 def query(settings: Settings, sql: str) -> list[tuple]:
     """All rows of a query."""
-    with duckdb.connect(settings.warehouse, read_only=True) as connection:
+    with connect(settings) as connection:
         return connection.execute(sql).fetchall()
 
 
 def frame(settings: Settings, sql: str) -> pd.DataFrame:
     """All rows of a query as a data frame."""
-    with duckdb.connect(settings.warehouse, read_only=True) as connection:
+    with connect(settings) as connection:
         return connection.execute(sql).df()
 
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pytest
 from made_evaluations import evaluation
@@ -30,6 +29,7 @@ from clv_ml.measure.metrics import METRICS
 from clv_ml.settings import Settings
 from clv_ml.show.backtest_sheets import HEADS, markdown, sheets, short_sheets, show_backtest
 from clv_ml.show.models import is_fitted
+from clv_ml.warehouse.connection import connect
 
 DATES = 2
 HORIZON = np.timedelta64(60, "D")
@@ -45,7 +45,7 @@ def tested(trained: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple
 @pytest.fixture(scope="module")
 def rows_and_history(simulated: Settings) -> tuple[TrainingData, StoreHistory]:
     """The simulated shop's training rows, and what else the trainer knows."""
-    with duckdb.connect(simulated.warehouse, read_only=True) as connection:
+    with connect(simulated) as connection:
         return read_training_rows(connection, simulated), read_store_history(connection)
 
 

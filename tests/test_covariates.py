@@ -4,7 +4,6 @@ import json
 from datetime import datetime
 from pathlib import Path
 
-import duckdb
 import pytest
 from ingestion_helpers import empty_warehouse, feed, stored, write_csv
 from shops import (
@@ -28,6 +27,7 @@ from clv_ml.ingest.losses import Limits
 from clv_ml.model import registry
 from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings, load_settings
+from clv_ml.warehouse.connection import connect
 
 DECLARED = {"tier": ["low", "top"], "household_size": "number"}
 HEADER = ("customer_id", "known_at", "tier", "household_size", "undeclared")
@@ -176,7 +176,7 @@ def test_levels_in_any_script_become_columns(open_shop):
         [purchase(f"c{number}", 10 + number) for number in range(len(levels))],
         customer_attributes={"plan": list(levels)},
     )
-    with duckdb.connect(settings.warehouse) as connection:
+    with connect(settings, read_only=False) as connection:
         rows = [
             (f"c{number}", day(1), json.dumps({"plan": level}, ensure_ascii=False))
             for number, level in enumerate(levels)

@@ -15,6 +15,7 @@ from clv_ml.operate import erased_files
 from clv_ml.operate.erased_files import count_bytes
 from clv_ml.operate.erasure import forget
 from clv_ml.settings import Settings
+from clv_ml.warehouse.connection import connect
 from clv_ml.warehouse.locking import locked
 
 GONE, MERGED, STAYS = "person-to-forget", "person-before-that", "person-who-stays"
@@ -25,7 +26,7 @@ def shop(tmp_path: Path) -> Settings:
     """Raw tables fed from a file, and tables as dbt and Python leave them, with and without the person."""
     settings = settings_for(tmp_path, ROOT)
     feed_all(settings, tmp_path)
-    with duckdb.connect(settings.warehouse) as connection:
+    with connect(settings, read_only=False) as connection:
         connection.execute(
             "create table customer_clv (customer_id varchar primary key, clv_predicted double, "
             f"clv_top_features varchar);insert into customer_clv values ('{GONE}', 9, 'x'), ('{STAYS}', 1, "
@@ -68,7 +69,7 @@ def published(settings: Settings) -> list[Path]:
     folder = settings.warehouse.parent / "published" / "v1"
     folder.mkdir(parents=True)
     files = [folder / "clv.duckdb", folder / "customer_clv.parquet"]
-    with duckdb.connect(settings.warehouse) as connection:
+    with connect(settings, read_only=False) as connection:
         connection.execute(f"attach '{files[0]}' as p (storage_version 'v1.5.0')")
         connection.execute("create table p.customer_clv as from customer_clv")
         connection.execute(f"copy customer_clv to '{files[1]}'")
@@ -79,7 +80,7 @@ def published(settings: Settings) -> list[Path]:
 
 def everywhere(settings: Settings) -> list[str]:
     """Every cell of every table as text."""
-    with duckdb.connect(settings.warehouse, read_only=True) as connection:
+    with connect(settings) as connection:
         names = connection.execute("select schema_name || '.' || table_name from duckdb_tables()").fetchall()
         return [str(row) for (name,) in names for row in connection.execute(f"from {name}").fetchall()]
 
@@ -147,7 +148,7 @@ def test_feeding_the_same_files_again_does_not_bring_the_person_back(shop: Setti
     )
     assert reasons[0] == ("erased", "", 5)
     assert query(shop, "select customer_id from raw.events") == [(STAYS,)]
-    with duckdb.connect(shop.warehouse) as connection:
+    with connect(shop, read_only=False) as connection:
         connection.execute("checkpoint")
     assert count_bytes(shop.warehouse, [GONE, MERGED]) == 0
 
@@ -168,7 +169,7 @@ def test_what_cannot_be_erased_is_an_error_and_leaves_the_file(shop: Settings):
     """
     The number quoted in a column that is no customer's: nobody but its owner can say what becomes of it.
     """
-    with duckdb.connect(shop.warehouse) as connection:
+    with connect(shop, read_only=False) as connection:
         connection.execute(f"create table notes as select 'called {GONE} today' as remark")
     before = shop.warehouse.read_bytes()
 
@@ -212,7 +213,7 @@ def test_a_short_number_is_told_from_other_numbers(shop: Settings):
     """
     Customer 12 goes; the product 12 stays and is mentioned, since nobody can tell by its text.
     """
-    with duckdb.connect(shop.warehouse) as connection:
+    with connect(shop, read_only=False) as connection:
         connection.execute("update raw.events set customer_id = '12' where customer_id = 'person-to-forget'")
         connection.execute("delete from raw.id_history; update raw.events set product_id = '12'")
 
@@ -227,7 +228,7 @@ def test_a_number_within_longer_ones_is_no_leftover(shop: Settings):
     Where customer10 stays, the bytes of customer1 are still in every file, and that says nothing; the report
     goes only with the person.
     """
-    with duckdb.connect(shop.warehouse) as connection:
+    with connect(shop, read_only=False) as connection:
         for table in ("raw.events", "customer_clv", "backtest_predictions"):
             connection.execute(f"update {table} set customer_id = 'customer1' where customer_id = '{GONE}'")
             connection.execute(f"update {table} set customer_id = 'customer10' where customer_id = '{STAYS}'")
@@ -246,7 +247,7 @@ def test_a_number_is_no_part_of_a_date(shop: Settings):
     Forgetting customer 12 leaves what others wrote on the twelfth, at twelve, for 12.50.
     """
     others = ["9,c5,12/12/2026 12:30,12.50", '{"customer_id": "c5", "at": "2026-12-12"}']
-    with duckdb.connect(shop.warehouse) as connection:
+    with connect(shop, read_only=False) as connection:
         connection.execute("delete from raw.id_history; delete from raw.quarantine where reason <> 'x'")
         connection.execute("update raw.events set customer_id = '12' where customer_id = 'person-to-forget'")
         for number, text in enumerate([*others, "9,12,1.1.2026,5", '{"customer_id": "12"}']):
@@ -278,7 +279,7 @@ def test_a_broken_line_of_an_erased_person_is_not_kept(tmp_path: Path, name: str
     later = write_events(tmp_path / "later.csv", {"customer_id": STAYS})
     later.write_bytes(later.read_bytes() + f"e9,{quoted}\r\n".encode())
 
-    with duckdb.connect(settings.warehouse) as connection:
+    with connect(settings, read_only=False) as connection:
         feed(connection, later)
 
     assert query(settings, "select reason, raw_text from raw.quarantine") == [("erased", "")]
@@ -336,7 +337,7 @@ def test_a_whole_shop_forgets_a_customer(trained_copy: Settings):
     assert done.report == page and not page.exists()
     assert done.models == (version,)
     assert query(trained_copy, "select count(*) from customer_clv") == [(others,)]
-    with duckdb.connect(trained_copy.warehouse, read_only=True) as connection:
+    with connect(trained_copy) as connection:
         tables = connection.execute("select schema_name || '.' || table_name from duckdb_tables()").fetchall()
         for (table,) in tables:
             text = f"select count(*) from {table} as t where contains(cast(t as varchar), ?)"

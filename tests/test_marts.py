@@ -3,7 +3,6 @@
 from datetime import timedelta
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +12,7 @@ from shops import build, copied, execute, frame, one, query
 
 from clv_ml.operate.publication import publish
 from clv_ml.settings import Settings
+from clv_ml.warehouse.connection import connect
 from clv_ml.warehouse.dbt_runner import run_dbt
 
 MARTS = (
@@ -206,7 +206,7 @@ def test_comments_are_in_the_database(trained: Settings):
     """
     Every mart and each of its columns, so that any client shows what they mean.
     """
-    with duckdb.connect(trained.warehouse, read_only=True) as connection:
+    with connect(trained) as connection:
         tables = dict(connection.execute("select table_name, comment from duckdb_tables()").fetchall())
         bare = connection.execute(
             "select table_name, column_name from duckdb_columns() where comment is null and table_name in ?",

@@ -4,7 +4,6 @@ import json
 import re
 from pathlib import Path
 
-import duckdb
 import pytest
 from shops import copied, frame, one, query
 from typer.testing import CliRunner
@@ -16,6 +15,7 @@ from clv_ml.operate.customers import explain_customer
 from clv_ml.serve.narrative import Language, amount_text, number_text, read_language, signed_amount
 from clv_ml.settings import Settings
 from clv_ml.show.customer_plot import plot_customer
+from clv_ml.warehouse.connection import connect
 
 VALUES = (0.0, 1.0, 2.0, 0.125, 0.349, 0.5, 2.5, 47.5, -3.2, None)
 HOSTILE = '<script>alert("1")</script> $x^{2$ [bold]=1+1 日本'
@@ -206,11 +206,11 @@ def test_follows_merges_and_survives_any_number(
         settings, "select customer_id from customer_clv where clv_predicted is not null order by 1 limit 1"
     )
     for table in ("customer_clv", "customer_narratives", "customer_drivers"):
-        with duckdb.connect(settings.warehouse) as connection:
+        with connect(settings, read_only=False) as connection:
             connection.execute(
                 f"update {table} set customer_id = ? where customer_id = ?", [HOSTILE, customer]
             )
-    with duckdb.connect(settings.warehouse) as connection:
+    with connect(settings, read_only=False) as connection:
         connection.execute("insert into int_customer_ids values ('old number', ?)", [HOSTILE])
 
     found = explain_customer(settings, "old number")

@@ -21,6 +21,7 @@ from clv_ml.operate.report_facts import Facts, read_facts
 from clv_ml.pipeline import changed, engine_of
 from clv_ml.settings import Settings, report_path
 from clv_ml.show.report import FOLDER, render
+from clv_ml.warehouse.connection import connect
 from clv_ml.warehouse.queries import ask
 
 HOSTILE = "</td><script>alert('id')</script><img src=x onerror=alert(1)>{{ 7*7 }}"
@@ -265,7 +266,7 @@ def test_nothing_of_the_warehouse_becomes_markup(trained: Settings, tmp_path: Pa
     page.
     """
     settings = copied(trained, tmp_path / "shop")
-    with duckdb.connect(settings.warehouse) as connection:
+    with connect(settings, read_only=False) as connection:
         best = "(select customer_id from customer_clv order by clv_estimate desc limit 1)"
         connection.execute(
             f"update customer_narratives set customer_id = ? where customer_id = {best}", [HOSTILE]

@@ -4,19 +4,17 @@ from datetime import date, datetime, timedelta
 
 import duckdb
 
-from clv_ml.warehouse.quoting import quoted_name
 
-
-def newest_built_date(connection: duckdb.DuckDBPyConnection, schema: str = "main") -> date | None:
+def newest_built_date(connection: duckdb.DuckDBPyConnection) -> date | None:
     """The newest ``as_of_date`` that features were built for, or None."""
     exists = connection.execute(
         "select count(*) from information_schema.tables "
-        "where table_catalog = current_database() and table_schema = ? and table_name = 'customer_features'",
-        [schema],
+        "where table_catalog = current_database() and table_schema = current_schema() "
+        "and table_name = 'customer_features'"
     ).fetchall()[0][0]
     if not exists:
         return None
-    newest = connection.execute(f"select max(as_of_date) from {quoted_name(schema)}.customer_features")
+    newest = connection.execute("select max(as_of_date) from customer_features")
     return newest.fetchall()[0][0]
 
 

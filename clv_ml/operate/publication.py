@@ -131,7 +131,9 @@ def require_marts(settings: Settings) -> None:
         PublishError: Naming each table that is missing.
     """
     with connect(settings) as warehouse:
-        names = warehouse.execute("select table_name from information_schema.tables").fetchall()
+        names = warehouse.execute(
+            "select table_name from information_schema.tables where table_schema = current_schema()"
+        ).fetchall()
     if missing := [name for name in published_tables(settings) if (name,) not in names]:
         raise PublishError(
             f"{settings.warehouse} lacks {', '.join(missing)}. Build the marts (clv run, dbt run)."
@@ -161,7 +163,8 @@ def _write(settings: Settings, folder: Path, version: str, run_id: str) -> dict[
         copy.execute("set TimeZone = 'UTC'")
         copy.execute(f"attach {quoted_text(settings.warehouse)} as source (read_only)")
         for name in tables:
-            copy.execute(f"create table {quoted_name(name)} as from source.main.{quoted_name(name)}")
+            place = f"source.{quoted_name(settings.own_schema)}.{quoted_name(name)}"
+            copy.execute(f"create table {quoted_name(name)} as from {place}")
             rows[name] = only_value(copy, f"select count(*) from {quoted_name(name)}")
         if not rows["customer_clv"]:
             raise PublishError(NOBODY)
@@ -180,8 +183,10 @@ def _write(settings: Settings, folder: Path, version: str, run_id: str) -> dict[
 def _comments(warehouse: duckdb.DuckDBPyConnection, tables: list[str]) -> list[str]:
     """The statements that give the copy the comments of the warehouse."""
     found = warehouse.execute(
-        "select 'table' as kind, comment, [table_name] as names from duckdb_tables() union all "
-        "select 'column', comment, [table_name, column_name] from duckdb_columns()"
+        "select 'table' as kind, comment, [table_name] as names from duckdb_tables() "
+        "where schema_name = current_schema() union all "
+        "select 'column', comment, [table_name, column_name] from duckdb_columns() "
+        "where schema_name = current_schema()"
     ).fetchall()
     return [
         f"comment on {kind} {'.'.join(map(quoted_name, names))} is {quoted_text(text)}"

@@ -9,13 +9,13 @@ import duckdb
 
 from clv_ml.errors import WarehouseBusyError, WarehouseError
 from clv_ml.settings import Settings
-from clv_ml.warehouse.quoting import quoted_text
+from clv_ml.warehouse.quoting import quoted_name, quoted_text
 
 
 @contextmanager
 def connect(settings: Settings, *, read_only: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
     """
-    A connection in UTC, closed at the end.
+    A connection in UTC, closed at the end. Names without a schema are those of the product's own.
 
     Raises:
         WarehouseError: If the file is absent (``read_only``), locked by another process, or no DuckDB
@@ -32,9 +32,21 @@ def connect(settings: Settings, *, read_only: bool = True) -> Iterator[duckdb.Du
         raise opening_error(settings, error) from error
     try:
         connection.execute("set TimeZone = 'UTC'")
+        use_own_schema(connection, settings)
         yield connection
     finally:
         connection.close()
+
+
+def use_own_schema(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Lets names without a schema be those of the product's own, where that stands already."""
+    found = connection.execute(
+        "select current_database() from duckdb_schemas() where database_name = current_database() and "
+        "schema_name = ?",
+        [settings.own_schema],
+    ).fetchall()
+    for (catalog,) in found:
+        connection.execute(f"use {quoted_name(catalog)}.{quoted_name(settings.own_schema)}")
 
 
 def require_free(settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -10,6 +11,7 @@ from pathlib import Path
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
+from dbt_common.events.base_types import EventMsg
 
 from clv_ml.errors import BuildError
 from clv_ml.settings import PROJECT_FILE, Settings, read_project, vars_as_json
@@ -45,13 +47,18 @@ def run_dbt(settings: Settings, arguments: Sequence[str]) -> tuple[str, ...]:
 
 @contextmanager
 def _places_of(settings: Settings) -> Iterator[None]:
-    """Names warehouse and models in the environment, where the profile and the plugin read them."""
+    """Names warehouse, schema and models in the environment, where the profile and the plugin read them."""
     before = dict(os.environ)
-    os.environ.update({"CLV_WAREHOUSE": str(settings.warehouse), "CLV_MODELS": str(settings.models)})
+    places = {
+        "CLV_WAREHOUSE": str(settings.warehouse),
+        "CLV_SCHEMA": settings.own_schema,
+        "CLV_MODELS": str(settings.models),
+    }
+    os.environ.update(places)
     try:
         yield
     finally:
-        for name in ("CLV_WAREHOUSE", "CLV_MODELS"):
+        for name in places:
             if name in before:
                 os.environ[name] = before[name]
             else:
@@ -67,13 +74,13 @@ def _manifest(settings: Settings) -> Manifest:
     """The parsed project, for all settings that name the same relations."""
     read = {name: value for name, value in settings.overrides.items() if name in PARSED_SETTINGS}
     # the database is named after the file, on Spark the schema by the environment
-    relations = settings.warehouse.name, os.environ.get("CLV_SPARK_SCHEMA_NAME")
+    relations = settings.warehouse.name, settings.own_schema, os.environ.get("CLV_SPARK_SCHEMA_NAME")
     options = (*_options(settings), "--vars", json.dumps(read, sort_keys=True))
     return _parsed(options, _content(settings.project), relations)
 
 
 @lru_cache(maxsize=8)
-def _parsed(options: tuple[str, ...], content: str, relations: tuple[str, str | None]) -> Manifest:
+def _parsed(options: tuple[str, ...], content: str, relations: tuple[str, str, str | None]) -> Manifest:
     """What dbt makes of the project, kept while all that it depends on is the same."""
     return _invoke(["parse", *options]).result  # pyrefly: ignore[bad-return]
 
@@ -91,10 +98,21 @@ def _invoke(command: Sequence[str], manifest: Manifest | None = None) -> dbtRunn
     verb, *rest = command
     # what went wrong is read from the result, not from the log; files of JSON take dbt a second a command
     files = () if "--write-json" in rest else ("--no-write-json",)
-    result = dbtRunner(manifest).invoke(["--quiet", verb, *files, *rest])
+    of_macros: list[str] = []
+    result = dbtRunner(manifest, [lambda event: of_macros.extend(_said_of_macro(event))]).invoke(
+        ["--quiet", verb, *files, *rest]
+    )
     if not result.success:
-        raise BuildError(_failure(verb, result))
+        raise BuildError(_failure(verb, result, of_macros))
     return result
+
+
+def _said_of_macro(event: EventMsg) -> list[str]:
+    """Why a macro failed, which the result of ``run-operation`` does not say, without where it was called."""
+    if event.info.name != "RunningOperationCaughtError":
+        return []
+    said = event.data.exc  # pyrefly: ignore[missing-attribute]
+    return [re.split(r"\n\s*> in macro", said)[0].strip()]
 
 
 def create_tables(settings: Settings) -> None:
@@ -103,6 +121,7 @@ def create_tables(settings: Settings) -> None:
 
     Raises:
         WarehouseBusyError: If another process has the warehouse open; of a macro, dbt's result does not say.
+        BuildError: If that would touch what others made there.
     """
     require_free(settings)
     run_dbt(settings, ["run-operation", "create_source_tables"])
@@ -115,12 +134,13 @@ def _warnings(result: dbtRunnerResult) -> tuple[str, ...]:
     return tuple(f"{text} (dbt test {node.node.name}: {node.failures} rows)".lstrip() for text, node in said)
 
 
-def _failure(verb: str, result: dbtRunnerResult) -> str:
+def _failure(verb: str, result: dbtRunnerResult, of_macros: Sequence[str]) -> str:
     nodes = getattr(result.result, "results", None) or []
     failed = [node for node in nodes if str(node.status) in ("error", "fail", "runtime error")]
     if failed:
         others = f" ({len(failed) - 1} more failed)" if len(failed) > 1 else ""
         # the result of a macro has no node
         name = failed[0].node.name if hasattr(failed[0], "node") else failed[0].unique_id
-        return f"dbt {verb} failed at '{name}'{others}: {(failed[0].message or '').strip()}"
+        message = failed[0].message or "".join(of_macros[:1])
+        return f"dbt {verb} failed at '{name}'{others}: {message.strip()}"
     return f"dbt {verb} failed: {result.exception}"

@@ -1,0 +1,110 @@
+{#- Whose a relation is. A warehouse may hold tables of others: none of them is replaced, and nothing is created among
+    them. -#}
+{% macro own_schema() -%}
+    {{ return(api.Relation.create(database=target.database, schema=target.schema)) }}
+{%- endmacro %}
+
+{#- Where a version before 0.2.0 built. -#}
+{% macro schema_main() -%}
+    {{ return(api.Relation.create(database=target.database, schema="main")) }}
+{%- endmacro %}
+
+{#- Names of what stands in a schema, in lower case. -#}
+{% macro names_in(schema) -%} {{ return(adapter.dispatch("names_in", "clv")(schema)) }} {%- endmacro %}
+
+{% macro default__names_in(schema) -%}
+    {%- set found = run_query(
+        "select lower(table_name) from system.information_schema.tables where lower(table_catalog) = lower('"
+        ~ schema.database ~ "') and lower(table_schema) = lower('" ~ schema.schema ~ "')"
+    ) -%}
+    {{ return(found.columns[0].values() | list) }}
+{%- endmacro %}
+
+{% macro spark__names_in(schema) -%}
+    {%- if not adapter.check_schema_exists(schema.database, schema.schema) -%} {{ return([]) }} {%- endif -%}
+    {{ return(run_query("show tables in " ~ schema.schema).columns[1].values() | map("lower") | list) }}
+{%- endmacro %}
+
+{#- Names of all that the product makes in the target's schema: models and the tables that Python writes. -#}
+{% macro own_names() -%}
+    {%- set names = source_tables("model") | map(attribute="name") | list -%}
+    {%- for node in graph.nodes.values() if node.resource_type == "model" and node.schema == target.schema -%}
+        {%- if node.config.materialized != "ephemeral" -%}
+            {%- do names.append(node.alias | lower) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(names) }}
+{%- endmacro %}
+
+{#- Names that the product has claimed in this schema; every one that stands there, where an earlier version made it. -#}
+{% macro claimed_names(present) -%}
+    {%- if "own_relations" in present -%}
+        {%- set claimed = run_query("select relation_name from " ~ own_relations()).columns[0].values() | list -%}
+        {{ return(claimed) }}
+    {%- endif -%}
+    {{ return(present if is_of_earlier_version(present) else []) }}
+{%- endmacro %}
+
+{#- Whether a version before 0.2.0 made what stands in a schema: such a version kept no list. -#}
+{% macro is_of_earlier_version(present) -%}
+    {{ return("model_registry" in present and "fitted_parameters" in present and "own_relations" not in present) }}
+{%- endmacro %}
+
+{% macro own_relations() -%}
+    {%- set table = source_tables("model") | selectattr("name", "equalto", "own_relations") | first -%}
+    {{ return(table.relation_name) }}
+{%- endmacro %}
+
+{#- Refuses to run where a relation of ours would replace one that the product did not make, and where another schema
+    has what an earlier version made. -#}
+{% macro require_own_relations() -%}
+    {%- set present = names_in(own_schema()) -%}
+    {%- if not present and target.schema != "main" and is_of_earlier_version(names_in(schema_main())) -%}
+        {%- do exceptions.raise_compiler_error(
+            "An earlier version built this warehouse in the schema 'main', with its history of scores. Nothing was touched."
+            ~ " Set CLV_SCHEMA=main to go on with it. Views and tables of readers stay where they are."
+        ) -%}
+    {%- endif -%}
+    {%- set claimed = claimed_names(present) -%}
+    {%- set others = own_names() | select("in", present) | reject("in", claimed) | sort -%}
+    {%- if others -%}
+        {%- do exceptions.raise_compiler_error(
+            "Schema '" ~ target.schema ~ "' holds " ~ others | join(", ") ~ ", which this product did not make and would"
+            ~ " replace. Nothing was touched. Set CLV_SCHEMA to a schema of its own, or rename what stands there."
+        ) -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Remembers the names as the product's own before anything of that name is made: a run that is killed leaves nothing
+    that the next one refuses. -#}
+{% macro claim_own_relations() -%}
+    {%- set claimed = run_query("select relation_name from " ~ own_relations()).columns[0].values() | list -%}
+    {%- set rows = [] -%}
+    {%- for name in own_names() | reject("in", claimed) -%}
+        {%- do rows.append("('" ~ name ~ "', '" ~ product_version() ~ "', " ~ dbt.current_timestamp() ~ ")") -%}
+    {%- endfor -%}
+    {%- if rows -%}
+        {%- do run_query("insert into " ~ own_relations() ~ " values " ~ rows | join(", ")) -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Refuses a raw schema that others made and that lacks a table: it is theirs, and nothing is created there. -#}
+{% macro require_raw_tables(tables) -%}
+    {%- set parts = setting("raw_schema").split(".") -%}
+    {%- set catalog = parts[0] if parts | length > 1 else target.database -%}
+    {%- set present = names_in(api.Relation.create(database=catalog, schema=parts[-1])) -%}
+    {%- set missing = tables | rejectattr("name", "in", present) | list -%}
+    {%- if "events" in present and "quarantine" not in present -%}
+        {%- set statements = [] -%}
+        {%- for table in missing -%}
+            {%- do statements.append(
+                "create table " ~ setting("raw_schema") ~ "." ~ table.name ~ " (" ~ column_definitions(table) ~ ");"
+            ) -%}
+        {%- endfor -%}
+        {%- do exceptions.raise_compiler_error(
+            "Schema '" ~ setting("raw_schema") ~ "' (setting 'raw_schema') has the table events and lacks "
+            ~ missing | map(attribute="name") | join(", ") ~ ". Nothing was created in a schema of others. Create them"
+            ~ " there, or name a schema of views on your tables that has them:\n" ~ statements | join("\n")
+        ) -%}
+    {%- endif -%}
+{%- endmacro %}
