@@ -1,6 +1,7 @@
 """In a warehouse of a team nothing of others is replaced, and nothing is created among what is theirs."""
 
 import re
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,15 @@ def test_dbt_and_clv_find_the_same_schema(
 
     assert load_settings(project=project).own_schema == schema
     assert said == {schema}
+
+
+def test_the_version_that_sql_writes_is_the_products():
+    """
+    It stands in pyproject.toml, which dbt does not read.
+    """
+    constants = (ROOT / "dbt_project" / "macros" / "constants.sql").read_text(encoding="utf-8")
+
+    assert re.findall(r'product_version.*return."([0-9.]+)"', constants) == [version("clv-ml")]
 
 
 @pytest.mark.parametrize("name", ["team", "my schema", "x; drop table y", "1st"])

@@ -1,13 +1,15 @@
 {#- Numbers that somebody chose, each with its unit and its reason in _macros.yml. What a shop may want to change is a
     setting instead; plain conversions of units (7 days, 100 cents) stay where they are used. -#}
-{% macro product_version() -%} 0.2 .0 {%- endmacro %}
-
 {#- Time, and what a line may hold. -#}
 {% macro days_per_month() -%} 30.436875e0 {%- endmacro %}
 
 {% macro largest_amount() -%} 1000000000000 {%- endmacro %}
 
 {% macro largest_quantity() -%} 1000000000 {%- endmacro %}
+
+{#- The product. -#}
+{#- The product. -#}
+{% macro product_version() -%} {{ return("0.2.0") }} {%- endmacro %}
 
 {#- Returns. -#}
 {% macro rounding_difference() -%} 0.01 {%- endmacro %}

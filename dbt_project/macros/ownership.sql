@@ -12,7 +12,7 @@
 {#- Names of what stands in a schema, in lower case. -#}
 {% macro names_in(schema) -%} {{ return(adapter.dispatch("names_in", "clv")(schema)) }} {%- endmacro %}
 
-{% macro default__names_in(schema) -%}
+{% macro duckdb__names_in(schema) -%}
     {%- set found = run_query(
         "select lower(table_name) from system.information_schema.tables where lower(table_catalog) = lower('"
         ~ schema.database ~ "') and lower(table_schema) = lower('" ~ schema.schema ~ "')"
