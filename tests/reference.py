@@ -247,9 +247,10 @@ def _settings_page() -> str:
     parts = [
         "# Settings\n\nThe settings of `dbt_project.yml`. Your own stand there as lines under `vars`, such "
         "as `horizon_days: 183`; `--vars '{horizon_days: 183}'` overrides them for one run, for `dbt` and "
-        "`clv` alike. Three more come from the environment: `CLV_WAREHOUSE`, the database file; `CLV_SCHEMA`, "
-        "the schema there for all that is built (`clv`, and `main` in a file called `clv.duckdb`); `CLV_MODELS`, "
-        "the folder of models." + WRITTEN.format(source=f"`setting_rules` in `{PROJECT_FILE}`")
+        "`clv` alike. Three more come from the environment: `CLV_WAREHOUSE`, the database file; "
+        "`CLV_SCHEMA`, the schema there for all that is built (`clv`, and `main` in a file called "
+        "`clv.duckdb`); `CLV_MODELS`, the folder of models."
+        + WRITTEN.format(source=f"`setting_rules` in `{PROJECT_FILE}`")
     ]
     for theme, rules in project_vars(ROOT)["setting_rules"].items():
         rows = [
