@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from clv_ml.model import registry
-from clv_ml.model.manifest import AnchorComponentSpec, ModelDescription
+from clv_ml.model.manifest import AnchorComponentSpec, AnchorOpening, ModelDescription
 from clv_ml.model.model_files import write_model
 from clv_ml.model.recipe import Output, Recipe, Term, Trees
 from clv_ml.serve.dbt_plugin import register
@@ -36,7 +36,27 @@ from clv_ml.serve.tree_shap import BLOCK_ROWS
 from clv_ml.settings import load_settings
 
 FEATURES = tuple(f"feature_{number}" for number in range(40))
-PARTS = ("anchor_level", "anchor_persistence", "anchor_probabilistic")
+
+
+def _part(name: str, driver: str = "") -> AnchorComponentSpec:
+    return AnchorComponentSpec(name=name, reference=9.0, driver=driver)
+
+
+PARTS = (
+    "anchor_level",
+    "anchor_persistence",
+    "anchor_probabilistic",
+    "expected_pace",
+    "expected_order_value",
+)
+FACTS = ("revenue_365d", "total_purchases", "avg_order_value", "days_since_last_purchase")
+OPENING = AnchorOpening(
+    level=_part("anchor_level"),
+    addends=(_part("anchor_persistence", "revenue_365d"),),
+    product=_part("anchor_probabilistic"),
+    factors=(_part("expected_pace", "total_purchases"), _part("expected_order_value", "avg_order_value")),
+    rest="days_since_last_purchase",
+)
 BATCH_ROWS = 100_000
 
 
@@ -130,7 +150,7 @@ def in_sql(booster: lgb.Booster, rows: int, table: Table) -> None:
             horizon_days=365,
             reporting_currency="GBP",
             anchor_reference=20.0,
-            anchor_components=tuple(AnchorComponentSpec(name=name, reference=9.0) for name in PARTS),
+            anchor_opening=OPENING,
         )
         sample = matrix(500, seed=2)
         recipe = Recipe(FEATURES, "anchor_value", (mean,), {"mean": booster})
@@ -159,7 +179,7 @@ def fill(connection: duckdb.DuckDBPyConnection, rows: int) -> None:
         f"create table customers as select 'customer-' || range as customer_id, {features}, "
         f"exp(3 + random()) as anchor_value, 20.0e0 as anchor_level from range({rows})"
     )
-    for part, share in zip(PARTS[1:], (0.4, 0.5), strict=True):
+    for part, share in {"anchor_persistence": 0.4, "anchor_probabilistic": 0.5}.items():
         connection.execute(f"alter table customers add column {part} double")
         connection.execute(f"update customers set {part} = {share} * anchor_value")
 
@@ -179,7 +199,7 @@ def scoring() -> str:
 
 def explaining() -> str:
     """As customer_drivers does it."""
-    columns = struct(("customer_id", *FEATURES, "anchor_value", *PARTS))
+    columns = struct(("customer_id", *FEATURES, "anchor_value", *PARTS, *FACTS))
     return f"""
         create table drivers as
         with numbered as (

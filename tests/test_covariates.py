@@ -74,7 +74,7 @@ def test_a_declared_attribute_reaches_model_scores_and_drivers(simulated_copy: S
         "attribute_household_size": "decimal",
     }
     assert result.training.importance["attribute_tier_is_top"] > 0.02
-    assert one(settings, "select count(*) from customer_drivers where driver_name like 'attribute_tier%'") > 0
+    assert one(settings, "select count(*) from customer_drivers where driver_name like 'tier is %'") > 0
     said = "select count(*) from scoring_rows where attribute_tier_is_top + attribute_tier_is_low"
     assert one(settings, f"{said} = 1") > one(settings, f"{said} is null") > 0
 

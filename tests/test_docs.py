@@ -214,8 +214,8 @@ def test_every_feature_has_a_unit(built: Project) -> None:
 def test_every_feature_has_a_phrase(built: Project) -> None:
     """
     A number that may become a driver says in business language what it means, of a missing value too: a
-    template that writes the value needs another one for where there is none. So do the drivers that are
-    groups of columns.
+    template that writes the value needs another one for where there is none. Where it is reported as part of
+    another fact, that is a column with a label of its own.
     """
     models = built.models
     columns = [
@@ -225,16 +225,21 @@ def test_every_feature_has_a_phrase(built: Project) -> None:
         for column, described in model["columns"].items()
         if "unit" in described["config"]["meta"]
     ]
-    others = models["customer_drivers"]["config"]["meta"]["phrases"]
-    phrases = others | {column: meta["phrase"] for _, column, meta in columns if "phrase" in meta}
+    phrases = {column: meta["phrase"] for _, column, meta in columns if "phrase" in meta}
+    labels = {column for _, column, meta in columns if "label" in meta and "driver" not in meta}
     faults = [
-        f"{name}.{column} has no phrase for {driver}"
+        f"{name}.{column} has no phrase"
         for name, column, meta in columns
-        for driver in (column, meta.get("driver", column))
-        if driver not in phrases
+        if column not in phrases and meta.get("role") != "component"
+    ]
+    faults += [
+        f"{name}.{column} is reported as {fact}, which is no fact with a label"
+        for name, column, meta in columns
+        for fact in _listed(meta.get("driver", []))
+        if fact not in labels
     ]
     for driver, phrase in phrases.items():
-        if set(phrase) - {"zero", "one", "other", "missing"} or "other" not in phrase:
+        if set(phrase) - {"zero", "one", "other", "missing", "and"} or "other" not in phrase:
             faults.append(f"{driver} has {sorted(phrase)}")
         elif "{" in phrase.get("missing", phrase["other"]):
             faults.append(f"{driver} does not say what a missing value means")
@@ -322,25 +327,26 @@ def test_every_unit_test_is_named_for_what_it_shows(built: Project) -> None:
     }
 
 
-def test_features_of_one_idea_share_a_driver(built: Project) -> None:
+def test_every_feature_is_a_fact_or_part_of_one(built: Project) -> None:
     """
-    A sine and its cosine, and the columns that stand for behavior_type, say in their description whose part
-    they are.
+    Whatever a model reads is reported as a fact about the customer: a column with a label, by itself or
+    through `driver`. What is relative to the anchor is never one itself.
     """
-    features = [model for model in built.models.values() if model["fqn"][1] == "features"]
-    one_hot = re.findall(
-        r"one_hot\(\"(\w+)\", .*\) *\}\} as (\w+)", "".join(model["raw_code"] for model in features)
-    )
-    drivers = {
-        name: column["config"]["meta"].get("driver")
-        for model in features
+    columns = {
+        name: column["config"]["meta"]
+        for model in built.models.values()
+        if model["fqn"][1] == "features"
         for name, column in model["columns"].items()
+        if column["config"]["meta"].get("role") == "feature"
     }
-    circles = [name for name in drivers if name.endswith(("_sin", "_cos"))]
 
-    assert len(one_hot) >= 5 and len(circles) >= 8
-    assert [column for idea, column in one_hot if drivers[column] != idea] == []
-    assert [name for name in circles if drivers[name] != name[:-4]] == []
+    assert len(columns) > 50
+    assert [name for name, meta in columns.items() if not ({"label", "driver"} & set(meta))] == []
+    assert [name for name, meta in columns.items() if "anchor" in name and "driver" not in meta] == []
+
+
+def _listed(names: str | list[str]) -> list[str]:
+    return [names] if isinstance(names, str) else names
 
 
 def test_the_reference_is_what_make_docs_writes(built: Project) -> None:

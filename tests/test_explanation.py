@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from dataclasses import replace
 from itertools import combinations
 from math import factorial, log
 
@@ -18,10 +17,12 @@ from clv_ml.learn.boosters import Parameters
 from clv_ml.learn.candidates import reduced_to
 from clv_ml.learn.model_types import fit_recipe
 from clv_ml.learn.training_data import read_training_rows
+from clv_ml.model.manifest import AnchorComponentSpec, AnchorOpening
 from clv_ml.model.prediction import predict
 from clv_ml.model.recipe import Line, Output, Recipe, Term, Trees
-from clv_ml.serve.anchor_drivers import AnchorComponents
+from clv_ml.serve.anchor_drivers import AnchorShares, OpenedAnchor
 from clv_ml.serve.explanation import contributions, tree_contributions
+from clv_ml.serve.facts import by_fact
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect
 
@@ -273,9 +274,9 @@ def test_grouped_features_are_one_driver():
     A sine and its cosine are reported together under a name of their own; their value is no single number.
     """
     groups = {
-        "preferred_dow_sin": "preferred_dow",
-        "preferred_dow_cos": "preferred_dow",
-        "anchor": "past_spend",
+        "preferred_dow_sin": ("preferred_dow",),
+        "preferred_dow_cos": ("preferred_dow",),
+        "anchor": ("past_spend",),
     }
     plain = contributions(recipe(), rows(), anchors(), anchor_reference=20.0)
 
@@ -285,7 +286,7 @@ def test_grouped_features_are_one_driver():
     np.testing.assert_allclose(found.values[:, 3], plain.values[:, 3] + plain.values[:, 4])
     np.testing.assert_array_equal(found.values[:, 4], plain.values[:, 5])
     assert np.isnan(found.inputs[:, 3]).all()
-    np.testing.assert_array_equal(found.inputs[:, 4], anchors())
+    np.testing.assert_array_equal(found.inputs[:, 4], np.full(len(anchors()), np.nan))
 
 
 def test_a_driver_named_after_one_of_its_columns_has_that_ones_value():
@@ -296,7 +297,7 @@ def test_a_driver_named_after_one_of_its_columns_has_that_ones_value():
     first, second = FEATURES[:2]
     plain = contributions(recipe(), rows(), anchors(), anchor_reference=20.0)
 
-    found = contributions(recipe(), rows(), anchors(), anchor_reference=20.0, groups={first: second})
+    found = contributions(recipe(), rows(), anchors(), anchor_reference=20.0, groups={first: (second,)})
 
     assert found.drivers == (second, *FEATURES[2:], "anchor")
     np.testing.assert_allclose(found.values[:, 0], plain.values[:, 0] + plain.values[:, 1])
@@ -376,77 +377,107 @@ def test_trees_in_a_weighted_sum_add_up_term_by_term():
     np.testing.assert_allclose(explained(*halves), explained(halves[0]) + explained(halves[1]), rtol=1e-12)
 
 
-def _components(anchor: np.ndarray, level: float, shares: tuple[float, float]) -> AnchorComponents:
-    """Anchors made of two components and, of what they leave, a floor; compared with 20 at a level of 10."""
-    values = np.column_stack([np.full(len(anchor), level), shares[0] * anchor, shares[1] * anchor])
-    return AnchorComponents(("level", "past", "chance"), values, np.array([10.0, 12.0, 6.0]))
+PACE, ORDERS, RECENCY, SPEND = "how often", "per order", "how recently", "last year"
 
 
-def test_components_of_an_anchor_share_its_logarithm():
+def _spec(name: str, reference: float, driver: str = "") -> AnchorComponentSpec:
+    return AnchorComponentSpec(name=name, reference=reference, driver=driver)
+
+
+def _opened(**columns: float) -> OpenedAnchor:
+    """An anchor of level x (past + product + same for all), compared with 20 = 12 + 6 + 2 at level 10."""
+    opening = AnchorOpening(
+        level=_spec("level", 10.0),
+        addends=(_spec("past", 12.0, SPEND),),
+        product=_spec("product", 6.0),
+        factors=(_spec("pace", 2.0, PACE), _spec("order", 4.0, ORDERS)),
+        rest=RECENCY,
+    )
+    return OpenedAnchor(opening, {name: np.array([value]) for name, value in columns.items()})
+
+
+def test_what_the_anchor_is_made_of_shares_its_logarithm():
     """
-    Second way: ln of a sum by its path integral (Aumann and Shapley), component by component, on a fine grid.
+    Second way: ln of a sum by its path integral (Aumann and Shapley), addend by addend, on a fine grid; what
+    the product has of it goes by the logarithms of its factors. The level, one for all, is in the base.
     """
     made = _one_term((_line("line", "exp", [0.5, 0.0]),), anchored=True)
-    table, anchor = np.array([[1.0, 0.0]]), np.array([50.0])
-    components = _components(anchor, 15.0, (0.3, 0.6))
-
-    found = contributions(made, table, anchor, anchor_reference=20.0, anchor_components=components)
-
-    now, base = np.array([15.0, 30.0, 5.0]) / 15.0, np.array([12.0, 6.0, 2.0]) / 10.0
-    along = (np.arange(200_000) + 0.5) / 200_000
-    sums = base.sum() + along * (now - base).sum()
-    logs = np.array([0.5, 0.0, log(1.5), *((now - base) * np.mean(1 / sums))])
-    expected = logs * (found.prediction[0] - 20.0) / (log(found.prediction[0]) - log(20.0))
-    assert found.drivers == ("a", "b", "level", "past", "chance", "anchor_floor")
-    np.testing.assert_allclose(found.values[0], expected, rtol=1e-8, atol=1e-9)
-    np.testing.assert_allclose(found.inputs[0, 2:], [15.0, 15.0, 30.0, 5.0])
-    assert found.base[0] == pytest.approx(20.0)
-
-
-def test_factors_of_an_anchor_are_told_apart():
-    """
-    By hand: 3 purchases x a chance of 0.5 x orders of 40 make 60; against 1 x 0.25 x 80 = 20 each factor has
-    its logarithm's share of 60 - 20, (60 - 20) / ln 3. A customer whose chance is not known is compared
-    without it.
-    """
-    made = _one_term((), anchored=True)
-    values = np.array([[40.0, 0.5], [40.0, np.nan]])
-    components = AnchorComponents(("order", "chance"), values, np.array([80.0, 0.25]), factors=2)
+    opened = _opened(level=15.0, past=15.0, product=32.0, pace=5.0, order=4.0)
 
     found = contributions(
-        made, np.zeros((2, 2)), np.array([60.0, 60.0]), anchor_reference=20.0, anchor_components=components
+        made, np.array([[1.0, 0.0]]), np.array([50.0]), anchor_reference=20.0, opened=opened
     )
 
-    assert found.drivers == ("a", "b", "order", "chance", "expected_purchases")
-    logs = np.log([[1, 1, 40 / 80, 0.5 / 0.25, 3 / 1], [1, 1, 40 / 80, 1, 6 / 1]])
-    np.testing.assert_allclose(found.values, logs * 40 / log(3), rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(found.inputs[:, 2:], [[40.0, 0.5, 3.0], [40.0, np.nan, 6.0]])
+    now, base = np.array([10.0, 32 / 1.5, 2.0]), np.array([12.0, 6.0, 2.0])
+    along = (np.arange(200_000) + 0.5) / 200_000
+    past, product, _ = (now - base) * np.mean(1 / (base.sum() + along * (now - base).sum()))
+    product *= np.array([log(5 / 2), 0.0, log(32 / 1.5 / 6) - log(5 / 2)]) / log(32 / 1.5 / 6)
+    logs = np.array([0.5, 0.0, past, *product])
+    expected = logs * (found.prediction[0] - 30.0) / (log(found.prediction[0]) - log(30.0))
+    assert found.drivers == ("a", "b", SPEND, PACE, ORDERS, RECENCY)
+    np.testing.assert_allclose(found.values[0], expected, rtol=1e-8, atol=1e-9)
+    assert found.base[0] == pytest.approx(30.0)
+
+
+def test_factors_of_a_published_baseline_are_told_apart():
+    """
+    By hand: 3 purchases at the own pace, half of them given the silence, of 40 make 60; against 2 x 0.125
+    x 80 = 20 each has its logarithm's share of 60 - 20, (60 - 20) / ln 3. An order value of nothing has all.
+    """
+    made = _one_term((), anchored=True)
+    opening = AnchorOpening(factors=(_spec("pace", 2.0, PACE), _spec("order", 80.0, ORDERS)), rest=RECENCY)
+    opened = OpenedAnchor(opening, {"pace": np.array([3.0, 3.0]), "order": np.array([40.0, 0.0])})
+
+    found = contributions(
+        made, np.zeros((2, 2)), np.array([60.0, 1e-70]), anchor_reference=20.0, opened=opened
+    )
+
+    logs = np.log([1, 1, 3 / 2, 40 / 80, 0.5 / 0.125])
+    assert found.drivers == ("a", "b", PACE, ORDERS, RECENCY)
+    np.testing.assert_allclose(found.values[0], logs * 40 / log(3), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(found.values[1], [0, 0, 0, -20, 0], atol=1e-9)
     np.testing.assert_allclose(found.base, 20.0)
 
 
 @settings(max_examples=60, deadline=None)
-@example(anchor=1.0, level=1.0, shares=(0.0, 2.3e-309), link="exp", factors=3)
+@example(anchor=1.0, level=1.0, parts=(0.0, 2.3e-309, 0.0, 0.0), link="exp")
 @given(
     anchor=st.one_of(st.floats(-100, 0), st.floats(0.01, 1e5), st.just(20.0)),
     level=st.floats(0.01, 1e4),
-    shares=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    parts=st.tuples(st.floats(0, 1e4), st.floats(0, 1e4), st.floats(0, 100), st.floats(0, 1e3)),
     link=st.sampled_from(["exp", "sigmoid", "one_over_sigmoid", "relu", "identity"]),
-    factors=st.sampled_from([0, 1, 3]),
 )
-def test_components_of_any_anchor_add_up(anchor, level, shares, link, factors):
+def test_parts_of_any_anchor_add_up(anchor, level, parts, link):
     """
-    What the anchor has as one driver is what its parts have together; all other drivers are as they were.
+    Base and drivers make the prediction, and the base is that of a reference anchor at the customer's level.
     """
     made = _one_term((_line("line", link, [0.5, -0.2], 0.3),), anchored=True)
     table, anchors_ = np.array([[1.0, 2.0]]), np.array([anchor])
+    names = ("past", "product", "pace", "order")
+    opened = _opened(level=level, **dict(zip(names, parts, strict=True)))
 
-    whole = contributions(made, table, anchors_, anchor_reference=20.0)
-    components = replace(_components(anchors_, level, shares), factors=factors)
-    found = contributions(made, table, anchors_, anchor_reference=20.0, anchor_components=components)
+    found = contributions(made, table, anchors_, anchor_reference=20.0, opened=opened)
 
-    size = np.abs(found.values).max() + 1e-3
-    np.testing.assert_allclose(found.values[:, :2], whole.values[:, :2], rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(found.values[:, 2:].sum(), whole.values[0, 2], atol=1e-9 * size)
+    at_base = predict(made, np.zeros((1, 2)), np.array([2.0 * level if anchor > 0 else 20.0]))
+    size = np.abs(found.values).max() + np.abs(found.base).max() + 1e-3
+    np.testing.assert_allclose(found.base, at_base["clv_predicted"], rtol=0, atol=1e-9 * size)
+    np.testing.assert_allclose(
+        found.base + found.values.sum(axis=1), found.prediction, rtol=0, atol=1e-9 * size
+    )
+
+
+def test_a_column_of_several_facts_is_shared_as_they_share_the_anchor():
+    """
+    By hand: facts of +3 and +1 have three quarters and a quarter of it, facts of +1 and -1 halves, for they
+    cancel each other out, and facts without a share halves.
+    """
+    shares = np.array([[3.0, 1.0], [1.0, -1.0], [0.0, 0.0]])
+    of_anchor = AnchorShares((PACE, ORDERS), shares, np.ones(3))
+
+    facts, values = by_fact([(PACE, ORDERS), (ORDERS,)], np.array([[8.0, 1.0]] * 3), of_anchor)
+
+    assert facts == (PACE, ORDERS)
+    np.testing.assert_allclose(values, [[6.0, 3.0], [4.0, 5.0], [4.0, 5.0]])
 
 
 @pytest.mark.parametrize("candidate", ["model", "blend", "persistence"])

@@ -351,8 +351,8 @@ def test_manifest_numbers_read_back_to_the_same_bits(tmp_path: Path):
 
 def test_a_manifest_of_before_is_read_alike(folder: Path):
     """
-    Models made before 0.2.0 call an offset ``beside``, components of the anchor its parts, and the candidate
-    its form. With both names the manifest is refused.
+    Models made before 0.2.0 call an offset ``beside`` and the candidate its form; with both names the
+    manifest is refused. What they explained by, parts of the anchor, is left out.
     """
     outputs = json.loads((folder / MANIFEST_FILE).read_text())["outputs"]
     old = (
@@ -360,25 +360,24 @@ def test_a_manifest_of_before_is_read_alike(folder: Path):
     )
     expected = load_model(folder).recipe.outputs
     manifest = json.loads((folder / MANIFEST_FILE).read_text())
-    del manifest["anchor_components"]
+    del manifest["anchor_opening"]
     parts = [{"name": "anchor_level", "reference": 9.0}]
     manifest |= {"outputs": json.loads(old), "anchor_parts": parts, "parameters": {"form": "blend"}}
+    manifest |= {"anchor_factors": 1, "feature_drivers": {"log_anchor_to_mean": "anchor_probabilistic"}}
     (folder / MANIFEST_FILE).write_text(json.dumps(manifest))
 
     loaded = load_model(folder)
 
     assert loaded.recipe.outputs == expected
     assert any(factor.offset for term in expected[3].terms for factor in term.factors)
-    assert [(one.name, one.reference) for one in loaded.manifest.anchor_components] == [("anchor_level", 9.0)]
-    assert "anchor_level" in loaded.manifest.explained_columns
+    assert (loaded.manifest.anchor_opening, loaded.manifest.feature_drivers) == (None, {})
     assert loaded.manifest.candidate == "blend"
 
     both = json.loads(old)
     both[0]["terms"][0]["factors"][0]["offset"] = None
-    for name, changes in {"beside": {"outputs": both}, "anchor_parts": {"anchor_components": parts}}.items():
-        (folder / MANIFEST_FILE).write_text(json.dumps({**manifest, **changes}))
-        with pytest.raises(ModelError, match=name):
-            load_model(folder)
+    (folder / MANIFEST_FILE).write_text(json.dumps({**manifest, "outputs": both}))
+    with pytest.raises(ModelError, match="beside"):
+        load_model(folder)
 
 
 def test_booster_text_in_the_folder_is_lightgbms_own(folder: Path):

@@ -212,7 +212,7 @@ def test_drivers_in_sql_are_those_of_the_predictor(trained: Settings):
         stored = dict(
             query(
                 trained,
-                "select driver_name, contribution from customer_drivers "
+                "select coalesce(driver_column, driver_name), contribution from customer_drivers "
                 f"where customer_id = '{row['customer_id']}'",
             )
         )
@@ -251,25 +251,71 @@ def test_drivers_do_not_depend_on_batch_or_threads(trained: Settings, monkeypatc
     assert len(whole.flatten()) == 40 * 5
 
 
-def test_anchor_and_behaviour_are_named_drivers(trained: Settings):
+ENGINE = (
+    "anchor",
+    "persisten",
+    "probabilis",
+    "level",
+    "floor",
+    "btyd",
+    "nbd",
+    "bayes",
+    "baseline",
+    "odds",
+    "_",
+)
+"""What belongs to the model, not to the customer, and no column's name either."""
+
+
+def test_drivers_are_facts_about_the_customer(trained: Settings):
     """
-    The anchor's parts are drivers by name; columns of one idea never stand alone.
+    No part of the model and no column name is in any driver or sentence; SQL names have a column of their
+    own, and it is one of the features.
+    """
+    said = query(
+        trained,
+        "select distinct driver_name from customer_drivers union all "
+        "select distinct unnest([driver_1_name, driver_2_name, driver_3_name]) from customer_clv union all "
+        "select clv_top_features from customer_clv union all select narrative from customer_narratives",
+    )
+    columns = query(
+        trained, "select distinct driver_column from customer_drivers where driver_column not null"
+    )
+    known = query(trained, "select column_name from (describe customer_features)")
+
+    texts = [text for (text,) in said if text]
+    assert len(texts) > 500
+    assert [text for text in texts if any(word in text.lower() for word in ENGINE)] == []
+    assert set(columns) <= set(known)
+    names = "select count(distinct driver_name) = count(distinct driver_column) from customer_drivers"
+    assert one(trained, f"{names} where driver_column is not null")
+
+
+def test_who_differs_in_one_fact_differs_in_that_driver_most(trained: Settings):
+    """
+    A customer whose order value alone is doubled, with all that SQL works out from it, and one whose pace is:
+    the change of their own driver is the largest of all.
     """
     model = registry.load(trained.models)
     assert model is not None
-    row = frame(trained, "select * from scoring_rows order by customer_id limit 1").iloc[0].to_dict()
-    names = set(Predictor(model).explain(row).contributions)
+    row = frame(trained, "select * from scoring_rows where total_purchases > 3 order by 1 limit 1").iloc[0]
+    before = Predictor(model).explain(row.to_dict()).contributions
+    changed = {"avg_order_value": "expected_order_value", "total_purchases": "expected_pace"}
 
-    if model.manifest.anchor == "anchor_value":
-        assert {"anchor_level", "anchor_persistence", "anchor_probabilistic", "anchor_floor"} <= names
-    assert "behavior_type" in names
-    assert not {"is_new", "is_regular", "anchor_value"} & names
+    for fact, factor in changed.items():
+        other = row.to_dict()
+        more = float(other["anchor_probabilistic"])
+        other["anchor_probabilistic"] = 2 * more
+        other[factor] = 2 * float(other[factor])
+        other["anchor_value"] = float(other["anchor_value"]) + more
+        after = Predictor(model).explain(other).contributions
+        assert max(after, key=lambda name: abs(after[name] - before[name])) == fact
 
 
 def test_a_published_baseline_has_three_drivers(trained_copy: Settings, monkeypatch: pytest.MonkeyPatch):
     """
-    Where BTYD is published, its factors are the drivers: their values multiply to the prediction, and with
-    the base their contributions make it up.
+    Where BTYD is published, what its formula is made of are the drivers, as facts; with the base they make up
+    the prediction.
     """
     monkeypatch.setattr(calibration, "choose_candidate", lambda *_: Choice("btyd", "for this test"))
     train(trained_copy)
@@ -278,15 +324,15 @@ def test_a_published_baseline_has_three_drivers(trained_copy: Settings, monkeypa
     rows = query(
         trained_copy,
         "select clv_predicted, driver_base + driver_1_contribution + driver_2_contribution + "
-        "driver_3_contribution, driver_1_value * driver_2_value * driver_3_value, driver_rest, "
+        "driver_3_contribution, driver_rest, driver_base, "
         "list_sort([driver_1_name, driver_2_name, driver_3_name]) from customer_clv where clv_predicted > 0",
     )
 
     assert len(rows) > 100
-    for predicted, added, product, rest, names in rows:
-        assert names == ["alive_probability", "expected_order_value", "expected_purchases"]
-        assert (added, rest) == pytest.approx((predicted, 0.0), abs=1e-6)
-        assert product == pytest.approx(predicted, rel=1e-9)
+    assert len({round(base, 6) for *_, base, _ in rows}) == 1
+    for predicted, added, rest, _, names in rows:
+        assert names == ["how often they buy", "how recently they bought", "spend per order"]
+        assert (added, rest) == pytest.approx((predicted, 0.0), abs=1e-9)
 
 
 @pytest.mark.long

@@ -9,17 +9,21 @@ import duckdb
 @dataclass(frozen=True)
 class MadeOf:
     """
-    Columns that an anchor is made of: factors x (the sum of what is added + a rest). Without addends the rest
-    is a factor.
+    Columns that an anchor is made of: level x (addends + product + what is the same for all), the product
+    being the factors times a rest. Without a column for it the anchor is the product; ``rest`` is the fact
+    that the rest stands for.
     """
 
     factors: tuple[str, ...]
+    rest: str
     addends: tuple[str, ...] = ()
+    level: str | None = None
+    product: str | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """All of them, factors first."""
-        return self.factors + self.addends
+        """All of them."""
+        return (*self.factors, *self.addends, *(name for name in (self.level, self.product) if name))
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,8 @@ class ColumnRoles:
 def read_column_roles(connection: duckdb.DuckDBPyConnection) -> ColumnRoles:
     """From ``column_roles``, in the order of its columns' descriptions."""
     rows = connection.sql(
-        "select column_name, role, estimator, factors, addends from column_roles order by column_number"
+        "select column_name, role, estimator, factors, rest_driver, addends, level_column, product_column "
+        "from column_roles order by column_number"
     ).fetchall()
     (anchor,) = [name for name, role, *_ in rows if role == "anchor"]
     return ColumnRoles(
@@ -51,7 +56,9 @@ def read_column_roles(connection: duckdb.DuckDBPyConnection) -> ColumnRoles:
         anchor=anchor,
         baselines={estimator: name for name, role, estimator, *_ in rows if role == "baseline"},
         made_of={
-            name: MadeOf(_names(factors), _names(addends)) for name, _, _, factors, addends in rows if factors
+            name: MadeOf(_names(factors), rest, _names(addends), level, product)
+            for name, _, _, factors, rest, addends, level, product in rows
+            if factors
         },
     )
 

@@ -7,13 +7,14 @@ from datetime import date
 
 import numpy as np
 
-from clv_ml.learn.column_roles import ColumnRoles
 from clv_ml.learn.training_data import TrainingData
 from clv_ml.measure.metrics import Array
-from clv_ml.model.manifest import AnchorComponentSpec, ModelDescription
+from clv_ml.model.manifest import AnchorComponentSpec, AnchorOpening, ModelDescription
 from clv_ml.model.onnx_export import export_onnx
 from clv_ml.model.recipe import Recipe, Trees
 
+Drivers = Mapping[str, tuple[str, ...]]
+"""Columns to the facts that they are made of, columns themselves."""
 SMALLEST_ANCHOR = 0.01
 """In the reporting currency: a smaller one counts as this in a geometric mean."""
 
@@ -23,20 +24,35 @@ def anchor_reference(anchor: Array) -> float:
     return float(np.exp(np.mean(np.log(np.maximum(anchor, SMALLEST_ANCHOR)))))
 
 
-def anchor_components(
-    rows: TrainingData, column: str, anchor: Array, reference: float
-) -> tuple[AnchorComponentSpec, ...]:
+def anchor_opening(
+    rows: TrainingData, column: str, anchor: Array, reference: float, drivers: Drivers
+) -> AnchorOpening | None:
     """
-    What each component is compared with: of factors the geometric mean, as of the anchor itself, of
-    addends their share of the reference.
+    How the anchor is made, and what each of its columns is compared with: the level and factors with the
+    geometric mean, as the anchor itself, addends and the product with their share of the reference. None
+    where nothing is known of how it is made.
     """
-    made_of = rows.roles.made_of[column]
-    factors = {name: _geometric_mean(rows.anchor_components[name]) for name in made_of.factors}
-    addends = {
-        name: float(rows.anchor_components[name].mean() * reference / anchor.mean())
-        for name in made_of.addends
-    }
-    return tuple(AnchorComponentSpec(name=name, reference=mean) for name, mean in (factors | addends).items())
+    made_of = rows.roles.made_of.get(column)
+    if made_of is None:
+        return None
+    columns = rows.anchor_components
+
+    def compared(name: str, value: float) -> AnchorComponentSpec:
+        return AnchorComponentSpec(name=name, reference=value, driver=", ".join(drivers.get(name, ())))
+
+    def by_mean(name: str) -> AnchorComponentSpec:
+        return compared(name, _geometric_mean(columns[name]))
+
+    def by_share(name: str) -> AnchorComponentSpec:
+        return compared(name, float(columns[name].mean() * reference / anchor.mean()))
+
+    return AnchorOpening(
+        level=by_mean(made_of.level) if made_of.level else None,
+        addends=tuple(map(by_share, made_of.addends)),
+        product=by_share(made_of.product) if made_of.product else None,
+        factors=tuple(map(by_mean, made_of.factors)),
+        rest=made_of.rest,
+    )
 
 
 def _geometric_mean(values: Array) -> float:
@@ -45,14 +61,10 @@ def _geometric_mean(values: Array) -> float:
     return float(np.exp(np.log(positive).mean())) if positive.size else 1.0
 
 
-def feature_drivers(drivers: Mapping[str, str], recipe: Recipe, roles: ColumnRoles) -> dict[str, str]:
-    """Features reported under another name; under a component of the anchor only where the anchor has it."""
-    return {
-        name: driver
-        for name in recipe.features
-        if (driver := drivers.get(name))
-        and (recipe.anchor == roles.anchor or driver not in roles.made_of[roles.anchor].columns)
-    }
+def feature_drivers(drivers: Drivers, recipe: Recipe) -> dict[str, tuple[str, ...]]:
+    """The facts that the columns of a recipe are made of."""
+    columns = (*recipe.features, *((recipe.anchor,) if recipe.anchor else ()))
+    return {name: drivers[name] for name in columns if name in drivers}
 
 
 def dates_by_use(data: TrainingData) -> dict[str, tuple[str, ...]]:

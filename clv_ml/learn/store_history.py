@@ -45,14 +45,14 @@ class PastWindow:
 class StoreHistory:
     """
     What training knows besides the rows. ``definitions`` maps what defines features to its hash,
-    ``drivers`` a feature to the driver that it is reported under, ``windows`` a date to its window.
+    ``drivers`` a column to the facts that it is made of, ``windows`` a date to its window.
     """
 
     as_of_date: date
     age_days: int
     feature_hash: str
     definitions: dict[str, str]
-    drivers: dict[str, str]
+    drivers: dict[str, tuple[str, ...]]
     windows: Mapping[np.datetime64, PastWindow]
 
     def level_log_sd(self, known_by: np.datetime64) -> float:
@@ -110,7 +110,12 @@ def read_store_history(connection: duckdb.DuckDBPyConnection) -> StoreHistory:
         for day, known_at, *figures in windows
     ]
     return StoreHistory(
-        as_of, age, feature_hash, dict(definitions), dict(drivers), {window.as_of: window for window in known}
+        as_of,
+        age,
+        feature_hash,
+        dict(definitions),
+        {column: tuple(facts.split(", ")) for column, facts in drivers},
+        {window.as_of: window for window in known},
     )
 
 

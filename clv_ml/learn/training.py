@@ -20,7 +20,7 @@ from clv_ml.learn.fit_evaluation import evaluate_fit
 from clv_ml.learn.intervals import measure_intervals
 from clv_ml.learn.median_value import with_median
 from clv_ml.learn.model_description import (
-    anchor_components,
+    anchor_opening,
     anchor_reference,
     dates_by_use,
     feature_drivers,
@@ -214,8 +214,8 @@ def _description(
     task: Task, measured: Measured, recipe: Recipe, rows: TrainingData, anchor: np.ndarray
 ) -> ModelDescription:
     """What the manifest says; ``rows`` are those that were fitted and have an anchor."""
-    variables, history, roles = task.settings.vars, task.history, rows.roles
-    column = recipe.anchor or roles.anchor
+    variables, history = task.settings.vars, task.history
+    column = recipe.anchor or rows.roles.anchor
     reference = anchor_reference(anchor)
     description = ModelDescription(
         version="unnamed",
@@ -225,9 +225,8 @@ def _description(
         horizon_days=variables.horizon_days,
         reporting_currency=variables.reporting_currency,
         anchor_reference=reference,
-        anchor_components=anchor_components(rows, column, anchor, reference),
-        anchor_factors=len(roles.made_of[column].factors),
-        feature_drivers=feature_drivers(history.drivers, recipe, roles),
+        anchor_opening=anchor_opening(rows, column, anchor, reference, history.drivers),
+        feature_drivers=feature_drivers(history.drivers, recipe),
         training_dates=dates_by_use(task.data),
         parameters={
             **asdict(task.parameters),

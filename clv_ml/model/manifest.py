@@ -9,13 +9,15 @@ import json
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from clv_ml.errors import ModelError
 from clv_ml.model.recipe import STRICT, Output, booster_names
 
 VERSION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 ONNX_FILE, MANIFEST_FILE = "model.onnx", "manifest.json"
+NO_FACTS = {"anchor_parts", "anchor_components", "anchor_factors"}
+"""How models made before 0.2.0 name what they explain by: parts of the anchor, of which none is a fact."""
 
 Column = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
@@ -38,10 +40,33 @@ class FeatureSpec(Strict):
 
 
 class AnchorComponentSpec(Strict):
-    """A column that the anchor is made of, and the value that it is compared with, in the column's unit."""
+    """
+    A column that the anchor is made of, the value that it is compared with, in the column's unit, and the
+    column of the fact that it stands for; none where it is the same for all.
+    """
 
     name: Text
     reference: Annotated[float, Field(ge=0)]
+    driver: Annotated[str, Field(max_length=200)] = ""
+
+
+class AnchorOpening(Strict):
+    """
+    How the anchor is made: level x (addends + product + what is the same for all), the product being the
+    factors times a rest, of which the fact is named. Without ``product`` the anchor is the product itself.
+    """
+
+    level: AnchorComponentSpec | None = None
+    addends: tuple[AnchorComponentSpec, ...] = ()
+    product: AnchorComponentSpec | None = None
+    factors: tuple[AnchorComponentSpec, ...]
+    rest: Text
+
+    @property
+    def components(self) -> tuple[AnchorComponentSpec, ...]:
+        """All of them."""
+        alone = (one for one in (self.level, self.product) if one is not None)
+        return (*alone, *self.addends, *self.factors)
 
 
 class ParitySpec(Strict):
@@ -64,9 +89,9 @@ class ModelDescription(Strict):
 
     ``feature_definitions`` maps what defines features (a model, a macro) to the md5 of its text;
     ``feature_hash`` is one over all. ``training_dates`` maps a use (train, calibrate, test, refit) to
-    as-of dates. Drivers are measured against ``anchor_reference``, in the reporting currency. Of
-    ``anchor_components`` the anchor is proportional to the first ``anchor_factors``; the others are added
-    up. ``feature_drivers`` names the driver of features that are reported together.
+    as-of dates. Drivers are measured against ``anchor_reference``, in the reporting currency;
+    ``anchor_opening`` says how the anchor is made. ``feature_drivers`` names the columns of the facts that a
+    column is made of, where it is not one itself.
     """
 
     version: Annotated[str, Field(pattern=VERSION_PATTERN)]
@@ -76,13 +101,8 @@ class ModelDescription(Strict):
     horizon_days: Annotated[int, Field(gt=0)]
     reporting_currency: Text
     anchor_reference: Annotated[float, Field(gt=0)] | None = None
-    # models made before 0.2.0 call them "anchor_parts"
-    anchor_components: Annotated[
-        tuple[AnchorComponentSpec, ...],
-        Field(validation_alias=AliasChoices("anchor_components", "anchor_parts")),
-    ] = ()
-    anchor_factors: Annotated[int, Field(ge=0)] = 1
-    feature_drivers: dict[str, Text] = {}
+    anchor_opening: AnchorOpening | None = None
+    feature_drivers: dict[str, tuple[Text, ...]] = {}
     training_dates: dict[str, tuple[Day, ...]] = {}
     parameters: dict[str, JsonValue] = {}
     metrics: dict[str, JsonValue] = {}
@@ -134,11 +154,14 @@ class Manifest(ModelDescription):
 
     @property
     def explained_columns(self) -> tuple[str, ...]:
-        """Columns that an explanation needs: the features, the anchor and its components, each once."""
+        """Columns that an explanation needs, each once: features, the anchor, its components, facts."""
         anchor = () if self.anchor is None else (self.anchor,)
-        return tuple(
-            dict.fromkeys((*self.feature_names, *anchor, *(one.name for one in self.anchor_components)))
-        )
+        facts = tuple(name for names in self.feature_drivers.values() for name in names)
+        if self.anchor_opening is not None:
+            components = self.anchor_opening.components
+            anchor = (*anchor, *(one.name for one in components))
+            facts = (*facts, *(one.driver for one in components if one.driver), self.anchor_opening.rest)
+        return tuple(dict.fromkeys((*self.feature_names, *anchor, *facts)))
 
 
 def _numbers_only(value: JsonValue) -> bool:
@@ -178,7 +201,10 @@ def parse_manifest(content: bytes, where: str) -> Manifest:
             faults.
     """
     try:
-        json.loads(content, object_pairs_hook=_unique_keys)
+        read = json.loads(content, object_pairs_hook=_unique_keys)
+        if isinstance(read, dict) and NO_FACTS & set(read):
+            read = {name: value for name, value in read.items() if name not in NO_FACTS}
+            content = json.dumps({**read, "feature_drivers": {}}).encode()
         return Manifest.model_validate_json(content)
     except ValidationError as error:
         faults = "; ".join(

@@ -13,9 +13,13 @@ from clv_ml.warehouse.queries import ask
 
 @dataclass(frozen=True)
 class Driver:
-    """A driver, its phrase, the customer's value of it (None where missing), and what it adds or takes."""
+    """
+    A fact about the customer: what it is called, its column (None for all others together), what it was in
+    words and as a number (None where missing), and what it adds or takes.
+    """
 
     name: str
+    column: str | None
     phrase: str
     value: float | None
     contribution: float
@@ -73,6 +77,7 @@ def explain_customer(settings: Settings, customer_id: str) -> CustomerExplanatio
             )
         row = found[0]
         drivers = ask(connection, "drivers_of_customer", {"customer": row["customer_id"]})
+        (profile,) = ask(connection, "profile_of_customer", {"customer": row["customer_id"]})
     # the model's own currency: it may have been given for a single run
     currency = row.pop("reporting_currency") or settings.vars.reporting_currency
     language = read_language(currency, settings.project)
@@ -80,8 +85,8 @@ def explain_customer(settings: Settings, customer_id: str) -> CustomerExplanatio
         currency=language.currency,
         base=row.pop("driver_base"),
         drivers=tuple(
-            Driver(name, language.phrase(name, value), value, contribution)
-            for name, value, contribution in (tuple(driver.values()) for driver in drivers)
+            Driver(name, column, language.phrase(column or name, value, profile), value, contribution)
+            for name, column, value, contribution in (tuple(driver.values()) for driver in drivers)
         ),
         **row,
     )

@@ -1,8 +1,9 @@
 """
-Exact drivers: what each feature, and the anchor, added to or took from a prediction, in its own unit.
+Exact drivers: what each fact about a customer added to or took from a prediction, in its own unit.
 
-``term_changes`` has a driver's change of one term, ``anchor_drivers`` that of the anchor's components; here
-they are added up, and columns of one driver together.
+``term_changes`` has a column's change of one term, ``anchor_drivers`` that of the inputs of the anchor's
+formula; here they are added up by fact. A column that is made of several facts, such as the anchor over the
+mean, is shared by them as they share the anchor.
 """
 
 from collections.abc import Mapping
@@ -19,8 +20,9 @@ from clv_ml.model.model_files import LoadedModel
 from clv_ml.model.onnx_session import evaluate
 from clv_ml.model.prediction import predict
 from clv_ml.model.recipe import Output, Recipe, booster_names
-from clv_ml.serve.anchor_drivers import ANCHOR_DRIVER, AnchorComponents, anchor_drivers
+from clv_ml.serve.anchor_drivers import ANCHOR_DRIVER, AnchorShares, OpenedAnchor, anchor_shares
 from clv_ml.serve.columns import Batch, feature_matrix
+from clv_ml.serve.facts import by_fact
 from clv_ml.serve.term_changes import ExplainedRows, term_change
 from clv_ml.serve.tree_shap import ExplainedForest, explain_forest, shap_values
 
@@ -31,8 +33,8 @@ class Contributions:
     ``base + values.sum(axis=1) == prediction``, up to the rounding of that sum.
 
     ``base`` and ``prediction`` have shape (n,); ``values`` and ``inputs`` (n, K), one column per name of
-    ``drivers``. ``inputs`` is what the driver was in that row: its value, or, where several columns are one
-    driver, the value of the one that bears its name; NaN where none does.
+    ``drivers``, the column of a fact. ``inputs`` is what that column was in that row; NaN where it is not
+    known.
     """
 
     drivers: tuple[str, ...]
@@ -44,23 +46,22 @@ class Contributions:
 
 def explain(model: LoadedModel, batch: Batch) -> Contributions:
     """
-    Every driver of ``clv_predicted``, named as the manifest groups them, for rows found by column name.
+    Every driver of ``clv_predicted``, a fact as the manifest names it, for rows found by column name.
 
     Raises:
         FeatureMismatchError: Naming each column that is missing or not a number.
     """
     manifest = model.manifest
     features = feature_matrix(batch, manifest.feature_names, manifest.version)
-    groups, anchor, components = dict(manifest.feature_drivers), None, None
+    others = manifest.explained_columns[len(manifest.feature_names) :]
+    columns = dict(zip(manifest.feature_names, features.T, strict=True))
+    columns |= dict(zip(others, feature_matrix(batch, others, manifest.version).T, strict=True))
+    anchor = columns.get(manifest.anchor) if manifest.anchor else None
+    opened = OpenedAnchor(manifest.anchor_opening, columns) if manifest.anchor_opening else None
+    groups = dict(manifest.feature_drivers)
     if manifest.anchor:
-        anchor = feature_matrix(batch, (manifest.anchor,), manifest.version)[:, 0]
-        groups[ANCHOR_DRIVER] = manifest.anchor
-    if manifest.anchor_components:
-        names = tuple(component.name for component in manifest.anchor_components)
-        reference = np.array([component.reference for component in manifest.anchor_components])
-        values = feature_matrix(batch, names, manifest.version)
-        components = AnchorComponents(names, values, reference, manifest.anchor_factors)
-    return contributions(model, features, anchor, anchor_components=components, groups=groups)
+        groups[ANCHOR_DRIVER] = groups.get(manifest.anchor, (manifest.anchor,))
+    return contributions(model, features, anchor, opened=opened, groups=groups, facts=columns)
 
 
 def contributions(
@@ -70,8 +71,9 @@ def contributions(
     output: str = "clv_predicted",
     *,
     anchor_reference: float | None = None,
-    anchor_components: AnchorComponents | None = None,
-    groups: Mapping[str, str] | None = None,
+    opened: OpenedAnchor | None = None,
+    groups: Mapping[str, tuple[str, ...]] | None = None,
+    facts: Mapping[str, Array] | None = None,
 ) -> Contributions:
     """
     What each driver contributed to one output, for every row.
@@ -83,10 +85,11 @@ def contributions(
 
         anchor_reference: The anchor to compare with; the manifest's where a loaded model is given.
 
-        anchor_components: Gives the anchor a driver per component, and one for the rest of it.
+        opened: Gives the inputs of the anchor's formula a driver each, in place of one called ``anchor``.
 
-        groups: Feature to driver name, for features that mean something only together. An anchor without
-            components is called ``anchor`` unless renamed here.
+        groups: Column to the facts that it is made of; a column that is not here is one itself.
+
+        facts: Values of the facts that are no feature, by name, shape (n,) each.
 
     Raises:
         ModelError: If the output is unknown or an anchored recipe lacks its reference.
@@ -99,16 +102,22 @@ def contributions(
         raise ModelError(
             "Drivers of an anchored model need each row's anchor and a reference above 0. Pass both."
         )
-    names, inputs, shares = recipe.features, features, np.zeros((len(features), 0))
+    of_anchor = AnchorShares((), np.zeros((len(features), 0)), np.ones(len(features)))
+    known = dict(zip(recipe.features, features.T, strict=True)) | dict(facts or {})
     if anchor is not None and anchor_reference is not None and recipe.anchor is not None:
-        anchor_names, anchor_inputs, shares = anchor_drivers(anchor, anchor_reference, anchor_components)
-        names, inputs = (*names, *anchor_names), np.column_stack([features, anchor_inputs])
+        of_anchor = anchor_shares(anchor, anchor_reference, opened)
+        known = {ANCHOR_DRIVER: anchor, recipe.anchor: anchor} | known
     scores = {name: tree_contributions(recipe.boosters[name], features) for name in booster_names((wanted,))}
-    rows = ExplainedRows(features, anchor, anchor_reference or 1.0, shares, scores)
-    change = np.zeros((len(features), len(names)))
+    rows = ExplainedRows(features, anchor, of_anchor.reference, of_anchor.shares, scores)
+    change = np.zeros((len(features), len(recipe.features) + len(of_anchor.drivers)))
     for term in wanted.terms:
         change += term.weight * term_change(term, rows).by_driver
-    return _grouped(names, change, inputs, _prediction(model, rows)[output], groups or {})
+    owners = [(groups or {}).get(name, (name,)) for name in (*recipe.features, *of_anchor.drivers)]
+    drivers, values = by_fact(owners, change, of_anchor)
+    inputs = np.column_stack([known.get(name, np.full(len(features), np.nan)) for name in drivers])
+    # what rounding leaves goes into the base
+    prediction = _prediction(model, rows)[output]
+    return Contributions(drivers, prediction - values.sum(axis=1), values, prediction, inputs)
 
 
 def tree_contributions(booster: lgb.Booster, features: Array) -> Array:
@@ -135,19 +144,3 @@ def _prediction(model: LoadedModel | Recipe, rows: ExplainedRows) -> Mapping[str
     if isinstance(model, Recipe):
         return predict(model, rows.features, rows.anchor)
     return evaluate(model.session, rows.features, rows.anchor)
-
-
-def _grouped(
-    names: tuple[str, ...], change: Array, inputs: Array, prediction: Array, groups: Mapping[str, str]
-) -> Contributions:
-    """Columns of one driver added up; what rounding leaves goes into the base."""
-    owner = [groups.get(name, name) for name in names]
-    drivers = tuple(dict.fromkeys(owner))
-    values = np.zeros((len(change), len(drivers)))
-    seen = np.full((len(change), len(drivers)), np.nan)
-    for index, driver in enumerate(owner):
-        at = drivers.index(driver)
-        values[:, at] += change[:, index]
-        if owner.count(driver) == 1 or names[index] == driver:
-            seen[:, at] = inputs[:, index]
-    return Contributions(drivers, prediction - values.sum(axis=1), values, prediction, seen)

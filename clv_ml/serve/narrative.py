@@ -24,33 +24,55 @@ OTHERS = "all other drivers"
 """What those are called together that have no row of their own in ``customer_drivers``."""
 NARRATIVES = "customer_narratives"
 
-Phrase = Mapping[str, str]
+Phrase = Mapping[str, Any]
+"""Templates: ``other``, ``zero``, ``one``, ``missing``, and ``and``, more of them by column."""
+Customer = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Language:
-    """Templates by driver name, the words of a narrative by name, and the currency's ISO 4217 code."""
+    """
+    Templates and labels of facts by their column, the words of a narrative by name, and the currency's ISO
+    4217 code.
+    """
 
     phrases: Mapping[str, Phrase]
+    labels: Mapping[str, str]
     words: Mapping[str, str]
     currency: str
 
-    def phrase(self, driver: str, value: float | None) -> str:
-        """The driver in words, or its name without a template. ``value`` is None or NaN where missing."""
+    def label(self, driver: str) -> str:
+        """What the driver is called: its label, or its column's name in words."""
+        return self.labels.get(driver, driver.removeprefix("attribute_").replace("_", " "))
+
+    def phrase(self, driver: str, value: float | None, others: Customer | None = None) -> str:
+        """
+        The driver in words, or its label without a template. ``value`` is None or NaN where missing;
+        ``others`` are columns that the template may go on with.
+        """
         phrase = self.phrases.get(driver)
         if phrase is None:
-            return driver.replace("_", " ")
+            return self.label(driver)
         if value is None or math.isnan(value):
             return phrase.get("missing", phrase["other"])
         template = phrase.get({0.0: "zero", 1.0: "one"}.get(value, "other"), phrase["other"])
-        return self.filled(template, value)
+        known = {name: (others or {}).get(name) for name in phrase.get("and", {})}
+        return self.filled(template, value) + "".join(
+            self.filled(phrase["and"][name], float(more))
+            for name, more in known.items()
+            if more is not None and not math.isnan(more)
+        )
 
     def filled(self, template: str, value: float) -> str:
         """A template with the value written into its placeholders."""
         return PLACEHOLDER.sub(lambda found: self._written(found.group(1), value), template)
 
     def narrative(
-        self, prediction: float, base: float, drivers: Sequence[tuple[str, float | None, float]]
+        self,
+        prediction: float,
+        base: float,
+        drivers: Sequence[tuple[str, float | None, float]],
+        others: Customer | None = None,
     ) -> str:
         """
         The sentences of ``customer_narratives`` without the rank among customers.
@@ -58,19 +80,22 @@ class Language:
         Args:
             prediction, base: Predicted value and what the drivers start from, in the reporting currency.
 
-            drivers: Name, value and contribution of each, strongest first.
+            drivers: Column, value and contribution of each, strongest first.
+
+            others: Columns of the customer that templates may go on with.
         """
-        up, down = (self._listed(drivers, sign) for sign in (1, -1))
+        up, down = (self._listed(drivers, sign, others) for sign in (1, -1))
         first, then, second = (up, "held_back", down) if prediction >= base else (down, "raised", up)
         text = self.words["unranked"] + self.filled(self.words["amount"], prediction)
         text += f"{self.words['because']}{first}." if first else "."
         return text + (f"{self.words[then]}{second}." if second else "")
 
-    def _listed(self, drivers: Sequence[tuple[str, float | None, float]], sign: int) -> str:
+    def _listed(
+        self, drivers: Sequence[tuple[str, float | None, float]], sign: int, others: Customer | None
+    ) -> str:
         chosen = [driver for driver in drivers if sign * driver[2] >= SMALLEST and driver[0] != OTHERS][:3]
         return "; ".join(
-            f"{place}. {self.phrase(name, value)} ({signed_amount(amount)})"
-            for place, (name, value, amount) in enumerate(chosen, start=1)
+            f"{self.phrase(name, value, others)} ({signed_amount(amount)})" for name, value, amount in chosen
         )
 
     def _written(self, how: str, value: float) -> str:
@@ -92,15 +117,16 @@ def read_language(currency: str, project: Path | None = None) -> Language:
         SettingsError: If there is no project.
     """
     phrases: dict[str, Phrase] = {}
+    labels: dict[str, str] = {}
     words: dict[str, str] = {}
     for path in sorted(((project or find_project()) / "models_sql").rglob("*__models.yml")):
         for model in yaml.safe_load(path.read_text(encoding="utf-8"))["models"]:
             meta = _meta(model)
-            phrases |= meta.get("phrases", {})
             words |= meta.get("words", {}) if model["name"] == NARRATIVES else {}
             columns = {column["name"]: _meta(column) for column in model.get("columns", [])}
             phrases |= {name: column["phrase"] for name, column in columns.items() if "phrase" in column}
-    return Language(phrases, words, currency)
+            labels |= {name: column["label"] for name, column in columns.items() if "label" in column}
+    return Language(phrases, labels, words, currency)
 
 
 def number_text(number: float, decimals: int) -> str:

@@ -28,8 +28,8 @@ class Explanation:
     """
     Why a customer is worth what the model says, in the reporting currency.
 
-    ``base + sum(contributions.values()) == prediction``. ``values`` has what each driver was, NaN where it is
-    missing or of several features none of which bears its name. ``top_positive`` and ``top_negative`` hold up
+    ``base + sum(contributions.values()) == prediction``, by the column of each fact. ``values`` has what that
+    column was, NaN where it is missing. ``top_positive`` and ``top_negative`` hold up
     to three names each, strongest first. ``narrative`` speaks of all drivers, that of ``customer_narratives``
     of those that ``drivers_kept`` left.
     """
@@ -141,7 +141,7 @@ class Predictor:
             top_positive=up,
             top_negative=down,
             narrative=read_language(self._model.manifest.reporting_currency).narrative(
-                prediction, base, drivers
+                prediction, base, drivers, customer
             ),
         )
 

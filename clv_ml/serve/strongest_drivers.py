@@ -20,7 +20,7 @@ from clv_ml.serve.tree_shap import BLOCK_ROWS
 DRIVER_FIELDS = {
     "customer_id": "VARCHAR",
     "driver_rank": "INTEGER",
-    "driver_name": "VARCHAR",
+    "driver_column": "VARCHAR",
     "driver_value": "DOUBLE",
     "contribution": "DOUBLE",
     "driver_base": "DOUBLE",

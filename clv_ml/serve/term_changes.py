@@ -38,14 +38,14 @@ NO_DISTANCE = 1e-12
 @dataclass(frozen=True)
 class ExplainedRows:
     """
-    n rows with all that their terms are explained from. ``features`` has shape (n, F), ``anchor`` (n,);
-    ``anchor_shares`` (n, A) has the shares of ln(anchor / reference) by driver of the anchor. ``scores``
-    maps a booster to its SHAP values, shape (n, F + 1), the last column the expected score.
+    n rows with all that their terms are explained from. ``features`` has shape (n, F), ``anchor`` and
+    ``reference`` (n,); ``anchor_shares`` (n, A) has the shares of ln(anchor / reference) by driver of the
+    anchor. ``scores`` maps a booster to its SHAP values, shape (n, F + 1), the expected score last.
     """
 
     features: Array
     anchor: Array | None
-    reference: float
+    reference: Array
     anchor_shares: Array
     scores: Mapping[str, Array]
 
@@ -68,7 +68,7 @@ def term_change(term: Term, rows: ExplainedRows) -> Change:
         phi[:, rows.features.shape[1] :] = rows.anchor_shares
         product = _multiplied(logs, phi, rows.anchor, rows.reference)
     else:
-        product = _multiplied(logs, phi, None, 1.0)
+        product = _multiplied(logs, phi, None, np.ones(len(phi)))
     for factor, margin in margins:
         if factor.link not in POSITIVE:
             product = _joined(product, _linked(factor, margin))
@@ -130,7 +130,7 @@ def _slope(rise: Array, run: Array, limit: Array) -> Array:
     return np.where(small, limit, rise / np.where(small, 1.0, run))
 
 
-def _multiplied(logs: list[Change], phi: Array, anchor: Array | None, reference: float) -> Change:
+def _multiplied(logs: list[Change], phi: Array, anchor: Array | None, reference: Array) -> Change:
     """anchor x product of positive factors, shared by log contributions; ``phi`` has the anchor's own."""
     positive = np.ones(len(phi), dtype=np.bool_) if anchor is None else ~(anchor <= 0)
     log_base = sum((log.base for log in logs), np.zeros(len(phi))) + np.log(reference)

@@ -1,25 +1,36 @@
-{#- Drivers and sentences in business language. Templates stand with the column descriptions (`meta.phrase`), those of
-    drivers that are no column with `customer_drivers`, and the words between them with `customer_narratives`;
-    clv_ml/serve/narrative.py renders the same templates for a single customer. -#}
-{#- What to say of each driver, by name: {other: template, zero, one, missing}. -#}
-{% macro driver_phrases() -%}
-    {%- set phrases = {} -%}
+{#- Drivers and sentences in business language. A fact is a column: what it is called (`meta.label`) and what to say of it
+    (`meta.phrase`) stand with its description, the words between with `customer_narratives`; clv_ml/serve/narrative.py
+    renders the same for a single customer. -#}
+{#- What the descriptions of facts say under a key of `meta`, by column: a `phrase` is {other: template, zero, one,
+    missing, and: {another column: template}}. -#}
+{% macro said_of_columns(key) -%}
+    {%- set said = {} -%}
     {%- if execute -%}
         {%- for node in graph.nodes.values() if node.resource_type == "model" -%}
-            {%- do phrases.update(node.config.meta.get("phrases", {})) -%}
-            {%- for name, column in node.columns.items() if column.config.meta.get("phrase") -%}
-                {%- do phrases.update({name: column.config.meta.phrase}) -%}
+            {%- for name, column in node.columns.items() if column.config.meta.get(key) and not column.config.meta.get("driver") -%}
+                {%- do said.update({name: column.config.meta[key]}) -%}
             {%- endfor -%}
         {%- endfor -%}
     {%- endif -%}
-    {{ return(phrases) }}
+    {{ return(said) }}
 {%- endmacro %}
 
-{#- A driver as a phrase; one without a template is called by its name. -#}
-{% macro driver_phrase(name, value) -%}
+{#- What a driver is called: its label, or its column's name in words. -#}
+{% macro driver_label(column) -%}
     case
-        {{ name }}
-        {%- for driver, phrase in driver_phrases().items() | sort %}
+        {{ column }}
+        {%- for name, label in said_of_columns("label").items() | sort %}
+            when '{{ name }}' then '{{ label }}'
+        {%- endfor %}
+        else replace(replace({{ column }}, 'attribute_', ''), '_', ' ')
+    end
+{%- endmacro %}
+
+{#- A driver as a phrase, which may go on with other columns of the relation; one without a template is called by its label. -#}
+{% macro driver_phrase(column, value, relation) -%}
+    case
+        {{ column }}
+        {%- for driver, phrase in said_of_columns("phrase").items() | sort %}
             when '{{ driver }}'
             then
                 case
@@ -33,8 +44,15 @@
                     then {{ template_text(phrase.missing or phrase.other, value) }}
                     else {{ template_text(phrase.other, value) }}
                 end
+                {%- for other, template in phrase.get("and", {}).items() %}
+                    || case
+                        when {{ value }} is null
+                        then ''
+                        else coalesce({{ template_text(template, relation ~ "." ~ other) }}, '')
+                    end
+                {%- endfor %}
         {%- endfor %}
-        else replace({{ name }}, '_', ' ')
+        else {{ driver_label(column) }}
     end
 {%- endmacro %}
 

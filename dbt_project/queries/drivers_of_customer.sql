@@ -1,5 +1,5 @@
 -- What moved the customer's prediction, strongest first; none where no model scored the customer.
-select drivers.driver_name, drivers.driver_value, drivers.contribution
+select drivers.driver_name, drivers.driver_column, drivers.driver_value, drivers.contribution
 from customer_drivers as drivers
 inner join
     customer_clv as customers

@@ -26,6 +26,11 @@ with
                 0.0e0
             ) as persistence_part,
             coalesce(
+                cast(baselines.last_year_value as double)
+                * (cast(levels.level_value as double) / nullif(levels.persistence_total, 0.0e0)),
+                0.0e0
+            ) as last_year_part,
+            coalesce(
                 cast(baselines.probabilistic_value as double)
                 * (cast(levels.level_value as double) / nullif(levels.probabilistic_total, 0.0e0)),
                 0.0e0
@@ -56,10 +61,11 @@ with
             cast(anchored.anchor_value as double) as anchor,
             anchored.correction,
             greatest({{ smallest_value() }}, anchored.mean_value) as mean_value,
-            {{ money(anchor_estimate_share() ~ " * anchored.persistence_weight * anchored.persistence_part") }}
+            {{ money(anchor_estimate_share() ~ " * anchored.persistence_weight * anchored.last_year_part") }}
             as anchor_persistence,
             {{ money(
-                anchor_estimate_share() ~ " * (1.0E0 - anchored.persistence_weight) * anchored.probabilistic_part"
+                anchor_estimate_share() ~ " * (anchored.persistence_weight * (anchored.persistence_part - anchored.last_year_part)"
+                ~ " + (1.0E0 - anchored.persistence_weight) * anchored.probabilistic_part)"
             ) }}
             as anchor_probabilistic,
             anchored.persistence_value,

@@ -67,6 +67,7 @@ with
             max(case when not is_comparison then alive_probability end) as alive_probability,
             max(case when not is_comparison then coalesce(btyd_purchases, bayes_purchases) end) as purchases,
             max(case when not is_comparison then order_value end) as order_value,
+            max(case when not is_comparison then bayes_purchases end) as pace,
             max(regular_share) as regular_share,
             max(coalesce(clock_share, 0.0e0)) as clock_share,
             max(renewal_purchases) as renewal_purchases,
@@ -84,6 +85,7 @@ with
             + (1.0e0 - regular_share) * coalesce(btyd_value, bayes_value) as renewal_value,
             coalesce(clock_share * renewal_purchases * order_value, 0.0e0)
             + (1.0e0 - clock_share) * greatest(steady_value, 0) as steadied_value,
+            (1.0e0 - clock_share) * greatest(steady_value, 0) as last_year_value,
             coalesce(regular_share * renewal_chance, 0.0e0)
             + (1.0e0 - coalesce(regular_share, 0.0e0)) * purchases / (1.0e0 + purchases) as buying_chance
         from compared
@@ -101,6 +103,7 @@ select
     {{ money("mixed.renewal_value") }} as renewal_value,
     {{ money("coalesce(mixed.renewal_value, mixed.btyd_value, mixed.bayes_value)") }} as probabilistic_value,
     {{ money("mixed.steadied_value") }} as steady_value,
+    {{ money("mixed.last_year_value") }} as last_year_value,
     cast(mixed.alive_probability as double) as alive_probability,
     round(
         ln(
@@ -110,6 +113,7 @@ select
         9
     ) as log_buying_odds,
     {{ money("mixed.order_value") }} as expected_order_value,
+    round(mixed.pace, 9) as expected_pace,
     mixed.build_hash
 from mixed
 inner join simple on simple.customer_id = mixed.customer_id and simple.as_of_date = mixed.as_of_date

@@ -29,9 +29,11 @@ with
     ranked as (
         select
             drivers.customer_id,
-            drivers.driver_name,
+            drivers.driver_column,
             drivers.driver_value,
             drivers.contribution,
+            customers.interval_mean_days,
+            customers.overdue_ratio,
             drivers.contribution > 0 as raises,
             row_number() over (
                 partition by drivers.customer_id, drivers.contribution > 0 order by drivers.driver_rank
@@ -42,9 +44,7 @@ with
             on customers.customer_id = drivers.customer_id
             and customers.as_of_date = drivers.as_of_date
             and customers.clv_model_version = drivers.model_version
-        where
-            abs(drivers.contribution) >= {{ smallest_contribution() }}
-            and drivers.driver_name <> 'all other drivers'
+        where abs(drivers.contribution) >= {{ smallest_contribution() }} and drivers.driver_column is not null
     ),
 
     phrases as (
@@ -52,9 +52,7 @@ with
             customer_id,
             raises,
             place,
-            cast(place as string)
-            || '. '
-            || {{ driver_phrase("driver_name", "driver_value") }}
+            {{ driver_phrase("driver_column", "driver_value", "ranked") }}
             || ' ('
             || {{ signed_amount("contribution") }}
             || ')' as phrase

@@ -17,12 +17,36 @@ with
                             {{ words_or_null(meta.get("driver")) }},
                             {{ words_or_null(meta.get("estimator")) }},
                             {{ words_or_null(meta.get("factors")) }},
-                            {{ words_or_null(meta.get("addends")) }}
+                            {{ words_or_null(meta.get("addends")) }},
+                            {{ words_or_null(meta.get("level")) }},
+                            {{ words_or_null(meta.get("product")) }},
+                            {{ words_or_null(meta.get("rest")) }}
                         )
                         {{ "," if not loop.last }}
                     {% endfor %}
-            ) as described(column_number, column_name, role, driver, estimator, factors, addends)
+            ) as described(
+                column_number,
+                column_name,
+                role,
+                driver,
+                estimator,
+                factors,
+                addends,
+                level_column,
+                product_column,
+                rest_driver
+            )
     )
 
-select column_number, column_name, role, driver, estimator, factors, addends
+select
+    column_number,
+    column_name,
+    role,
+    driver,
+    estimator,
+    factors,
+    addends,
+    level_column,
+    product_column,
+    rest_driver
 from described
