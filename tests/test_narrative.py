@@ -128,7 +128,7 @@ def test_the_table_says_what_python_says(trained: Settings):
         found = predictor.explain({name: row[name] for name in predictor.columns})
         strongest = sorted(found.contributions.items(), key=lambda driver: -abs(driver[1]))[:kept]
         values = [(name, found.values[name], amount) for name, amount in strongest]
-        ours = language.narrative(found.prediction, found.base, values)
+        ours = language.narrative(found.prediction, found.base, values, row)
         theirs = told[row["customer_id"]]
         assert theirs.split(" ", 1)[0] in ("High", "Medium", "Low")
         assert theirs.split(" ", 1)[1] == ours[0].lower() + ours[1:]

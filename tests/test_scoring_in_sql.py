@@ -278,15 +278,13 @@ def test_drivers_are_facts_about_the_customer(trained: Settings):
         "select distinct unnest([driver_1_name, driver_2_name, driver_3_name]) from customer_clv union all "
         "select clv_top_features from customer_clv union all select narrative from customer_narratives",
     )
-    columns = query(
-        trained, "select distinct driver_column from customer_drivers where driver_column not null"
-    )
+    used = "select distinct driver_column from customer_drivers where driver_column is not null"
     known = query(trained, "select column_name from (describe customer_features)")
 
     texts = [text for (text,) in said if text]
     assert len(texts) > 500
     assert [text for text in texts if any(word in text.lower() for word in ENGINE)] == []
-    assert set(columns) <= set(known)
+    assert set(query(trained, used)) <= set(known)
     names = "select count(distinct driver_name) = count(distinct driver_column) from customer_drivers"
     assert one(trained, f"{names} where driver_column is not null")
 
