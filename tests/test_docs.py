@@ -167,16 +167,8 @@ def test_every_column_of_the_training_rows_has_one_role(built: Project) -> None:
     assert len(by_role["anchor"]) == 1
     estimators = [meta["estimator"] for _, meta in described if meta["role"] == "baseline"]
     assert len(set(estimators)) == len(by_role["baseline"])
-    parts = {
-        part
-        for _, meta in described
-        for part in (
-            *meta.get("factors", ()),
-            *meta.get("addends", ()),
-            meta.get("level"),
-            meta.get("product"),
-        )
-    }
+    listed = {part for _, meta in described for part in (*meta.get("factors", ()), *meta.get("addends", ()))}
+    parts = listed | {meta[key] for _, meta in described for key in ("level", "product") if key in meta}
     assert parts >= set(by_role["component"])
     assert parts <= {*by_role["component"], *by_role["feature"]}
     opened = {meta.get("estimator") for _, meta in described if meta.get("factors")}
