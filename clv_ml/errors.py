@@ -29,6 +29,10 @@ class WarehouseError(ClvError):
     """The database is missing, locked or lacks a table."""
 
 
+class NotBuiltError(WarehouseError):
+    """There is no warehouse yet, or nothing of this product in it."""
+
+
 class WarehouseBusyError(WarehouseError):
     """Another process holds the database."""
 

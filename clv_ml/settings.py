@@ -86,16 +86,8 @@ class Places(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CLV_")
 
     warehouse: Path = Path("warehouse/clv.duckdb")
-    own_schema: str = Field("", validation_alias="CLV_SCHEMA")
+    chosen_schema: str = Field("", validation_alias="CLV_SCHEMA")
     models: Path = Path("models")
-
-    @property
-    def schema_there(self) -> str:
-        """
-        ``CLV_SCHEMA``, or ``clv``. In a file called clv it is ``main``: the file is the product's own, and
-        DuckDB takes no view in a schema that is called like its file.
-        """
-        return self.own_schema or ("main" if self.warehouse.name.partition(".")[0] == "clv" else "clv")
 
 
 class Settings(BaseModel):
@@ -105,11 +97,24 @@ class Settings(BaseModel):
 
     project: Path
     warehouse: Path
-    own_schema: str
     models: Path
     vars: Vars
     overrides: dict[str, Any]
+    chosen_schema: str = ""
     target: Literal["duckdb", "spark"] = "duckdb"
+
+    @property
+    def own_schema(self) -> str:
+        """
+        Where all is built: ``CLV_SCHEMA``, or ``clv``. In a file called clv it is ``main``: the file is the
+        product's own, and DuckDB takes no view in a schema that is called like its file.
+        """
+        return self.chosen_schema or ("main" if self.catalog == "clv" else "clv")
+
+    @property
+    def catalog(self) -> str:
+        """DuckDB's name of the warehouse."""
+        return self.warehouse.name.partition(".")[0]
 
 
 def load_settings(overrides: Mapping[str, Any] | None = None, project: Path | None = None) -> Settings:
@@ -132,10 +137,17 @@ def load_settings(overrides: Mapping[str, Any] | None = None, project: Path | No
             place = f"in {root / PROJECT_FILE}" if in_file else "by an option or in --vars"
             raise SettingsError(f"{fault} It was given {place}.")
     places = Places()
-    catalog = places.warehouse.name.partition(".")[0]
-    if places.schema_there == catalog or not re.fullmatch(SCHEMA_NAME, places.schema_there):
+    settings = Settings(
+        project=root,
+        warehouse=root / places.warehouse,
+        models=root / places.models,
+        vars=Vars.model_validate(values),
+        overrides=changed,
+        chosen_schema=places.chosen_schema,
+    )
+    if settings.own_schema == settings.catalog or not re.fullmatch(SCHEMA_NAME, settings.own_schema):
         raise SettingsError(
-            f"CLV_SCHEMA is {places.own_schema!r}, and must be the name of a schema, such as "
+            f"CLV_SCHEMA is {places.chosen_schema!r}, and must be the name of a schema, such as "
             "customer_value or main, and another than the warehouse file's."
         )
     for name, place in (("CLV_WAREHOUSE", places.warehouse), ("CLV_MODELS", places.models)):
@@ -144,14 +156,7 @@ def load_settings(overrides: Mapping[str, Any] | None = None, project: Path | No
                 f"{name} is {os.environ.get(name)!r}, and must be a path of this machine. To have the "
                 "results elsewhere, copy what clv run publishes."
             )
-    return Settings(
-        project=root,
-        warehouse=root / places.warehouse,
-        own_schema=places.schema_there,
-        models=root / places.models,
-        vars=Vars.model_validate(values),
-        overrides=changed,
-    )
+    return settings
 
 
 def read_project(project: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import re
 from importlib.metadata import version
 from pathlib import Path
 
+import duckdb
 import pytest
 import yaml
 from jinja2 import Environment
@@ -18,7 +19,7 @@ from clv_ml.warehouse.dbt_runner import create_tables, run_dbt
 @pytest.fixture
 def team(empty_shop: Settings, tmp_path: Path) -> Settings:
     """A team's warehouse, with a table of theirs that is called like one of ours."""
-    places = {"warehouse": tmp_path / "team.duckdb", "models": tmp_path / "models", "own_schema": "clv"}
+    places = {"warehouse": tmp_path / "team.duckdb", "models": tmp_path / "models", "chosen_schema": "clv"}
     settings = empty_shop.model_copy(update=places)
     with connect(settings, read_only=False) as connection:
         connection.execute("create table main.customer_segments as select 'theirs' as segment")
@@ -26,12 +27,13 @@ def team(empty_shop: Settings, tmp_path: Path) -> Settings:
 
 
 def _in_main(settings: Settings) -> Settings:
-    return settings.model_copy(update={"own_schema": "main"})
+    return settings.model_copy(update={"chosen_schema": "main"})
 
 
 def _tables(settings: Settings, schema: str) -> set[str]:
-    found = query(settings, f"select table_name from duckdb_tables() where schema_name = '{schema}'")
-    return {name for (name,) in found}
+    with duckdb.connect(settings.warehouse, read_only=True) as connection:
+        found = connection.execute("select table_name from duckdb_tables() where schema_name = ?", [schema])
+        return {name for (name,) in found.fetchall()}
 
 
 def test_models_stand_in_a_schema_of_their_own(team: Settings):
@@ -81,8 +83,8 @@ def test_what_an_earlier_version_built_is_found_and_goes_on(team: Settings):
         create_tables(team)
     create_tables(_in_main(team))
 
-    assert query(team, "from main.customer_clv") == [(1,)]
-    assert ("customer_clv",) in query(team, "select relation_name from main.own_relations")
+    assert query(_in_main(team), "from main.customer_clv") == [(1,)]
+    assert ("customer_clv",) in query(_in_main(team), "select relation_name from main.own_relations")
 
 
 def test_nothing_is_created_in_a_teams_input_schema(team: Settings):

@@ -13,7 +13,7 @@ from importlib.metadata import version
 
 import duckdb
 
-from clv_ml.errors import ClvError, WarehouseBusyError, WarehouseError
+from clv_ml.errors import ClvError, NotBuiltError, WarehouseBusyError, WarehouseError
 from clv_ml.model import model_in_use, registry
 from clv_ml.model.manifest import Manifest
 from clv_ml.model.model_in_use import chosen_version, pinned_version
@@ -24,6 +24,8 @@ from clv_ml.warehouse import locking
 from clv_ml.warehouse.connection import connect, only_value
 
 LIBRARIES = ("clv-ml", "duckdb", "dbt-core", "dbt-duckdb", "lightgbm", "onnxruntime")
+PUBLISHED = {"chosen_schema": "main"}
+"""What a published copy has in place of the warehouse's schema."""
 FEWEST_COPIES, ENOUGH_COPIES = 1.2, 4.0
 """Free disk space in sizes of the warehouse: a publication and an erasure each write a copy."""
 
@@ -66,13 +68,12 @@ def _lock(settings: Settings) -> Finding:
 
 def _warehouse(settings: Settings) -> Finding:
     details = {"path": str(settings.warehouse)}
-    if not settings.warehouse.exists():
-        return Finding(
-            "warehouse", "absent", f"none at {settings.warehouse}; run clv ingest, or clv run FILE", details
-        )
     try:
         with connect(settings) as connection:
             tables = only_value(connection, "select count(*) from duckdb_tables()")
+    except NotBuiltError:
+        text = f"none at {settings.warehouse}; run clv ingest, or clv run FILE"
+        return Finding("warehouse", "absent", text, details)
     except WarehouseBusyError as error:
         return Finding("warehouse", "warn", f"in use: {_one_line(error)}", details)
     size = settings.warehouse.stat().st_size
@@ -140,14 +141,14 @@ def _readable(settings: Settings) -> Settings:
         with connect(settings):
             return settings
     except WarehouseBusyError:
-        return settings.model_copy(update={"warehouse": copy}) if copy.exists() else settings
+        return settings.model_copy(update=PUBLISHED | {"warehouse": copy}) if copy.exists() else settings
 
 
 def _publication(settings: Settings) -> Finding:
     folder = published_folder(settings)
     if not (folder / CURRENT).is_symlink():
         return Finding("publication", "absent", "nothing is published; run clv publish, or clv run")
-    with connect(settings.model_copy(update={"warehouse": folder / DATABASE})) as connection:
+    with connect(settings.model_copy(update=PUBLISHED | {"warehouse": folder / DATABASE})) as connection:
         name = only_value(connection, f"select version from {RECORD}")
     made = datetime.strptime(name, "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
     hours = (datetime.now(UTC) - made).total_seconds() / 3600

@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from clv_ml.errors import SettingsError
+from clv_ml.errors import NotBuiltError, SettingsError
 from clv_ml.operate.preflight import preflight
 from clv_ml.settings import Settings, load_settings, one_off_folder
 from clv_ml.warehouse.connection import connect
@@ -86,13 +86,11 @@ def _published(settings: Settings) -> dict[str, Any] | None:
     unknown: dict[str, Any] = dict.fromkeys(("as_of_date", *KEPT_BY_READERS))
     if settings.target != "duckdb":
         return unknown
-    if not settings.warehouse.exists():
-        return None
-    with connect(settings) as connection:
-        try:
+    try:
+        with connect(settings) as connection:
             rows = connection.sql("select * from customer_clv limit 1").to_arrow_table().to_pylist()
-        except duckdb.CatalogException:
-            return None
+    except (NotBuiltError, duckdb.CatalogException):
+        return None
     return {**unknown, **rows[0]} if rows else None
 
 

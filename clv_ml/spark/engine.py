@@ -193,7 +193,7 @@ def _copy_whole(spark: SparkSession, connection: duckdb.DuckDBPyConnection, name
 def _copy_folder(settings: Settings) -> Iterator[Settings]:
     """Settings whose warehouse is a new DuckDB file, gone at the end."""
     with tempfile.TemporaryDirectory(prefix="clv-copy-") as folder:
-        yield settings.model_copy(update={"warehouse": Path(folder) / "copy.duckdb"})
+        yield settings.model_copy(update={"warehouse": Path(folder) / "clv.duckdb", "chosen_schema": "main"})
 
 
 def _schema() -> str:

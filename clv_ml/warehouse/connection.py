@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from clv_ml.errors import WarehouseBusyError, WarehouseError
+from clv_ml.errors import NotBuiltError, WarehouseBusyError, WarehouseError
 from clv_ml.settings import Settings
 from clv_ml.warehouse.quoting import quoted_name, quoted_text
 
@@ -18,11 +18,11 @@ def connect(settings: Settings, *, read_only: bool = True) -> Iterator[duckdb.Du
     A connection in UTC, closed at the end. Names without a schema are those of the product's own.
 
     Raises:
-        WarehouseError: If the file is absent (``read_only``), locked by another process, or no DuckDB
-            database.
+        NotBuiltError: If there is no file, or nothing of the product's in it (``read_only``).
+        WarehouseError: If the file is locked by another process, or no DuckDB database.
     """
     if read_only and not settings.warehouse.exists():
-        raise WarehouseError(
+        raise NotBuiltError(
             f"There is no warehouse at {settings.warehouse}. Build it first (clv ingest, dbt run)."
         )
     settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
@@ -32,21 +32,26 @@ def connect(settings: Settings, *, read_only: bool = True) -> Iterator[duckdb.Du
         raise opening_error(settings, error) from error
     try:
         connection.execute("set TimeZone = 'UTC'")
-        use_own_schema(connection, settings)
+        if not _use_own_schema(connection, settings) and read_only:
+            raise NotBuiltError(
+                f"{settings.warehouse} has no schema {settings.own_schema!r} yet. Build it first (clv "
+                "ingest, dbt run)."
+            )
         yield connection
     finally:
         connection.close()
 
 
-def use_own_schema(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    """Lets names without a schema be those of the product's own, where that stands already."""
+def _use_own_schema(connection: duckdb.DuckDBPyConnection, settings: Settings) -> bool:
+    """Lets names without a schema be those of the product's own. False where that does not stand yet."""
     found = connection.execute(
-        "select current_database() from duckdb_schemas() where database_name = current_database() and "
+        "select database_name from duckdb_schemas() where database_name = current_database() and "
         "schema_name = ?",
         [settings.own_schema],
     ).fetchall()
     for (catalog,) in found:
         connection.execute(f"use {quoted_name(catalog)}.{quoted_name(settings.own_schema)}")
+    return bool(found)
 
 
 def require_free(settings: Settings) -> None:
