@@ -20,7 +20,7 @@
         {%- set asked -%}
             select clv_method, count(*) as customers
             from {{ result.node.relation_name }}
-            where clv_method like '%: %'
+            where position(': ' in clv_method) > 0
             group by clv_method
             order by count(*) desc, clv_method
         {%- endset -%}

@@ -37,7 +37,8 @@ with
             as_of_date,
             sum(
                 {{ whole(
-                    "1000000.0E0 * (root_of_actual - root_of_expected) * (root_of_actual - root_of_expected) / root_of_expected"
+                    "1000000.0E0 * "
+                    ~ ratio("(root_of_actual - root_of_expected) * (root_of_actual - root_of_expected)", "root_of_expected")
                 ) }}
             ) as deviance
         from compared
