@@ -97,7 +97,8 @@ def show_scoring(settings: Settings, result: ScoringResult, best: Sequence[TopCu
     warn_of_shop(result.caution)
     out.print(f"Model version: {result.model_version or 'none'}")
     if settings.target == "duckdb":
-        out.print(f"Warehouse: {settings.warehouse}  (table {settings.own_schema}.customer_clv)", soft_wrap=True)
+        table = f"{settings.own_schema}.customer_clv"
+        out.print(f"Warehouse: {settings.warehouse}  (table {table})", soft_wrap=True)
 
 
 def _table_of_best(best: Sequence[TopCustomer]) -> Table:
