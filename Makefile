@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-long coverage test-spark test-spark-full test-spark-cluster test-spark-parity test-duckdb-1.5 test-dbt-1.12 lint bench bench-drivers bench-quality soak audit docs pictures lock
+.PHONY: demo test test-long coverage test-spark test-spark-full test-spark-cluster test-spark-parity test-duckdb-1.5 test-dbt-1.12 lint bench bench-drivers bench-quality soak sim audit docs pictures lock
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -95,6 +95,11 @@ pictures: $(READY)  # writes pictures of the demo's report to docs/pictures; nee
 
 soak: $(READY)  # kills, bad feeds, readers, repeats, tampering, erasure: hours, and a table at the end
 	$(BIN)/python benchmarks/soak.py
+
+SEED ?= 0
+
+sim: $(READY)  # one life of a shop by seed: make sim SEED=7; `make soak` lives many
+	$(BIN)/python benchmarks/soak.py lives --seed $(SEED)
 
 audit: $(READY)  # what is installed, against the lock; works offline
 	$(BIN)/python tests/audit.py

@@ -10,19 +10,23 @@ import os
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import duckdb
 import kills as killed
+import life_parts
 import readers
 import repeats
+import shop_life
 from bad_feeds import BAD_FEEDS, judge
 from ingestion_helpers import empty_warehouse
 from payloads import crafted_vars
@@ -63,7 +67,10 @@ def main() -> None:
         "parts", nargs="*", choices=[*PARTS, []], help="those to run; all of them if none is named"
     )
     arguments.add_argument("--quick", action="store_true", help="a tenth of each")
+    arguments.add_argument("--seed", type=int, help="the only life to live")
     asked = arguments.parse_args()
+    if asked.seed is not None:
+        PARTS["lives"] = partial(lives, first_seed=asked.seed, count=1)
     console, figures = Console(width=140, soft_wrap=True), []
     os.environ["DBT_WRITE_JSON"] = "false"
     for name in asked.parts or PARTS:
@@ -197,6 +204,24 @@ def memory(folder: Path, share: float) -> Iterator[Figure]:
     yield Figure("memory growth", found, growth < MOST_GROWTH)
 
 
+def lives(folder: Path, share: float, first_seed: int = 0, count: int = 100) -> Iterator[Figure]:
+    """Lives of a shop, one a seed; what is done and checked stands in tests/shop_life.py."""
+    count = max(1, round(count * share))
+    first, done, faults = folder / "first", Counter[str](), list[str]()
+    life_parts.make_first(first, copy_project(ROOT, folder / "project"))
+    began = time.monotonic()
+    for seed in range(first_seed, first_seed + count):
+        try:
+            done += shop_life.live(first, seed)
+        except Exception as error:
+            traceback.print_exc()
+            faults.append(f"seed {seed}: {error}")
+    per_minute = done["steps"] * 60 / (time.monotonic() - began)
+    kinds = ", ".join(f"{number:,} {what}" for what, number in done.most_common() if what != "steps")
+    found = f"{count - len(faults)} of {count}: {done['steps']:,} steps, {per_minute:,.0f} a minute ({kinds})"
+    yield Figure("lives as the ledger says", found, not faults, tuple(faults))
+
+
 PARTS: dict[str, Callable[[Path, float], Iterator[Figure]]] = {
     "feeds": feeds,
     "tampering": tampering,
@@ -206,6 +231,7 @@ PARTS: dict[str, Callable[[Path, float], Iterator[Figure]]] = {
     "erasure": erasure,
     "determinism": determinism,
     "kills": kills,
+    "lives": lives,
 }
 
 
