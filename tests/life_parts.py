@@ -1,6 +1,5 @@
 """
-What a life of a shop is made of (``shop_life``): the rows that are drawn, the shop that it begins with, and
-processes that die.
+What a life of a shop (``shop_life``) is made of: rows that are drawn, its first shop, processes that die.
 """
 
 import os

@@ -1,7 +1,8 @@
 """
-A shop's life by seed: days of feeds, builds, runs, switches of models and settings, erasures, kills and
-readers, in an order that hypothesis draws, and after each step a look at everything against a ledger in
-plain Python (``ledger``). A life that fails is shrunk to the shortest list of steps that still does.
+A shop's life by seed: after each step everything is as a ledger in plain Python says.
+
+Feeds, builds, runs, switches of models and settings, erasures, kills and readers come in an order that
+hypothesis draws. A life that fails is shrunk to the shortest list of steps that still does.
 """
 
 import os

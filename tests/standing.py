@@ -1,6 +1,7 @@
 """
-Who bought what as of a date, and what of it stands: returns are replayed line by line, in the order in which
-they became known, where SQL computes.
+Who bought what as of a date, and what of it stands.
+
+Returns are replayed line by line, in the order in which they became known, where SQL computes.
 """
 
 from collections import defaultdict
