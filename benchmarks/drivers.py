@@ -179,9 +179,11 @@ def fill(connection: duckdb.DuckDBPyConnection, rows: int) -> None:
         f"create table customers as select 'customer-' || range as customer_id, {features}, "
         f"exp(3 + random()) as anchor_value, 20.0e0 as anchor_level from range({rows})"
     )
-    for part, share in {"anchor_persistence": 0.4, "anchor_probabilistic": 0.5}.items():
-        connection.execute(f"alter table customers add column {part} double")
-        connection.execute(f"update customers set {part} = {share} * anchor_value")
+    columns = {"anchor_persistence": "0.4e0 * anchor_value", "anchor_probabilistic": "0.5e0 * anchor_value"}
+    columns |= dict.fromkeys(("expected_pace", "expected_order_value"), "exp(2 + random())")
+    columns |= dict.fromkeys(FACTS, "exp(3 + random())")
+    made = ", ".join(f"{value} as {name}" for name, value in columns.items())
+    connection.execute(f"create or replace table customers as select *, {made} from customers")
 
 
 def struct(columns: tuple[str, ...]) -> str:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from itertools import combinations
 from math import factorial, log
 
@@ -20,9 +21,10 @@ from clv_ml.learn.training_data import read_training_rows
 from clv_ml.model.manifest import AnchorComponentSpec, AnchorOpening
 from clv_ml.model.prediction import predict
 from clv_ml.model.recipe import Line, Output, Recipe, Term, Trees
-from clv_ml.serve.anchor_drivers import AnchorShares, OpenedAnchor
+from clv_ml.serve.anchor_drivers import OpenedAnchor
 from clv_ml.serve.explanation import contributions, tree_contributions
-from clv_ml.serve.facts import by_fact
+from clv_ml.serve.facts import Facts
+from clv_ml.serve.product_changes import product_changes
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect
 
@@ -49,28 +51,27 @@ def _expected_score(node: dict, row: np.ndarray, known: frozenset[int]) -> float
     return float(np.average(scores, weights=counts))
 
 
-def _brute_force_shapley(model: lgb.Booster, row: np.ndarray) -> list[float]:
-    """Shapley's definition over all subsets of features, summed over trees."""
-    count = len(row)
-    trees = [tree["tree_structure"] for tree in model.dump_model()["tree_info"]]
-    shares = []
-    for feature in range(count):
-        others = [other for other in range(count) if other != feature]
-        share = 0.0
+def _shapley(count: int, worth: Callable[[frozenset[int]], float]) -> np.ndarray:
+    """Shapley's definition over all subsets of players."""
+    shares = np.zeros(count)
+    for player in range(count):
+        others = [other for other in range(count) if other != player]
         for size in range(count):
             chance = factorial(size) * factorial(count - size - 1) / factorial(count)
-            for subset in combinations(others, size):
-                with_it, without = frozenset((*subset, feature)), frozenset(subset)
-                share += chance * sum(
-                    _expected_score(t, row, with_it) - _expected_score(t, row, without) for t in trees
-                )
-        shares.append(share)
+            for subset in map(frozenset, combinations(others, size)):
+                shares[player] += chance * (worth(subset | {player}) - worth(subset))
     return shares
+
+
+def _shapley_of_trees(model: lgb.Booster, row: np.ndarray) -> np.ndarray:
+    """The same of features, summed over trees."""
+    trees = [tree["tree_structure"] for tree in model.dump_model()["tree_info"]]
+    return _shapley(len(row), lambda known: sum(_expected_score(tree, row, known) for tree in trees))
 
 
 def test_log_contributions_are_shapley_values():
     """
-    Second way: brute force over all subsets, turned into currency by the logarithmic mean, per row.
+    Second way: brute force over all subsets, for the logarithm and then for the product, per row.
     """
     rng = np.random.default_rng(2)
     table = rng.normal(size=(120, 3))
@@ -79,26 +80,24 @@ def test_log_contributions_are_shapley_values():
 
     found = contributions(made, table[:6], None, "score")
 
-    expected = model.predict(table, raw_score=True)
     base = np.exp(tree_contributions(model, table[:1])[0, -1])
     for row in range(6):
-        phi = np.array(_brute_force_shapley(model, table[row]))
-        mean = (np.exp(expected[row]) - base) / (expected[row] - np.log(base))
-        np.testing.assert_allclose(found.values[row], phi * mean, rtol=1e-9, atol=1e-12)
+        phi = _shapley_of_trees(model, table[row])
+        expected = _shapley(3, lambda known, phi=phi: base * np.exp(phi[list(known)].sum()))
+        np.testing.assert_allclose(found.values[row], expected, rtol=1e-9, atol=1e-12)
 
 
 def test_anchored_term_by_hand():
     """
-    exp(ln 2) x anchor 50 over reference 20: 20 -> 100. ln 5 = ln 2 + ln 2.5 share 80 by their logs.
+    exp(ln 2) x anchor 50 over reference 20: 20 -> 100. The line doubles 20 or 50, the anchor adds 30 or twice
+    30: each has the mean of both orders.
     """
     made = _one_term((_line("line", "exp", [log(2), 0.0]),), anchored=True)
 
     found = contributions(made, np.array([[1.0, 7.0]]), np.array([50.0]), anchor_reference=20.0)
 
     assert found.drivers == ("a", "b", "anchor")
-    np.testing.assert_allclose(
-        found.values, [[80 * log(2) / log(5), 0, 80 * log(2.5) / log(5)]], rtol=1e-12, atol=1e-12
-    )
+    np.testing.assert_allclose(found.values, [[35.0, 0.0, 45.0]], rtol=1e-12, atol=1e-12)
     assert found.base[0] == pytest.approx(20)
     np.testing.assert_array_equal(found.inputs, [[1.0, 7.0, 50.0]])
 
@@ -128,34 +127,37 @@ def test_unanchored_identity_is_additive():
     assert found.drivers == ("a", "b")
 
 
-def test_chance_is_shared_in_proportion_to_margins():
+def test_the_logarithm_of_a_chance_is_shared_in_proportion_to_margins():
     """
-    sigmoid(0) -> sigmoid(3): margins 1 and 2 get a third and two thirds of the change.
+    sigmoid(0) -> sigmoid(3): margins 1 and 2 multiply by the cube root of the whole ratio and its square.
     """
     made = _one_term((_line("line", "sigmoid", [1.0, 2.0]),), anchored=False)
 
     found = contributions(made, np.array([[1.0, 1.0]]), None)
 
-    change = 1 / (1 + np.exp(-3)) - 0.5
-    np.testing.assert_allclose(found.values, [[change / 3, 2 * change / 3]], rtol=1e-12)
+    root = (2 / (1 + np.exp(-3))) ** (1 / 3)
+    by_hand = [(root - 1) * (1 + root**2) / 4, (root**2 - 1) * (1 + root) / 4]
+    np.testing.assert_allclose(found.values, [by_hand], rtol=1e-12)
 
 
 @pytest.mark.parametrize("link", ["exp", "sigmoid", "one_over_sigmoid", "relu", "identity"])
 def test_margins_that_cancel_leave_no_division_by_zero(link: str):
     """
-    At p = b the limit holds: +1 and -1 stay equal and opposite, near and at the base alike.
+    At p = b the limit holds: +1 and -1 stay equal and opposite, near and at the base alike. Of ratios e^s and
+    e^-s the one changes (e^s - 1) x (1 + e^-s) / 2 = sinh(s).
     """
     made = _one_term((_line("line", link, [1.0, -1.0], 0.5),), anchored=True)
     table = np.array([[1.0, 1.0], [1.0, 1.0 + 1e-9], [1.0, 1.0 - 1e-5]])
 
     found = contributions(made, table, np.full(3, 20.0), anchor_reference=20.0)
 
-    slope = {
-        "exp": np.exp(0.5),
-        "sigmoid": np.exp(-0.5) / (1 + np.exp(-0.5)) ** 2,
-        "one_over_sigmoid": -np.exp(-0.5),
+    chance = 1 / (1 + np.exp(-0.5))
+    change = {
+        "exp": np.exp(0.5) * np.sinh(1),
+        "sigmoid": chance * np.sinh(1 - chance),
+        "one_over_sigmoid": -np.sinh(1 - chance) / chance,
     }.get(link, 1.0)
-    np.testing.assert_allclose(found.values[:, 0], 20 * slope, rtol=1e-4)
+    np.testing.assert_allclose(found.values[:, 0], 20 * change, rtol=1e-4)
     np.testing.assert_allclose(found.values[0, :2].sum(), 0.0, atol=1e-12)
     np.testing.assert_allclose(found.base, found.base[0], rtol=1e-9)
 
@@ -173,16 +175,64 @@ def test_zero_typical_value_at_a_zero_base_has_no_drivers():
 
 
 @pytest.mark.parametrize("anchor", [0.0, -5.0])
-def test_anchor_that_is_not_positive_carries_the_change(anchor: float):
+def test_anchor_that_is_not_positive_is_one_player_of_two(anchor: float):
     """
-    It has no logarithm; the limit at zero is that the anchor took everything away.
+    By hand: the line doubles 20 or the anchor, which takes 20 - anchor or twice that; the mean of both
+    orders. No logarithm is needed for it.
     """
     made = _one_term((_line("line", "exp", [log(2), 0.0]),), anchored=True)
 
     found = contributions(made, np.array([[1.0, 0.0]]), np.array([anchor]), anchor_reference=20.0)
 
-    np.testing.assert_allclose(found.values, [[0.0, 0.0, 2 * anchor - 20.0]])
+    np.testing.assert_allclose(found.values, [[(20 + anchor) / 2, 0.0, 1.5 * (anchor - 20.0)]])
     np.testing.assert_allclose(found.base, [20.0])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    logs=st.lists(st.floats(-200, 5), min_size=3, max_size=3),
+    parts=st.lists(
+        st.dictionaries(st.integers(0, 3), st.tuples(st.floats(-9, 9), st.floats(-9, 9)), max_size=3),
+        min_size=1,
+        max_size=3,
+    ),
+)
+def test_products_are_shared_as_by_brute_force(logs, parts):
+    """
+    Second way: all coalitions of four players, of whom some multiply everything and some a part of it, by
+    nothing and by less than nothing too. As they add up, so do five hundred rows at once.
+    """
+    logs = np.array([*logs, 0.0])
+
+    def worth(known: frozenset[int]) -> float:
+        return float(np.exp(logs[list(known)].sum())) * sum(
+            np.prod([ends[player in known] for player, ends in part.items()]) for part in parts
+        )
+
+    columns = [
+        {player: tuple(np.full(500, end) for end in ends) for player, ends in part.items()} for part in parts
+    ]
+    found = product_changes(np.tile(logs, (500, 1)), columns)
+
+    expected = _shapley(4, worth)
+    np.testing.assert_allclose(found[0], expected, rtol=1e-9, atol=1e-9 * (1 + np.abs(expected).max()))
+    np.testing.assert_array_equal(found, np.tile(found[0], (500, 1)))
+
+
+@pytest.mark.parametrize("players", [1, 2, 7, 40])
+def test_many_players_add_up(players: int):
+    """
+    All changes together are what the product has changed, whatever the number of players, odd or even, and
+    however near to nothing some of their ratios are.
+    """
+    logs = np.random.default_rng(players).normal(0, 1, (3000, players))
+    logs[:, 0] = -300.0
+
+    found = product_changes(logs, ({},))
+
+    rounding = 1e-12 * np.abs(found).max(axis=1)
+    assert (np.abs(found.sum(axis=1) - np.expm1(logs.sum(axis=1))) <= rounding).all()
+    assert (np.sign(found) == np.sign(logs)).all()
 
 
 @pytest.mark.parametrize(
@@ -284,7 +334,7 @@ def test_grouped_features_are_one_driver():
 
     assert found.drivers == (*FEATURES[:3], "preferred_dow", "past_spend")
     np.testing.assert_allclose(found.values[:, 3], plain.values[:, 3] + plain.values[:, 4])
-    np.testing.assert_array_equal(found.values[:, 4], plain.values[:, 5])
+    np.testing.assert_allclose(found.values[:, 4], plain.values[:, 5])
     assert np.isnan(found.inputs[:, 3]).all()
     np.testing.assert_array_equal(found.inputs[:, 4], np.full(len(anchors()), np.nan))
 
@@ -292,15 +342,17 @@ def test_grouped_features_are_one_driver():
 def test_a_driver_named_after_one_of_its_columns_has_that_ones_value():
     """
     A ratio to an anchor is reported with what it is relative to, by its name and with its value;
-    contributions add up.
+    contributions to a sum add up.
     """
     first, second = FEATURES[:2]
-    plain = contributions(recipe(), rows(), anchors(), anchor_reference=20.0)
+    asked = {"anchor_reference": 20.0, "output": "clv_plain"}
+    plain = contributions(recipe(), rows(), anchors(), **asked)
 
-    found = contributions(recipe(), rows(), anchors(), anchor_reference=20.0, groups={first: (second,)})
+    found = contributions(recipe(), rows(), anchors(), groups={first: (second,)}, **asked)
 
     assert found.drivers == (second, *FEATURES[2:], "anchor")
     np.testing.assert_allclose(found.values[:, 0], plain.values[:, 0] + plain.values[:, 1])
+    assert np.ptp(found.values[:, 0]) > 1
     np.testing.assert_array_equal(found.inputs[:, 0], rows()[:, 1])
 
 
@@ -396,10 +448,10 @@ def _opened(**columns: float) -> OpenedAnchor:
     return OpenedAnchor(opening, {name: np.array([value]) for name, value in columns.items()})
 
 
-def test_what_the_anchor_is_made_of_shares_its_logarithm():
+def test_what_the_anchor_is_made_of_is_shared_like_the_rest():
     """
-    Second way: ln of a sum by its path integral (Aumann and Shapley), addend by addend, on a fine grid; what
-    the product has of it goes by the logarithms of its factors. The level, one for all, is in the base.
+    Second way: all coalitions of the line's column and the four facts of the formula, at the level of the
+    customer, for the level, one for all, is in the base.
     """
     made = _one_term((_line("line", "exp", [0.5, 0.0]),), anchored=True)
     opened = _opened(level=15.0, past=15.0, product=32.0, pace=5.0, order=4.0)
@@ -408,34 +460,38 @@ def test_what_the_anchor_is_made_of_shares_its_logarithm():
         made, np.array([[1.0, 0.0]]), np.array([50.0]), anchor_reference=20.0, opened=opened
     )
 
-    now, base = np.array([10.0, 32 / 1.5, 2.0]), np.array([12.0, 6.0, 2.0])
-    along = (np.arange(200_000) + 0.5) / 200_000
-    past, product, _ = (now - base) * np.mean(1 / (base.sum() + along * (now - base).sum()))
-    product *= np.array([log(5 / 2), 0.0, log(32 / 1.5 / 6) - log(5 / 2)]) / log(32 / 1.5 / 6)
-    logs = np.array([0.5, 0.0, past, *product])
-    expected = logs * (found.prediction[0] - 30.0) / (log(found.prediction[0]) - log(30.0))
+    ends = [(1.0, np.exp(0.5)), (18.0, 15.0), (1.0, 5 / 2), (1.0, 1.0), (9.0, 32 / 2.5)]
+
+    def worth(known: frozenset[int]) -> float:
+        line, past, pace, order, recency = (ends[player][player in known] for player in range(5))
+        return line * (past + pace * order * recency + 3.0)
+
     assert found.drivers == ("a", "b", SPEND, PACE, ORDERS, RECENCY)
-    np.testing.assert_allclose(found.values[0], expected, rtol=1e-8, atol=1e-9)
+    np.testing.assert_allclose(found.values[0, [0, 2, 3, 4, 5]], _shapley(5, worth), rtol=1e-9)
+    assert found.values[0, 1] == 0
     assert found.base[0] == pytest.approx(30.0)
 
 
 def test_factors_of_a_published_baseline_are_told_apart():
     """
     By hand: 3 purchases at the own pace, half of them given the silence, of 40 make 60; against 2 x 0.125
-    x 80 = 20 each has its logarithm's share of 60 - 20, (60 - 20) / ln 3. An order value of nothing has all.
+    x 80 = 20 they multiply by 3/2, 4 and 1/2. Each changes 20 by its own share of 1, times the mean of the
+    others: (1 + (r - 1) / 2 + (s - 1) / 2 + (r - 1) (s - 1) / 3). An order value of nothing takes 20, of
+    which the pace would have added a fourth of 20.
     """
     made = _one_term((), anchored=True)
     opening = AnchorOpening(factors=(_spec("pace", 2.0, PACE), _spec("order", 80.0, ORDERS)), rest=RECENCY)
     opened = OpenedAnchor(opening, {"pace": np.array([3.0, 3.0]), "order": np.array([40.0, 0.0])})
 
-    found = contributions(
-        made, np.zeros((2, 2)), np.array([60.0, 1e-70]), anchor_reference=20.0, opened=opened
-    )
+    found = contributions(made, np.zeros((2, 2)), np.array([60.0, 0.0]), anchor_reference=20.0, opened=opened)
 
-    logs = np.log([1, 1, 3 / 2, 40 / 80, 0.5 / 0.125])
+    def changed(own: float, one: float, other: float) -> float:
+        return 20 * own * (1 + one / 2 + other / 2 + one * other / 3)
+
+    by_hand = [changed(0.5, -0.5, 3), changed(-0.5, 0.5, 3), changed(3, 0.5, -0.5)]
     assert found.drivers == ("a", "b", PACE, ORDERS, RECENCY)
-    np.testing.assert_allclose(found.values[0], logs * 40 / log(3), rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(found.values[1], [0, 0, 0, -20, 0], atol=1e-9)
+    np.testing.assert_allclose(found.values[0], [0, 0, *by_hand], rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(found.values[1], [0, 0, 5, -25, 0], atol=1e-9)
     np.testing.assert_allclose(found.base, 20.0)
 
 
@@ -458,7 +514,7 @@ def test_parts_of_any_anchor_add_up(anchor, level, parts, link):
 
     found = contributions(made, table, anchors_, anchor_reference=20.0, opened=opened)
 
-    at_base = predict(made, np.zeros((1, 2)), np.array([2.0 * level if anchor > 0 else 20.0]))
+    at_base = predict(made, np.zeros((1, 2)), np.array([2.0 * level]))
     size = np.abs(found.values).max() + np.abs(found.base).max() + 1e-3
     np.testing.assert_allclose(found.base, at_base["clv_predicted"], rtol=0, atol=1e-9 * size)
     np.testing.assert_allclose(
@@ -472,11 +528,10 @@ def test_a_column_of_several_facts_is_shared_as_they_share_the_anchor():
     cancel each other out, and facts without a share halves.
     """
     shares = np.array([[3.0, 1.0], [1.0, -1.0], [0.0, 0.0]])
-    of_anchor = AnchorShares((PACE, ORDERS), shares, np.ones(3))
+    facts = Facts((PACE, ORDERS), ((0, 1), (1,)), (), shares)
 
-    facts, values = by_fact([(PACE, ORDERS), (ORDERS,)], np.array([[8.0, 1.0]] * 3), of_anchor)
+    values = facts.of_features(np.array([[8.0, 1.0]] * 3))
 
-    assert facts == (PACE, ORDERS)
     np.testing.assert_allclose(values, [[6.0, 3.0], [4.0, 5.0], [4.0, 5.0]])
 
 

@@ -1,25 +1,25 @@
 """
-What the inputs of the anchor's formula have changed in its logarithm, exactly.
+What facts the anchor is made of: a sum of products, each with its reference.
 
 The anchor is level x (addends + product + what is the same for everybody), the product being its factors
-times a rest. Relative to the reference at the same level, an addend q has the share (q - its reference) /
-logarithmic mean of the anchor and its reference. The product has such a share too, and its factors have of
-that what they have of the product's logarithm. Both are Aumann and Shapley's values along the straight way
-and along the geometric one, and add up to ln(anchor / reference). The level moves the reference itself.
+times a rest. All are compared with the reference at the same level, for the level is nobody's own.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from clv_ml.measure.metrics import Array
 from clv_ml.model.manifest import AnchorOpening
-from clv_ml.serve.term_changes import logarithmic_mean
 
-FAINTEST = 1e-60
-"""A smaller factor (the chance that somebody long gone is still a customer) cannot be divided by."""
+FAINTEST = 1e-6
+"""Factors that are less of their references explain no product that is not nothing itself."""
 ANCHOR_DRIVER = "anchor"
 """Driver of an anchor that is not opened."""
+
+AnchorPart = Mapping[str, tuple[Array, Array]]
+"""By driver, what it multiplies a part of the anchor by, at the reference and now, of shape (n,) each."""
 
 
 @dataclass(frozen=True)
@@ -30,40 +30,30 @@ class OpenedAnchor:
     columns: dict[str, Array]
 
 
-@dataclass(frozen=True)
-class AnchorShares:
+def anchor_parts(
+    anchor: Array, reference: float, opened: OpenedAnchor | None, whole: str = ANCHOR_DRIVER
+) -> list[AnchorPart]:
     """
-    ``shares``, of shape (n, A), by driver: a row's add up to ln(anchor / its reference), or to 1 where that
-    is not defined. ``reference`` has shape (n,).
+    Parts that add up to the anchor, of shape (n,), and at the reference to that at the customer's level;
+    an anchor that is not opened is of the driver ``whole``.
     """
-
-    drivers: tuple[str, ...]
-    shares: Array
-    reference: Array
-
-
-def anchor_shares(anchor: Array, reference: float, opened: OpenedAnchor | None) -> AnchorShares:
-    """What each driver of the anchor, of shape (n,), has of its logarithm."""
-    positive = ~(anchor <= 0)
     if opened is None:
-        logs = np.log(np.where(positive, anchor, np.e * reference) / reference)
-        return AnchorShares((ANCHOR_DRIVER,), logs[:, None], np.full(len(anchor), reference))
+        return [{whole: (np.full(len(anchor), reference), anchor)}]
     opening, columns = opened.opening, opened.columns
     level = _level(opened, anchor)
-    now = np.where(positive, anchor / level, reference)
-    mean = logarithmic_mean(np.full(len(anchor), reference), np.log(now / reference))
-    addends = [columns[one.name] / level - one.reference for one in opening.addends]
-    product_now, product_then = now, reference
+    parts: list[AnchorPart] = [
+        {one.driver: (one.reference * level, columns[one.name])} for one in opening.addends
+    ]
     if opening.product:
-        product_now, product_then = columns[opening.product.name] / level, opening.product.reference
-    shared = _product_changes(opened, product_now, product_then)
+        product = _product(opened, opening.product.reference * level, columns[opening.product.name])
+    else:
+        product = _product(opened, reference * level, anchor)
+    left = [reference * level, anchor]
+    for part in (*parts, product):
+        for end in range(2):
+            left[end] = left[end] - np.prod([ends[end] for ends in part.values()], axis=0)
     # to a cent the anchor is its parts; what rounding leaves is the rest's
-    shared[-1] += now - reference - sum(addends) - sum(shared)
-    shares = np.column_stack([*addends, *shared]) / mean[:, None]
-    shares[~positive] = 0.0
-    shares[~positive, -1] = 1.0
-    names = [one.driver for one in (*opening.addends, *opening.factors)]
-    return AnchorShares((*names, opening.rest), shares, np.where(positive, reference * level, reference))
+    return [*parts, product, {opening.rest: (left[0], left[1])}]
 
 
 def _level(opened: OpenedAnchor, anchor: Array) -> Array:
@@ -72,21 +62,20 @@ def _level(opened: OpenedAnchor, anchor: Array) -> Array:
     return opened.columns[level.name] / level.reference if level else np.ones_like(anchor)
 
 
-def _product_changes(opened: OpenedAnchor, now: Array, then: float) -> list[Array]:
+def _product(opened: OpenedAnchor, then: Array, now: Array) -> AnchorPart:
     """
-    What each factor, and last the rest, changed in the product. A factor that is missing counts as its
-    reference; what is nothing at all is so by the factors that are nothing, or else by the rest.
+    The factors over their references, of which a missing one counts as its own, and the rest. Where factors
+    are nothing and the product is not, it is the rest's alone.
     """
-    known = (now > FAINTEST) & (then > FAINTEST)
-    log = np.log(np.where(known, now, 1.0) / np.where(known, then, 1.0))
-    values = [opened.columns[one.name] / one.reference for one in opened.opening.factors]
-    logs = [np.log(np.where(value > FAINTEST, value, 1.0)) for value in values]
-    mean = logarithmic_mean(np.full(len(now), then), log)
-    changes = [mean * part for part in (*logs, log - sum(logs))]
-    nothing = [value <= FAINTEST for value in values]
-    at_fault = [*nothing, sum(nothing, np.zeros(len(now))) == 0]
-    faults = np.maximum(1, sum(fault.astype(float) for fault in at_fault))
-    return [
-        np.where(known, change, fault * (now - then) / faults)
-        for change, fault in zip(changes, at_fault, strict=True)
-    ]
+    factors: dict[str, Array] = {}
+    whole = np.ones(len(now))
+    for one in opened.opening.factors:
+        value = opened.columns[one.name] / one.reference
+        factors[one.driver] = factors.get(one.driver, whole) * np.where(np.isnan(value), 1.0, value)
+    together = np.prod(list(factors.values()), axis=0) * whole
+    known = together > FAINTEST
+    nothing = ~known & (now <= FAINTEST * then)
+    rest = np.where(nothing, then, now / np.where(known, together, 1.0))
+    part = {name: (whole, np.where(known | nothing, value, 1.0)) for name, value in factors.items()}
+    base, more = part.pop(opened.opening.rest, (whole, whole))
+    return {**part, opened.opening.rest: (base * then, more * rest)}

@@ -1,9 +1,9 @@
 """
 Exact drivers: what each fact about a customer added to or took from a prediction, in its own unit.
 
-``term_changes`` has a column's change of one term, ``anchor_drivers`` that of the inputs of the anchor's
-formula; here they are added up by fact. A column that is made of several facts, such as the anchor over the
-mean, is shared by them as they share the anchor.
+``anchor_drivers`` has what the anchor is made of, ``facts`` what columns are made of, and ``term_changes``
+what facts change in a term. A column that is made of several facts, such as the anchor over the mean, is
+shared by them as they share the anchor.
 """
 
 from collections.abc import Mapping
@@ -20,9 +20,9 @@ from clv_ml.model.model_files import LoadedModel
 from clv_ml.model.onnx_session import evaluate
 from clv_ml.model.prediction import predict
 from clv_ml.model.recipe import Output, Recipe, booster_names
-from clv_ml.serve.anchor_drivers import ANCHOR_DRIVER, AnchorShares, OpenedAnchor, anchor_shares
+from clv_ml.serve.anchor_drivers import ANCHOR_DRIVER, OpenedAnchor, anchor_parts
 from clv_ml.serve.columns import Batch, feature_matrix
-from clv_ml.serve.facts import by_fact
+from clv_ml.serve.facts import facts_of
 from clv_ml.serve.term_changes import ExplainedRows, term_change
 from clv_ml.serve.tree_shap import ExplainedForest, explain_forest, shap_values
 
@@ -102,22 +102,21 @@ def contributions(
         raise ModelError(
             "Drivers of an anchored model need each row's anchor and a reference above 0. Pass both."
         )
-    of_anchor = AnchorShares((), np.zeros((len(features), 0)), np.ones(len(features)))
     known = dict(zip(recipe.features, features.T, strict=True)) | dict(facts or {})
+    groups, parts = groups or {}, []
     if anchor is not None and anchor_reference is not None and recipe.anchor is not None:
-        of_anchor = anchor_shares(anchor, anchor_reference, opened)
         known = {ANCHOR_DRIVER: anchor, recipe.anchor: anchor} | known
+        parts = anchor_parts(anchor, anchor_reference, opened, *groups.get(ANCHOR_DRIVER, ()))
+    owners = facts_of([groups.get(name, (name,)) for name in recipe.features], parts, len(features))
     scores = {name: tree_contributions(recipe.boosters[name], features) for name in booster_names((wanted,))}
-    rows = ExplainedRows(features, anchor, of_anchor.reference, of_anchor.shares, scores)
-    change = np.zeros((len(features), len(recipe.features) + len(of_anchor.drivers)))
+    rows = ExplainedRows(features, owners, scores)
+    values = np.zeros((len(features), len(owners.names)))
     for term in wanted.terms:
-        change += term.weight * term_change(term, rows).by_driver
-    owners = [(groups or {}).get(name, (name,)) for name in (*recipe.features, *of_anchor.drivers)]
-    drivers, values = by_fact(owners, change, of_anchor)
-    inputs = np.column_stack([known.get(name, np.full(len(features), np.nan)) for name in drivers])
+        values += term.weight * term_change(term, rows).by_fact
+    inputs = np.column_stack([known.get(name, np.full(len(features), np.nan)) for name in owners.names])
     # what rounding leaves goes into the base
-    prediction = _prediction(model, rows)[output]
-    return Contributions(drivers, prediction - values.sum(axis=1), values, prediction, inputs)
+    prediction = _prediction(model, features, anchor)[output]
+    return Contributions(owners.names, prediction - values.sum(axis=1), values, prediction, inputs)
 
 
 def tree_contributions(booster: lgb.Booster, features: Array) -> Array:
@@ -139,8 +138,8 @@ def _output(recipe: Recipe, name: str) -> Output:
     raise ModelError(f"The model has no output {name!r}; it has {known}. Name one of them.")
 
 
-def _prediction(model: LoadedModel | Recipe, rows: ExplainedRows) -> Mapping[str, Array]:
+def _prediction(model: LoadedModel | Recipe, features: Array, anchor: Array | None) -> Mapping[str, Array]:
     """Each output of the rows, by the graph where there is one."""
     if isinstance(model, Recipe):
-        return predict(model, rows.features, rows.anchor)
-    return evaluate(model.session, rows.features, rows.anchor)
+        return predict(model, features, anchor)
+    return evaluate(model.session, features, anchor)

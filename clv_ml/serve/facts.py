@@ -1,48 +1,63 @@
 """From columns to the facts that they are made of: whose contribution is whose."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from clv_ml.measure.metrics import Array
-from clv_ml.serve.anchor_drivers import AnchorShares
+from clv_ml.serve.product_changes import Part, product_changes
 
 CANCELLED = 0.1
 """Squared share of their sizes: of facts that cancel each other out beyond it in the anchor, sizes say more
 than their sum of a column that is made of them."""
 
 
-def by_fact(
-    owners: Sequence[tuple[str, ...]], change: Array, of_anchor: AnchorShares
-) -> tuple[tuple[str, ...], Array]:
+@dataclass(frozen=True)
+class Facts:
     """
-    Facts in order of appearance, and what each of them contributed, shape (n, K).
-
-    Args:
-        owners: The facts that each column is made of.
-
-        change: What each column contributed, shape (n, columns).
-
-        of_anchor: How facts share the anchor, and with it a column that several of them own.
+    K facts by name, and the places among them of those that each feature is made of. ``anchor`` has what
+    they multiply parts of the anchor by, ``in_anchor``, of shape (n, K), what each of them changed in it.
     """
-    facts = tuple(dict.fromkeys(name for names in owners for name in names))
-    values = np.zeros((len(change), len(facts)))
-    for column, names in zip(change.T, owners, strict=True):
-        places = [facts.index(name) for name in names]
-        if len(places) == 1:
-            values[:, places[0]] += column
-        else:
-            values[:, places] += _shared(column, _shares_of(names, of_anchor))
-    return facts, values
+
+    names: tuple[str, ...]
+    owners: tuple[tuple[int, ...], ...]
+    anchor: tuple[Part, ...]
+    in_anchor: Array
+
+    def of_features(self, change: Array) -> Array:
+        """By fact, shape (n, K), what features, shape (n, F), changed; several share it as the anchor."""
+        values = np.zeros(self.in_anchor.shape)
+        for column, places in zip(change.T, self.owners, strict=True):
+            if len(places) == 1:
+                values[:, places[0]] += column
+            else:
+                values[:, places] += _shared(column, self.in_anchor[:, places])
+        return values
 
 
-def _shares_of(names: tuple[str, ...], of_anchor: AnchorShares) -> Array:
-    """The facts' shares of the anchor, 0 where it has none of a fact; shape (n, facts)."""
-    shares = np.zeros((len(of_anchor.shares), len(names)))
-    for driver, share in zip(of_anchor.drivers, of_anchor.shares.T, strict=True):
-        if driver in names:
-            shares[:, names.index(driver)] += share
-    return shares
+def facts_of(
+    owners: Sequence[tuple[str, ...]], anchor: Sequence[Mapping[str, tuple[Array, Array]]], rows: int
+) -> Facts:
+    """Facts in order of appearance, from the names of those that each feature and part is made of."""
+    names = tuple(dict.fromkeys(name for group in (*owners, *anchor) for name in group))
+    place = {name: index for index, name in enumerate(names)}
+    parts = tuple({place[name]: ends for name, ends in part.items()} for part in anchor)
+    return Facts(
+        names,
+        tuple(tuple(place[name] for name in group) for group in owners),
+        parts,
+        _changes_of(parts, np.zeros((rows, len(names)))),
+    )
+
+
+def _changes_of(parts: tuple[Part, ...], values: Array) -> Array:
+    """What each fact changed in the anchor, written into zeros of shape (n, K)."""
+    inside = sorted({player for part in parts for player in part})
+    own = [{inside.index(player): ends for player, ends in part.items()} for part in parts]
+    if own:
+        values[:, inside] = product_changes(values[:, inside], own)
+    return values
 
 
 def _shared(change: Array, shares: Array) -> Array:
