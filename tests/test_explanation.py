@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from itertools import combinations
 from math import factorial, log
+from types import SimpleNamespace
 
 import lightgbm as lgb
 import numpy as np
@@ -16,12 +17,14 @@ from small_models import FEATURES, anchors, booster, published, recipe, rows, ta
 from clv_ml.errors import ModelError
 from clv_ml.learn.boosters import Parameters
 from clv_ml.learn.candidates import reduced_to
+from clv_ml.learn.column_roles import MadeOf
+from clv_ml.learn.model_description import anchor_opening, anchor_reference
 from clv_ml.learn.model_types import fit_recipe
 from clv_ml.learn.training_data import read_training_rows
 from clv_ml.model.manifest import AnchorComponentSpec, AnchorOpening
 from clv_ml.model.prediction import predict
 from clv_ml.model.recipe import Line, Output, Recipe, Term, Trees
-from clv_ml.serve.anchor_drivers import OpenedAnchor
+from clv_ml.serve.anchor_drivers import OpenedAnchor, anchor_parts
 from clv_ml.serve.explanation import contributions, tree_contributions
 from clv_ml.serve.facts import Facts
 from clv_ml.serve.product_changes import product_changes
@@ -493,6 +496,23 @@ def test_factors_of_a_published_baseline_are_told_apart():
     np.testing.assert_allclose(found.values[0], [0, 0, *by_hand], rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(found.values[1], [0, 0, 5, -25, 0], atol=1e-9)
     np.testing.assert_allclose(found.base, 20.0)
+
+
+def test_what_is_the_same_for_all_is_nobodys_driver():
+    """
+    By hand: anchors of 4 x pace plus 2 for everybody have the mean 14, of which the product is compared with
+    12; the 2 are left for both ends.
+    """
+    pace = np.array([1.0, 5.0])
+    made_of = MadeOf(factors=("pace",), rest=RECENCY, product="product")
+    columns = {"pace": pace, "product": 4 * pace}
+    rows_ = SimpleNamespace(roles=SimpleNamespace(made_of={"anchor": made_of}), anchor_components=columns)
+
+    opening = anchor_opening(rows_, "anchor", {"pace": (PACE,)})
+    parts = anchor_parts(4 * pace + 2, anchor_reference(4 * pace + 2), OpenedAnchor(opening, columns))
+
+    assert opening.product.reference == pytest.approx(12)
+    np.testing.assert_allclose(parts[-1][RECENCY], np.full((2, 2), 2.0))
 
 
 @settings(max_examples=60, deadline=None)

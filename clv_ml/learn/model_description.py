@@ -16,49 +16,40 @@ from clv_ml.model.recipe import Recipe, Trees
 Drivers = Mapping[str, tuple[str, ...]]
 """Columns to the facts that they are made of, columns themselves."""
 SMALLEST_ANCHOR = 0.01
-"""In the reporting currency: a smaller one counts as this in a geometric mean."""
+"""In the reporting currency: what drivers are measured against is no less."""
 
 
 def anchor_reference(anchor: Array) -> float:
-    """What drivers are measured against: the geometric mean of the anchors, shape (n,)."""
-    return float(np.exp(np.mean(np.log(np.maximum(anchor, SMALLEST_ANCHOR)))))
+    """What drivers are measured against: the mean of the anchors, shape (n,)."""
+    return max(SMALLEST_ANCHOR, float(anchor.mean()))
 
 
-def anchor_opening(
-    rows: TrainingData, column: str, anchor: Array, reference: float, drivers: Drivers
-) -> AnchorOpening | None:
+def anchor_opening(rows: TrainingData, column: str, drivers: Drivers) -> AnchorOpening | None:
     """
-    How the anchor is made, and what each of its columns is compared with: the level and factors with the
-    geometric mean, as the anchor itself, addends and the product with their share of the reference. None
-    where nothing is known of how it is made.
+    How the anchor is made, and what each of its columns is compared with, its mean. None where nothing is
+    known of how it is made.
     """
     made_of = rows.roles.made_of.get(column)
     if made_of is None:
         return None
-    columns = rows.anchor_components
 
-    def compared(name: str, value: float) -> AnchorComponentSpec:
-        return AnchorComponentSpec(name=name, reference=value, driver=", ".join(drivers.get(name, ())))
+    def added(name: str) -> AnchorComponentSpec:
+        values = rows.anchor_components[name]
+        known = values[~np.isnan(values)]
+        mean = max(0.0, float(known.mean())) if known.size else 0.0
+        return AnchorComponentSpec(name=name, reference=mean, driver=", ".join(drivers.get(name, ())))
 
-    def by_mean(name: str) -> AnchorComponentSpec:
-        return compared(name, _geometric_mean(columns[name]))
-
-    def by_share(name: str) -> AnchorComponentSpec:
-        return compared(name, float(columns[name].mean() * reference / anchor.mean()))
+    def multiplied(name: str) -> AnchorComponentSpec:
+        spec = added(name)
+        return spec if spec.reference > 0 else spec.model_copy(update={"reference": 1.0})
 
     return AnchorOpening(
-        level=by_mean(made_of.level) if made_of.level else None,
-        addends=tuple(map(by_share, made_of.addends)),
-        product=by_share(made_of.product) if made_of.product else None,
-        factors=tuple(map(by_mean, made_of.factors)),
+        level=multiplied(made_of.level) if made_of.level else None,
+        addends=tuple(map(added, made_of.addends)),
+        product=added(made_of.product) if made_of.product else None,
+        factors=tuple(map(multiplied, made_of.factors)),
         rest=made_of.rest,
     )
-
-
-def _geometric_mean(values: Array) -> float:
-    """Of those above 0; 1 where there is none."""
-    positive = values[values > 0]
-    return float(np.exp(np.log(positive).mean())) if positive.size else 1.0
 
 
 def feature_drivers(drivers: Drivers, recipe: Recipe) -> dict[str, tuple[str, ...]]:

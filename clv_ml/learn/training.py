@@ -216,7 +216,6 @@ def _description(
     """What the manifest says; ``rows`` are those that were fitted and have an anchor."""
     variables, history = task.settings.vars, task.history
     column = recipe.anchor or rows.roles.anchor
-    reference = anchor_reference(anchor)
     description = ModelDescription(
         version="unnamed",
         model_type=task.model_type,
@@ -224,8 +223,8 @@ def _description(
         feature_definitions=history.definitions,
         horizon_days=variables.horizon_days,
         reporting_currency=variables.reporting_currency,
-        anchor_reference=reference,
-        anchor_opening=anchor_opening(rows, column, anchor, reference, history.drivers),
+        anchor_reference=anchor_reference(anchor),
+        anchor_opening=anchor_opening(rows, column, history.drivers),
         feature_drivers=feature_drivers(history.drivers, recipe),
         training_dates=dates_by_use(task.data),
         parameters={
