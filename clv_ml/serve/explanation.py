@@ -106,7 +106,8 @@ def contributions(
     groups, parts = groups or {}, []
     if anchor is not None and anchor_reference is not None and recipe.anchor is not None:
         known = {ANCHOR_DRIVER: anchor, recipe.anchor: anchor} | known
-        parts = anchor_parts(anchor, anchor_reference, opened, *groups.get(ANCHOR_DRIVER, ()))
+        whole = groups.get(ANCHOR_DRIVER, (ANCHOR_DRIVER,))[0]
+        parts = anchor_parts(anchor, anchor_reference, opened, whole)
     owners = facts_of([groups.get(name, (name,)) for name in recipe.features], parts, len(features))
     scores = {name: tree_contributions(recipe.boosters[name], features) for name in booster_names((wanted,))}
     rows = ExplainedRows(features, owners, scores)

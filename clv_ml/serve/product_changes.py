@@ -41,10 +41,9 @@ def _block_changes(logs: Array, parts: Sequence[Part]) -> Array:
     outside = [player for player in range(len(logs)) if player not in inside]
     rises = np.expm1(logs[outside])
     one = (np.ones(1), np.ones(1))
-    ends = [[part.get(player, one) for player in inside] for part in parts]
     ends = [
-        [(base, now * ratios[player]) for player, (base, now) in zip(inside, part, strict=True)]
-        for part in ends
+        [(part.get(player, one)[0], part.get(player, one)[1] * ratios[player]) for player in inside]
+        for part in parts
     ]
     for at, weight in _nodes((len(logs) + 1) // 2):
         steps = 1.0 + at * rises
