@@ -1,6 +1,7 @@
 """
-What customers would be with facts of others, in all columns that a score and its drivers are made of: what
-drivers are judged by. Written anew from the columns' descriptions.
+What customers would be with facts of others, in all that a score is made of: what drivers are judged by.
+
+Written anew from the columns' descriptions.
 """
 
 from dataclasses import dataclass
