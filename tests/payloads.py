@@ -47,6 +47,8 @@ PAYLOADS: tuple[Any, ...] = (
     None,
     "x" * 10_000,
 )
+PLAIN_NAMES = ("1e309", "1_000", "0x10")
+"""Those that a model version may have for a name."""
 
 
 def crafted_vars(count: int | None = None) -> Iterator[tuple[str, Any]]:
