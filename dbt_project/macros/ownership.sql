@@ -1,12 +1,12 @@
 {#- Whose a relation is. A warehouse may hold tables of others: none of them is replaced, and nothing is created among
     them. -#}
 {% macro own_schema() -%}
-    {{ return(api.Relation.create(database=target.database, schema=target.schema)) }}
+    {{ return(api.Relation.create(database=target.database | default(none), schema=target.schema)) }}
 {%- endmacro %}
 
 {#- Where a version before 0.2.0 built. -#}
 {% macro schema_main() -%}
-    {{ return(api.Relation.create(database=target.database, schema="main")) }}
+    {{ return(api.Relation.create(database=target.database | default(none), schema="main")) }}
 {%- endmacro %}
 
 {#- Names of what stands in a schema, in lower case. -#}
@@ -91,7 +91,7 @@
 {#- Refuses a raw schema that others made and that lacks a table: it is theirs, and nothing is created there. -#}
 {% macro require_raw_tables(tables) -%}
     {%- set parts = setting("raw_schema").split(".") -%}
-    {%- set catalog = parts[0] if parts | length > 1 else target.database -%}
+    {%- set catalog = parts[0] if parts | length > 1 else target.database | default(none) -%}
     {%- set present = names_in(api.Relation.create(database=catalog, schema=parts[-1])) -%}
     {%- set missing = tables | rejectattr("name", "in", present) | list -%}
     {%- if "events" in present and "quarantine" not in present -%}
