@@ -36,6 +36,8 @@ def shop(tmp_path: Path) -> Settings:
 
 
 def _fill(settings: Settings, generation: int) -> None:
+    with duckdb.connect(settings.warehouse) as connection:
+        connection.execute(f"create schema if not exists {settings.own_schema}")
     with connect(settings, read_only=False) as connection:
         connection.execute(
             f"create or replace table customer_clv as select {generation} as g, i, {SAID} "
