@@ -131,6 +131,27 @@ def test_a_schema_named_with_its_catalog_is_found(shop: Settings):
     assert query(shop, "select distinct customer_id from raw.events") == [(STAYS,)]
 
 
+def test_a_table_of_others_is_not_touched(shop: Settings):
+    """
+    A team's table that names the person stops the erasure, by its name, before anything is changed. Once the
+    team has erased the person there, the rest of that table comes through as it was.
+    """
+    with connect(shop, read_only=False) as connection:
+        connection.execute("create schema crm; create table crm.orders (customer_id varchar, note varchar)")
+        connection.execute(f"insert into crm.orders values ('{GONE}', 'theirs'), ('{STAYS}', 'theirs, too')")
+
+    with pytest.raises(InputError, match=r'"crm"."orders".* is not this product'):
+        forget(shop, GONE)
+
+    assert query(shop, f"select count(*) from customer_clv where customer_id = '{GONE}'") == [(1,)]
+    assert query(shop, "select count(*) from crm.orders") == [(2,)]
+    with connect(shop, read_only=False) as connection:
+        connection.execute(f"delete from crm.orders where customer_id = '{GONE}'")
+    forget(shop, GONE)
+    assert query(shop, "from crm.orders") == [(STAYS, "theirs, too")]
+    assert query(shop, f"select count(*) from customer_clv where customer_id = '{GONE}'") == [(0,)]
+
+
 def test_feeding_the_same_files_again_does_not_bring_the_person_back(shop: Settings, tmp_path: Path):
     """
     Rows, merges and broken lines of the person are quarantined as erased without their text, and still

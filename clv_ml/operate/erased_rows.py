@@ -22,6 +22,7 @@ ERASED_TABLE = "erased_customers"
 class PersonTable:
     """A table's name as SQL, with its columns of customer ids, of raw text, and of any other text."""
 
+    schema: str
     name: str
     id_columns: tuple[str, ...]
     raw_columns: tuple[str, ...]
@@ -35,29 +36,32 @@ def person_tables(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[P
         "order by all",
         [catalog],
     ).fetchall()
-    tables: dict[str, tuple[list[str], list[str], list[str]]] = {}
+    tables: dict[tuple[str, str], tuple[list[str], list[str], list[str]]] = {}
     for schema, table, column, kind in columns:
         name = ".".join(map(quoted_name, (catalog, schema, table)))
-        ids, raw, texts = tables.setdefault(name, ([], [], []))
+        ids, raw, texts = tables.setdefault((schema, name), ([], [], []))
         if column == "customer_id" or column.endswith("_customer_id"):
             ids.append(quoted_name(column))
         elif column == "raw_text":
             raw.append(quoted_name(column))
         elif any(word in kind for word in ("VARCHAR", "JSON", "STRUCT", "MAP", "BLOB")):
             texts.append(quoted_name(column))
-    return [PersonTable(name, *map(tuple, parts)) for name, parts in tables.items()]
+    return [PersonTable(*names, *map(tuple, parts)) for names, parts in tables.items()]
 
 
-def is_known(connection: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> bool:
+def tables_that_know(connection: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> list[PersonTable]:
     patterns = _patterns(connection, ids)
+    found = []
     for table in person_tables(connection, catalog_of(connection)):
         columns = [has_id([column]) for column in table.id_columns]
         checks = [(where, {"ids": list(ids)}) for where in columns]
         checks += [(_names_person(column), {"patterns": patterns}) for column in table.raw_columns]
-        for where, values in checks:
-            if connection.execute(f"select 1 from {table.name} where {where} limit 1", values).fetchall():
-                return True
-    return False
+        if any(
+            connection.execute(f"select 1 from {table.name} where {where} limit 1", values).fetchall()
+            for where, values in checks
+        ):
+            found.append(table)
+    return found
 
 
 def was_erased(connection: duckdb.DuckDBPyConnection, raw_schema: str, ids: Sequence[str]) -> bool:

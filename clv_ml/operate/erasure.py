@@ -17,7 +17,7 @@ import duckdb
 from clv_ml.errors import InputError, WarehouseError
 from clv_ml.model import registry
 from clv_ml.operate.erased_files import FileErasure, erase_database, erase_file
-from clv_ml.operate.erased_rows import catalog_of, in_schema, is_known, was_erased
+from clv_ml.operate.erased_rows import catalog_of, in_schema, tables_that_know, was_erased
 from clv_ml.operate.publication import remove_unfinished_versions
 from clv_ml.settings import Settings, one_off_folder, published_folder, report_path
 from clv_ml.warehouse.connection import connect, only_value
@@ -51,7 +51,7 @@ def forget(settings: Settings, customer_id: str) -> Erasure:
     Erases a person under this id and every id that was merged with it.
 
     Raises:
-        InputError: If no table of the warehouse and no published file has the id.
+        InputError: If no table of the warehouse and no published file has the id, or a table of others has.
         WarehouseError: If the warehouse is absent or in use, or something of the person is left in a new
             file. The old files then stand as they were.
     """
@@ -59,7 +59,14 @@ def forget(settings: Settings, customer_id: str) -> Erasure:
     schema = raw_schema_of(settings)
     with connect(settings, read_only=False) as connection:
         ids = person_ids(connection, schema, name)
-        if not (is_known(connection, ids) or was_erased(connection, schema, ids)):
+        known = tables_that_know(connection, ids)
+        own = {settings.own_schema, schema, *_built_schemas(connection)}
+        if others := [table.name for table in known if table.schema not in own]:
+            raise InputError(
+                f"{', '.join(others)} of {settings.warehouse} names customer {name!r} and is not this "
+                "product's. Nothing was touched. Erase the customer there first, then run clv forget again."
+            )
+        if not (known or was_erased(connection, schema, ids)):
             raise InputError(
                 f"No customer {name!r} in {settings.warehouse}. Check the id as the feed writes it."
             )
@@ -71,6 +78,12 @@ def forget(settings: Settings, customer_id: str) -> Erasure:
         erased = erase_database(connection, catalog_of(connection), settings.warehouse, ids, schema)
     report = _remove_report(settings)
     return Erasure(len(ids), (erased, *published), models, report)
+
+
+def _built_schemas(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """The schemas that the product has built in, for this shop's settings or for others."""
+    listed = "select schema_name from duckdb_tables() where table_name = 'own_relations'"
+    return [name for (name,) in connection.execute(listed).fetchall()]
 
 
 def _remove_scratch(settings: Settings) -> None:
