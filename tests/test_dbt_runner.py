@@ -126,6 +126,7 @@ def test_commands_share_a_parse_whatever_the_other_settings_and_the_folder(
     assert dbt_runner._manifest(renamed) is not usual
 
 
+@pytest.mark.long
 def test_an_edited_file_is_read_by_the_next_command(empty_shop: Settings, own_project: Path, tmp_path: Path):
     """
     Between two commands of one process, a change of a model counts.

@@ -272,6 +272,7 @@ def test_a_shop_of_one_customer_works(open_shop: OpenShop):
     assert "clv_estimate is a formula" in result.warnings[1]
 
 
+@pytest.mark.long
 def test_a_shop_of_one_time_buyers_works(open_shop: OpenShop):
     """
     Nobody ever comes back, so there is no spend to learn: everyone has an estimate all the same, from a model

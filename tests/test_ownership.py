@@ -70,6 +70,7 @@ def test_a_table_of_others_is_not_replaced(team: Settings):
     assert _tables(team, "main") >= {"their_segments", "customer_segments", "own_relations"}
 
 
+@pytest.mark.long
 def test_what_an_earlier_version_built_is_found_and_goes_on(team: Settings):
     """
     Such a version built in main and kept no list of its tables. A run in another schema would begin anew

@@ -333,6 +333,7 @@ def test_ingest_needs_exactly_one_input(simulated_copy: Settings, tmp_path: Path
             engine_of(simulated_copy).ingest_files("events", **arguments)
 
 
+@pytest.mark.long
 def test_a_failed_build_names_the_model(own_project: Path, simulated_copy: Settings):
     """
     The error says which node failed and why; the table before it stands.
