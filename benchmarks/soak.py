@@ -209,8 +209,8 @@ def memory(folder: Path, share: float) -> Iterator[Figure]:
 def lives(folder: Path, share: float, first_seed: int = 0, count: int = 100) -> Iterator[Figure]:
     """Lives of a shop, one a seed; what is done and checked stands in tests/shop_life.py."""
     count = max(1, round(count * share))
-    first, done, faults = folder / "first", Counter[str](), list[str]()
-    life_parts.make_first(first, copy_project(ROOT, folder / "project"))
+    done, faults = Counter[str](), list[str]()
+    first = life_parts.make_first(folder / "first", copy_project(ROOT, folder / "project"))
     began = time.monotonic()
     for seed in range(first_seed, first_seed + count):
         try:

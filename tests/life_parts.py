@@ -3,14 +3,14 @@ What a life of a shop (``shop_life``) is made of: rows that are drawn, its first
 """
 
 import os
-import pickle
 import random
 import shutil
 import signal
 import sys
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -277,19 +277,27 @@ def publish_until(shop: Settings, line: int) -> None:
     publish(shop)
 
 
-def opened(first: Path, folder: Path) -> tuple[Settings, Ledger, list[str]]:
-    """A copy of the shop that every life begins with, its ledger and its champions, oldest first."""
-    shutil.copytree(first, folder, symlinks=True)
-    project, ledger, pointers = pickle.loads((folder / "ledger").read_bytes())
-    return settings_for(folder, project, horizon_days=HORIZON), ledger, pointers
+@dataclass(frozen=True)
+class First:
+    """The shop that every life begins with, its ledger and its champions, oldest first."""
+
+    shop: Settings
+    ledger: Ledger
+    champions: tuple[str, ...]
+
+    def opened(self, folder: Path) -> tuple[Settings, Ledger, list[str]]:
+        """Copies of all three; the shop's files are in ``folder``."""
+        shutil.copytree(self.shop.warehouse.parent, folder, symlinks=True)
+        shop = settings_for(folder, self.shop.project, horizon_days=HORIZON)
+        return shop, deepcopy(self.ledger), list(self.champions)
 
 
-def make_first(folder: Path, project: Path) -> None:
+def make_first(folder: Path, project: Path) -> First:
     """A shop of some months, with a champion, the one before it, and a publication."""
     shop = settings_for(folder, project, horizon_days=HORIZON)
     folder.mkdir(parents=True, exist_ok=True)
     create_tables(shop)
-    ledger, rng, pointers = Ledger(), random.Random(0), list[str]()
+    ledger, rng, champions = Ledger(), random.Random(0), list[str]()
     rates = ("EUR", str(OPENING - timedelta(days=400)), "0.85")
     path = write_csv(folder / "fx_rates.csv", ("currency", "valid_from", "rate_to_reporting"), [rates])
     engine_of(shop).ingest_files("fx_rates", path)
@@ -303,11 +311,11 @@ def make_first(folder: Path, project: Path) -> None:
         engine_of(shop).ingest_files("events", path)
         ledger.feed_events(path.name, fed)
         engine_of(shop).build_features()
-        pointers.append(engine_of(shop).train().version)
+        champions.append(engine_of(shop).train().version)
         ledger.built = ledger.scoring_date()
     engine_of(shop).score()
     publish(shop)
-    (folder / "ledger").write_bytes(pickle.dumps((project, ledger, pointers)))
+    return First(shop, ledger, tuple(champions))
 
 
 def _regular(number: int, customer: str, rng: random.Random) -> list[Row]:

@@ -6,13 +6,13 @@ hypothesis draws. A life that fails is shrunk to the shortest list of steps that
 """
 
 import os
-import pickle
 import shutil
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -42,6 +42,7 @@ from life_parts import (
     FIRST_DAYS,
     ORDER_COLUMNS,
     OTHER_SETTINGS,
+    First,
     die_at,
     difference,
     drawn_event,
@@ -49,7 +50,6 @@ from life_parts import (
     hold_open,
     how_it_ended,
     in_a_fresh_process,
-    opened,
     promote_until,
     publish_until,
     published_rows,
@@ -87,10 +87,10 @@ STEPS = 50
 
 class Life(RuleBasedStateMachine):
     """
-    One shop. ``first`` is the folder of the shop that every life begins with; ``counts`` what lives did.
+    One shop. ``first`` is what every life begins with; ``counts`` what lives did.
     """
 
-    first: Path
+    first: First
     counts: ClassVar[Counter[str]] = Counter()
     lives: ClassVar[int] = 0
 
@@ -100,7 +100,7 @@ class Life(RuleBasedStateMachine):
         of_all: Any = st.just(SimpleNamespace(is_enabled=lambda name: True))
         self._rules_strategy.enabled_rules_strategy = of_all
         self.folder = Path(tempfile.mkdtemp(prefix="clv-life-"))
-        self.shop, self.ledger, self.pointers = opened(self.first, self.folder / "shop")
+        self.shop, self.ledger, self.pointers = self.first.opened(self.folder / "shop")
         self.day, self.files, self.numbers = FIRST_DAYS, list[Callable[[], None]](), 0
         self.since: Counter[str] = Counter()
         # the first life that hypothesis tries is always the shortest there is, and needs no twin
@@ -333,7 +333,7 @@ class Life(RuleBasedStateMachine):
 
         before = self._raw()
         ended = how_it_ended(forked(ingest))
-        after = pickle.loads(pickle.dumps(self.ledger))
+        after = deepcopy(self.ledger)
         after.feed_events(file.name, prepared)
         if self._raw() != before:
             assert self._raw() == raw_of(after), "a killed ingestion stored a part"
@@ -592,9 +592,9 @@ class Life(RuleBasedStateMachine):
             assert customers == [(in_database[0][1],)]
 
 
-def live(first: Path, seed_number: int, steps: int = STEPS) -> Counter[str]:
+def live(first: First, seed_number: int, steps: int = STEPS) -> Counter[str]:
     """
-    One life of that seed, from the shop in ``first``, and what was done in it.
+    One life of that seed, from the shop of ``first``, and what was done in it.
 
     Raises:
         AssertionError: With the seed, after hypothesis has printed the shortest list of steps that fails.

@@ -13,8 +13,8 @@ def test_a_short_life_of_a_shop(project: Path, tmp_path: Path):
     Feeds, builds, runs, switches, erasures, kills and readers in an order drawn from the seed: after each
     step everything is as a ledger in plain Python says, and at the end as in a twin that was built once.
     """
-    make_first(tmp_path / "first", project)
+    first = make_first(tmp_path / "first", project)
 
-    counts = shop_life.live(tmp_path / "first", seed_number=1, steps=20)
+    counts = shop_life.live(first, seed_number=1, steps=20)
 
     assert counts["twins"] == 1

@@ -38,10 +38,7 @@
 
 {#- Names that the product has claimed in this schema; every one that stands there, where an earlier version made it. -#}
 {% macro claimed_names(present) -%}
-    {%- if "own_relations" in present -%}
-        {%- set claimed = run_query("select relation_name from " ~ own_relations()).columns[0].values() | list -%}
-        {{ return(claimed) }}
-    {%- endif -%}
+    {%- if "own_relations" in present -%} {{ return(listed_names()) }} {%- endif -%}
     {{ return(present if is_of_earlier_version(present) else []) }}
 {%- endmacro %}
 
@@ -53,6 +50,11 @@
 {% macro own_relations() -%}
     {%- set table = source_tables("model") | selectattr("name", "equalto", "own_relations") | first -%}
     {{ return(table.relation_name) }}
+{%- endmacro %}
+
+{#- Names that the table has. -#}
+{% macro listed_names() -%}
+    {{ return(run_query("select relation_name from " ~ own_relations()).columns[0].values() | list) }}
 {%- endmacro %}
 
 {#- Refuses to run where a relation of ours would replace one that the product did not make, and where another schema
@@ -78,9 +80,8 @@
 {#- Remembers the names as the product's own before anything of that name is made: a run that is killed leaves nothing
     that the next one refuses. -#}
 {% macro claim_own_relations() -%}
-    {%- set claimed = run_query("select relation_name from " ~ own_relations()).columns[0].values() | list -%}
     {%- set rows = [] -%}
-    {%- for name in own_names() | reject("in", claimed) -%}
+    {%- for name in own_names() | reject("in", listed_names()) -%}
         {%- do rows.append("('" ~ name ~ "', '" ~ product_version() ~ "', " ~ dbt.current_timestamp() ~ ")") -%}
     {%- endfor -%}
     {%- if rows -%}
