@@ -23,6 +23,7 @@ from architecture import page as architecture
 from cookbook import PAGE as COOKBOOK
 from cookbook import page as cookbook
 from markdown_pages import DOCS, ROOT, WRITTEN, code, flowing, table
+from shop_exports import EXPORTS
 from shops import copy_project, settings_for
 
 import clv_ml
@@ -34,6 +35,8 @@ from clv_ml.warehouse.connection import connect
 from clv_ml.warehouse.dbt_runner import run_dbt
 
 FOLDER = DOCS / "reference"
+EXAMPLES = DOCS / "examples"
+"""Made-up exports, a folder for each preset: something to try `clv run` on."""
 TAKES = {bool: "", int: "number", str: "text", Path: "path", datetime: "date"}
 STEPS = ("marts", "mart_steps", "scoring", "training", "features", "intermediate", "staging")
 
@@ -110,6 +113,9 @@ def pages(project: Project) -> dict[Path, str]:
         ARCHITECTURE: architecture(),
         COOKBOOK: cookbook(),
         **{FOLDER / name: text for name, text in written.items()},
+        **{
+            EXAMPLES / export.preset / name: text for export in EXPORTS for name, text in export.files.items()
+        },
     }
 
 
@@ -347,6 +353,6 @@ def _first_sentence(text: str) -> str:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as place:
         found = read_project(Path(place), copy_project(ROOT, Path(place) / "project"))
-    FOLDER.mkdir(exist_ok=True)
     for path, text in pages(found).items():
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

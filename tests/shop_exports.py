@@ -1,6 +1,6 @@
 """A synthetic export of each shop system that is known, and what it holds, worked by hand."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 SHOPIFY_HEADER = (
     "Name,Email,Financial Status,Paid at,Fulfillment "
@@ -29,7 +29,7 @@ def shopify(total: str = "100.00") -> str:
 class Export:
     """
     Files by name, the preset that they are recognised as, the net money and orders of each customer, rows
-    that are skipped, and the currency.
+    that are skipped, the currency, and how many of a customer's orders went back whole: they are no purchases.
     """
 
     preset: str
@@ -37,6 +37,7 @@ class Export:
     customers: dict[str, tuple[int, str]]
     skipped: int
     currency: str = "GBP"
+    went_back: dict[str, int] = field(default_factory=dict)
 
 
 EXPORTS = [
@@ -56,6 +57,7 @@ EXPORTS = [
         },
         {"ann@x.example": (2, "30.00")},
         3,
+        went_back={"ann@x.example": 1},
     ),
     # 20 - 5; failed, test and uncaptured payments are none
     Export(
@@ -203,6 +205,7 @@ EXPORTS = [
         },
         {"ann@x.example": (2, "1234.50")},
         1,
+        went_back={"ann@x.example": 1},
     ),
     # a sale, its line and its payment are three rows, and 18.00 once; a voided sale
     Export(

@@ -97,6 +97,7 @@ def test_a_declared_attribute_reaches_model_scores_and_drivers(simulated_copy: S
     assert refreshed == incremental
 
 
+@pytest.mark.long
 def test_merged_customers_share_their_attributes_and_faults_are_named(open_shop):
     """
     The newest row of either number counts for the person. An attribute that never arrived, or a number that

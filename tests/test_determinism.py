@@ -57,6 +57,7 @@ def _start_over(settings: Settings, order: str) -> None:
     )
 
 
+@pytest.mark.long
 def test_settings_that_are_no_features_leave_features_alone(simulated_copy: Settings):
     """
     Split sizes and what is excluded from training change no feature row and rebuild none.

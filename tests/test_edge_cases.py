@@ -230,6 +230,7 @@ def test_a_customer_untouched_by_oddities_is_plain(oddities: Settings):
     assert found["churn_risk_score"] == pytest.approx(0.01 / 1.01, rel=1e-12)
 
 
+@pytest.mark.long
 def test_a_cycle_of_ids_is_refused_by_name_and_changes_nothing_downstream(open_shop: OpenShop):
     """
     a -> b -> c -> a: the run fails, names them, and every feature, prediction and mart stands as it was.

@@ -54,6 +54,7 @@ STYLES = {
 CLOCKS = ("%Y-%m-%d %H:%M", "%d.%m.%Y %H:%M", "%m/%d/%Y %I:%M %p", "%Y/%m/%d %H:%M:%S", "%d %b %Y %H:%M")
 
 
+@pytest.mark.long
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(
     amounts=st.lists(st.decimals("0.01", "99999.99", places=2), min_size=3, max_size=5),

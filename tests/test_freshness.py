@@ -200,6 +200,7 @@ def _late_records() -> list[Event]:
     ]
 
 
+@pytest.mark.long
 def test_dates_off_the_grid_are_pruned(daily: Settings, bench: Path):
     """
     A scoring date stays for ``prune_scoring_days``, ten, and then goes from every dated table; the monthly

@@ -471,6 +471,7 @@ def test_a_folder_without_events_is_refused(warehouse, tmp_path):
 QUIET = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+@pytest.mark.long
 @QUIET
 @given(
     body=st.one_of(st.binary(max_size=60), st.text(st.sampled_from('a,"\n\r 1'), max_size=40).map(str.encode))

@@ -36,6 +36,7 @@ def _tables(settings: Settings, schema: str) -> set[str]:
         return {name for (name,) in found.fetchall()}
 
 
+@pytest.mark.long
 def test_models_stand_in_a_schema_of_their_own(team: Settings):
     """
     In a file of another name than clv, tables and views go to the schema clv; names without a schema find

@@ -374,6 +374,7 @@ def test_without_a_model_the_best_baseline_stands_in(simulated_copy: Settings):
     assert one(simulated_copy, "select count(clv_predicted) + count(driver_1_name) from customer_clv") == 0
 
 
+@pytest.mark.long
 def test_the_model_can_be_switched_off_and_on(trained_copy: Settings):
     """
     use_ml_clv false gives the simple estimate and says why; true again gives the same rows as before.
@@ -390,7 +391,14 @@ def test_the_model_can_be_switched_off_and_on(trained_copy: Settings):
     assert _clv(trained_copy) == before
 
 
-@pytest.mark.parametrize("file", ["model.onnx", "chance.txt", "manifest.json"])
+@pytest.mark.parametrize(
+    "file",
+    [
+        "model.onnx",
+        pytest.param("chance.txt", marks=pytest.mark.long),
+        pytest.param("manifest.json", marks=pytest.mark.long),
+    ],
+)
 def test_a_damaged_model_is_refused_or_replaced_by_the_simple_formula(trained_copy: Settings, file: str):
     """
     One flipped bit: the run fails by name and the last scores stand; with fallback_to_simple every row says
@@ -565,6 +573,7 @@ def test_a_pinned_version_that_is_not_there_is_refused(two_models: tuple[Setting
         _rescore(with_vars(settings, model_version="../../etc"))
 
 
+@pytest.mark.long
 def test_rollback_returns_to_the_former_numbers(
     two_models: tuple[Settings, str, str], trained: Settings, bench: Path
 ):

@@ -6,8 +6,11 @@ from decimal import Decimal
 import pytest
 from ingestion_helpers import NOW, empty_warehouse, stored
 from shop_exports import EXPORTS, Export, shopify
+from shops import copied
 
+from clv_ml import pipeline
 from clv_ml.ingest.ingestion import ingest_together
+from clv_ml.warehouse.connection import connect
 
 
 def fed(connection, folder, export: Export):
@@ -52,6 +55,28 @@ def test_the_same_export_twice_changes_nothing(tmp_path, export):
         (again,) = fed(warehouse, tmp_path, export)
 
         assert (stored(warehouse), again.rows_new) == (before, 0)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.preset)
+def test_one_command_turns_an_export_into_values(empty_shop, own_project, tmp_path, export: Export):
+    """`clv run FILE...` needs no option: each person's purchases and net money are those worked by hand."""
+    shop = copied(empty_shop, tmp_path / "shop").model_copy(update={"project": own_project})
+    files = tuple(tmp_path / name for name in export.files)
+    for file in files:
+        file.write_text(export.files[file.name], encoding="utf-8")
+
+    pipeline.run(shop, "", files)
+
+    with connect(shop) as warehouse:
+        found = warehouse.execute(
+            "select customer_id, total_purchases, total_revenue, reporting_currency, "
+            "clv_estimate is not null from customer_clv order by all"
+        ).fetchall()
+    assert found == sorted(
+        (customer, orders - export.went_back.get(customer, 0), Decimal(net), export.currency, True)
+        for customer, (orders, net) in export.customers.items()
+    )
 
 
 def shopify_fed(warehouse, folder, content: str):

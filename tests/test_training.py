@@ -254,6 +254,7 @@ def test_a_shop_leaves_out_features_of_its_own_choice(simulated: Settings):
     assert fewer == tuple(name for name in usual if name != "overdue_ratio")
 
 
+@pytest.mark.long
 def test_a_column_without_a_role_is_refused(open_shop: Callable[..., Settings], own_project: Path):
     """The error names the column and what may stand there: a feature that nobody placed would be missed."""
     edit(
