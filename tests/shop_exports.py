@@ -29,7 +29,7 @@ def shopify(total: str = "100.00") -> str:
 class Export:
     """
     Files by name, the preset that they are recognised as, the net money and orders of each customer, rows
-    that are skipped, the currency, and how many of a customer's orders went back whole: they are no purchases.
+    that are skipped, the currency, and how many orders of each customer went back whole: no purchases.
     """
 
     preset: str
