@@ -73,8 +73,8 @@ test-dbt-1.12: $(NEWER)/.ready  # the main tests on the dbt-core after the locke
 	$(NEWER)/bin/pytest --numprocesses auto --dist worksteal $(MAIN_TESTS)
 
 lint: $(READY)
-	$(BIN)/ruff check clv_ml tests benchmarks
-	$(BIN)/ruff format --check clv_ml tests benchmarks
+	$(BIN)/ruff check clv_ml tests benchmarks setup.py
+	$(BIN)/ruff format --check clv_ml tests benchmarks setup.py
 	$(BIN)/sqlfmt --check --quiet models_sql dbt_project
 	$(BIN)/pyrefly check
 

@@ -2,7 +2,15 @@
 
 from pathlib import Path
 
-DBT_FOLDER = Path(__file__).resolve().parents[1] / "dbt_project"
+
+def _package_folder() -> Path:
+    installed = Path(__file__).resolve().with_name("dbt_package")
+    return installed if installed.is_dir() else installed.parents[1]
+
+
+PACKAGE_FOLDER = _package_folder()
+"""The dbt package ``clv``: beside this file where it is installed, else the root of the repository."""
+DBT_FOLDER = PACKAGE_FOLDER / "dbt_project"
 """SQL that is no dbt model: presets, ingestion, queries, macros."""
-MODELS_FOLDER = DBT_FOLDER.with_name("models_sql")
+MODELS_FOLDER = PACKAGE_FOLDER / "models_sql"
 """The dbt models, and the YAML that describes them and their sources."""

@@ -24,9 +24,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from clv_ml.errors import SettingsError
-from clv_ml.folders import DBT_FOLDER
+from clv_ml.folders import DBT_FOLDER, MODELS_FOLDER, PACKAGE_FOLDER
 
 PROJECT_FILE = "dbt_project.yml"
+PACKAGE_NAME = "clv"
+"""What the dbt package is called."""
 SCHEMA_NAME = "[A-Za-z][A-Za-z0-9_]{0,62}"
 """What a schema may be called, since dbt and Python write it into SQL."""
 
@@ -125,11 +127,10 @@ def load_settings(overrides: Mapping[str, Any] | None = None, project: Path | No
         SettingsError: If there is no project, a setting is unknown, or a value is not what its rule allows.
     """
     root = project or find_project()
-    own = project_vars(root)
-    rules = _rules(own)
+    rules = setting_rules(root)
+    own = own_settings(root, rules)
     changed = dict(overrides or {})
     _require_known(changed, rules, "by an option or in --vars")
-    _require_known(own.keys() - {"setting_rules"}, rules, f"in {root / PROJECT_FILE}")
     values = {name: rule["default"] for name, rule in rules.items()} | own | changed
     for name, rule in rules.items():
         if fault := setting_macros().setting_fault(name, values[name], rule["allowed"], datetime.now(UTC)):
@@ -165,18 +166,46 @@ def read_project(project: Path) -> dict[str, Any]:
     return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
-def project_vars(project: Path) -> dict[str, Any]:
-    """The vars of the project's file: its own settings, and the rules of all there are."""
-    return read_project(project)["vars"]
+def package_of(project: Path) -> Path:
+    """The dbt package whose models the project runs: the installed one, or itself in the repository."""
+    return project if (project / DBT_FOLDER.name / "macros").is_dir() else PACKAGE_FOLDER
+
+
+def models_of(project: Path) -> Path:
+    """The folder of the package's dbt models."""
+    return package_of(project) / MODELS_FOLDER.name
 
 
 def setting_rules(project: Path) -> dict[str, dict[str, Any]]:
     """What every setting means, may be and is by default, by its name."""
-    return _rules(project_vars(project))
+    return {name: rule for theme in setting_themes(project).values() for name, rule in theme.items()}
 
 
-def _rules(own: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    return {name: rule for theme in own["setting_rules"].values() for name, rule in theme.items()}
+def setting_themes(project: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    """The rules of all settings by theme."""
+    return read_project(package_of(project))["vars"]["setting_rules"]
+
+
+def own_settings(project: Path, rules: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    The settings that the project's file changes: lines under ``vars``, or under ``vars: clv:``, which wins.
+
+    Raises:
+        SettingsError: If a setting is unknown. A project with models of its own may have further vars.
+    """
+    given = dict(read_project(project).get("vars") or {})
+    given.pop("setting_rules", None)
+    scoped = given.pop(PACKAGE_NAME, None) or {}
+    place = f"in {project / PROJECT_FILE}"
+    _require_known(scoped, rules, place)
+    if not _has_models_of_its_own(project):
+        _require_known(given, rules, place)
+    return {name: value for name, value in (given | scoped).items() if name in rules}
+
+
+def _has_models_of_its_own(project: Path) -> bool:
+    folders = read_project(project).get("model-paths", ["models"])
+    return package_of(project) != project and any((project / folder).is_dir() for folder in folders)
 
 
 def _require_known(given: Iterable[str], rules: Mapping[str, Any], place: str) -> None:
@@ -222,12 +251,29 @@ def folder_beside(warehouse: Path, name: str) -> Path:
 
 
 def find_project() -> Path:
-    """The nearest folder from here upwards with ``dbt_project.yml``, else the one this package lies in."""
+    """
+    The nearest folder from here upwards with ``dbt_project.yml``, else the product's own repository.
+
+    Raises:
+        SettingsError: If there is none.
+    """
     here = Path.cwd()
-    for folder in (here, *here.parents, Path(__file__).resolve().parents[1]):
+    for folder in _places_of_projects():
         if (folder / PROJECT_FILE).is_file():
             return folder
-    raise SettingsError(f"No {PROJECT_FILE} in {here} or above it. Run clv inside the project's folder.")
+    raise SettingsError(
+        f"No {PROJECT_FILE} in {here} or above it. Run clv inside a project; clv init NAME makes one."
+    )
+
+
+def is_in_project() -> bool:
+    """Whether there is a project to work in."""
+    return any((folder / PROJECT_FILE).is_file() for folder in _places_of_projects())
+
+
+def _places_of_projects() -> tuple[Path, ...]:
+    here = Path.cwd()
+    return here, *here.parents, Path(__file__).resolve().parents[1]
 
 
 def parse_vars(text: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ FOLDERS = {
     "clv_ml/learn": "",
     "clv_ml/model": "",
     "clv_ml/warehouse": "",
+    "clv_ml/warehouse/starter": "What `clv init` writes into a new project.",
     "clv_ml/ingest": "",
     "clv_ml/measure": "",
     "clv_ml/simulate": "",
@@ -59,7 +60,7 @@ def files() -> list[Path]:
         path.relative_to(ROOT)
         for folder in LISTED
         for path in (ROOT / folder).rglob("*")
-        if path.is_file() and path.name != "__init__.py" and path.suffix != ".pyc"
+        if path.is_file() and path.name != "__init__.py" and path.suffix not in ("", ".pyc")
     )
 
 

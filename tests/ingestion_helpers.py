@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 from shops import RAW_TABLES
 
+from clv_ml.ingest.choice import Choice
 from clv_ml.ingest.ingestion import IngestSummary, ingest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -57,7 +58,7 @@ def write_events(path: Path, *events: dict[str, str]) -> Path:
 
 
 def feed(
-    connection: duckdb.DuckDBPyConnection, path: Path, preset: str = "events", **options: object
+    connection: duckdb.DuckDBPyConnection, path: Path, preset: str | Choice = "events", **options: object
 ) -> IngestSummary:
     """Ingest in pounds at the test's clock."""
     return ingest(connection, preset, path, **{"reporting_currency": "GBP", "now": NOW, **options})

@@ -30,7 +30,7 @@ import clv_ml
 from clv_ml import errors
 from clv_ml.cli import app
 from clv_ml.cli.options import EXIT_CODES
-from clv_ml.settings import PROJECT_FILE, project_vars, setting_macros
+from clv_ml.settings import PROJECT_FILE, setting_macros, setting_themes
 from clv_ml.warehouse.connection import connect
 from clv_ml.warehouse.dbt_runner import run_dbt
 
@@ -258,7 +258,7 @@ def _settings_page() -> str:
         "`clv.duckdb`); `CLV_MODELS`, the folder of models."
         + WRITTEN.format(source=f"`setting_rules` in `{PROJECT_FILE}`")
     ]
-    for theme, rules in project_vars(ROOT)["setting_rules"].items():
+    for theme, rules in setting_themes(ROOT).items():
         rows = [
             (code(name), flowing(rule["means"]), code(json.dumps(rule["default"])), allowed(rule["allowed"]))
             for name, rule in rules.items()

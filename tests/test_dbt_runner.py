@@ -11,7 +11,7 @@ from dbt.contracts.graph.manifest import Manifest
 from shops import ROOT, build, copied, edit, one, with_project, with_vars
 
 from clv_ml.errors import BuildError
-from clv_ml.settings import Settings
+from clv_ml.settings import Settings, setting_rules
 from clv_ml.warehouse import dbt_runner
 
 OTHER_VALUES = {
@@ -19,6 +19,7 @@ OTHER_VALUES = {
         "as_of_date": "2024-03-01",
         "reporting_currency": "USD",
         "store_timezone": "Europe/London",
+        "feed_timezone": "Europe/Berlin",
         "model_version": "v1",
     },
     list: ["rfm"],
@@ -34,11 +35,10 @@ ADDED = {
 
 def other_settings() -> dict[str, Any]:
     """A value that is not the default for every setting that dbt is not said to parse."""
-    declared = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
     return {
-        name: _other(name, value)
-        for name, value in declared.items()
-        if name not in (*dbt_runner.PARSED_SETTINGS, "setting_rules")
+        name: _other(name, rule["default"])
+        for name, rule in setting_rules(ROOT).items()
+        if name not in dbt_runner.PARSED_SETTINGS
     }
 
 

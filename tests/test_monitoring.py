@@ -1,6 +1,7 @@
 """Drift, accuracy and quality of data: the marts, against the same figures from numpy and pandas."""
 
 import re
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 
@@ -41,18 +42,33 @@ def with_past(trained: Settings, tmp_path_factory: pytest.TempPathFactory) -> Se
     return settings
 
 
-def stability(before: np.ndarray, after: np.ndarray) -> float:
-    """Population stability index over tenths of the first, by ranks and search; missing values left out."""
-    before, after = np.sort(before[~np.isnan(before)]), after[~np.isnan(after)]
-    if not before.size or not after.size:
+def stability(before: np.ndarray, after: np.ndarray, learned: np.ndarray | None = None) -> float:
+    """
+    Population stability index over tenths of what was learned from (the first, where nothing else is named),
+    by ranks and search; missing values left out.
+    """
+    learned, before, after = (
+        x[~np.isnan(x)] for x in (before if learned is None else learned, before, after)
+    )
+    if not learned.size or not before.size or not after.size:
         return float("nan")
-    tenth = 10 * np.searchsorted(before, before, side="left") // before.size
-    highest = np.array([before[tenth == number].max() for number in np.unique(tenth)])[:-1]
+    learned = np.sort(learned)
+    tenth = 10 * np.searchsorted(learned, learned, side="left") // learned.size
+    highest = np.array([learned[tenth == number].max() for number in np.unique(tenth)])[:-1]
     p, q = (
         np.maximum(np.bincount(np.searchsorted(highest, x), minlength=highest.size + 1) / x.size, FLOOR)
         for x in (before, after)
     )
     return float(((q - p) * np.log(q / p)).sum())
+
+
+def rows_learned_from(settings: Settings, days: Iterable[str], names: Iterable[str]) -> pd.DataFrame:
+    """The features of the training rows of some dates."""
+    dates = ", ".join(f"date '{day}'" for day in days)
+    return frame(
+        settings,
+        f"select {', '.join(names)} from training_rows where is_trainable and as_of_date in ({dates})",
+    ).astype(float)
 
 
 def test_every_feature_of_the_model_is_compared_with_what_it_learned_from(trained: Settings):
@@ -62,11 +78,7 @@ def test_every_feature_of_the_model_is_compared_with_what_it_learned_from(traine
     model = registry.load(trained.models)
     assert model is not None
     names = model.manifest.feature_names
-    dates = ", ".join(f"date '{day}'" for day in model.manifest.training_dates["refit"])
-    learned = frame(
-        trained,
-        f"select {', '.join(names)} from training_rows where is_trainable and as_of_date in ({dates})",
-    ).astype(float)
+    learned = rows_learned_from(trained, model.manifest.training_dates["refit"], names)
     scored = frame(trained, f"select {', '.join(names)} from scoring_rows").astype(float)
 
     rows = frame(trained, "select * from feature_drift").set_index("feature")
@@ -78,6 +90,61 @@ def test_every_feature_of_the_model_is_compared_with_what_it_learned_from(traine
     np.testing.assert_allclose(rows.trained_missing_rate, learned[list(rows.index)].isna().mean(), atol=1e-12)
     np.testing.assert_allclose(rows.scored_missing_rate, scored[list(rows.index)].isna().mean(), atol=1e-12)
     assert (rows.psi > 0.1).any() and (rows.drift == "stable").any()
+
+
+def test_a_model_just_trained_has_no_drift_beyond_the_usual(trained: Settings):
+    """
+    A third of the features is far from the rows learned from, as customers age; none is far from all of the
+    shop's own dates since the newest of those. Worked out from the feature tables of each date.
+    """
+    rows = frame(trained, "select * from feature_drift").set_index("feature")
+    model = registry.load(trained.models)
+    assert model is not None
+    last = max(model.manifest.training_dates["refit"])
+    features = frame(
+        trained,
+        f"select as_of_date, {', '.join(rows.index)} from customer_features "
+        "inner join customer_baselines using (customer_id, as_of_date) "
+        "inner join customer_anchors using (customer_id, as_of_date)",
+    )
+    dates = frame(trained, f"select * from as_of_dates where is_grid and as_of_date >= date '{last}'")
+    learned = rows_learned_from(trained, model.manifest.training_dates["refit"], rows.index)
+    own = {
+        day: features[features.as_of_date == day][list(rows.index)].astype(float)
+        for day in features.as_of_date.unique()
+    }
+    today = own[rows.as_of_date.iloc[0]]
+    usual = [own[day] for day in dates[~dates.is_scoring_date].as_of_date]
+
+    assert len(usual) > 1 and (rows.psi > 0.25).sum() > 10
+    assert set(rows.drift) <= {"stable", "moderate"}
+    for name, row in rows.iterrows():
+        by_date = [
+            stability(*(rows_of[name].to_numpy() for rows_of in (date, today, learned))) for date in usual
+        ]
+        assert row.unusual_psi == pytest.approx(np.nanmin(by_date), abs=ROUNDING), name
+        missing = min(abs(date[name].isna().mean() - today[name].isna().mean()) for date in usual)
+        assert row.unusual_missing_rate == pytest.approx(missing, abs=1e-12)
+
+
+def test_a_shift_of_the_last_date_and_a_feature_that_stops_are_found(trained_copy: Settings):
+    """
+    Prices of the last month are three times as high, and nobody has a session any more: those features have
+    drifted, and no other.
+    """
+    today = one(trained_copy, "select as_of_date from as_of_dates where is_scoring_date")
+    money = ("last_order_value_to_anchor", "avg_order_value_to_anchor")
+    higher = ", ".join(f"{name} = 3 * {name}" for name in money)
+    execute(
+        trained_copy,
+        f"update customer_anchors set {higher} where as_of_date = date '{today}'",
+        f"update customer_features set purchase_per_session = null where as_of_date = date '{today}'",
+    )
+
+    build(trained_copy, "--select", "feature_drift")
+
+    large = query(trained_copy, "select feature from feature_drift where drift = 'large'")
+    assert {name for (name,) in large} == {*money, "purchase_per_session"}
 
 
 def test_accuracy_is_what_the_metrics_of_training_say(with_past: Settings):

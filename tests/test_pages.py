@@ -12,8 +12,7 @@ from markdown_pages import DOCS, ROOT, anchors, blocks, links
 from reference import commands
 from shops import query
 
-from clv_ml.ingest import choice
-from clv_ml.ingest.presets import load_preset
+from clv_ml.ingest.choice import Choice
 from clv_ml.operate.publication import publish
 from clv_ml.settings import Settings
 
@@ -121,7 +120,7 @@ def test_the_tutorials_python_reads_the_published_copy(
     exec(compile(code, TUTORIAL.name, "exec"), {})
 
 
-def test_the_feeds_on_the_how_to_pages_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_feeds_on_the_how_to_pages_are_read(tmp_path: Path):
     """
     Orders, the export with a preset of its own, rates and merges: every row is kept, and means what the page
     says.
@@ -130,9 +129,6 @@ def test_the_feeds_on_the_how_to_pages_are_read(tmp_path: Path, monkeypatch: pyt
     rates, merges = blocks(DOCS / "how-to" / "money-and-identity.md", "csv")
     (preset,) = blocks(DOCS / "how-to" / "own-data.md", "sql")
     (tmp_path / "my_shop.sql").write_text(preset, encoding="utf-8")
-    monkeypatch.setattr(
-        choice, "load_preset", lambda name: load_preset(name, *[tmp_path] * (name == "my_shop"))
-    )
 
     with empty_warehouse() as connection:
         for name, text in {
@@ -143,7 +139,7 @@ def test_the_feeds_on_the_how_to_pages_are_read(tmp_path: Path, monkeypatch: pyt
         }.items():
             path = tmp_path / f"{name}.csv"
             path.write_text(text, encoding="utf-8")
-            summary = feed(connection, path, name)
+            summary = feed(connection, path, Choice(preset=name, own_folder=tmp_path))
             assert summary.rows_in == summary.rows_kept > 0, name
 
         assert stored(connection, "customer_id, event_type, order_id, occurred_at, amount, currency") == [

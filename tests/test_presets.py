@@ -18,6 +18,7 @@ from ingestion_helpers import (
 )
 
 from clv_ml.errors import InputError
+from clv_ml.ingest.choice import Choice
 from clv_ml.ingest.presets import load_preset, preset_names, sql_preset_names
 from clv_ml.warehouse.input_contract import contract
 
@@ -119,16 +120,15 @@ def test_a_preset_that_does_not_declare_itself_is_refused(tmp_path, sql, message
         ("select feed_row + 1 as feed_row, customer_id from feed", "loses or repeats rows"),
     ],
 )
-def test_a_preset_that_does_not_keep_the_rows_is_refused(warehouse, tmp_path, monkeypatch, select, message):
+def test_a_preset_that_does_not_keep_the_rows_is_refused(warehouse, tmp_path, select, message):
     """A mapping is row by row: a filter in a preset would lose rows in silence."""
     (tmp_path / "own.sql").write_text(
         f"-- table: events\n-- event_id: content\n-- requires: customer_id\n{select}"
     )
-    monkeypatch.setattr("clv_ml.ingest.choice.load_preset", lambda name: load_preset(name, tmp_path))
     path = write_csv(tmp_path / "feed.csv", ["customer_id"], [["ann"], ["bob"]])
 
     with pytest.raises(InputError, match=message):
-        feed(warehouse, path, "own")
+        feed(warehouse, path, Choice(preset="own", own_folder=tmp_path))
 
     assert everything(warehouse) == [[], [], [], [], []]
 

@@ -15,6 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
+    runs.init,
     runs.demo,
     feeds.ingest,
     feeds.inspect,

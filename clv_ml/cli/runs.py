@@ -1,7 +1,9 @@
 """Commands that fill the warehouse: from files to published scores, in one go or step by step."""
 
+import os
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,6 +39,22 @@ from clv_ml.show.terminal import print_result, say, warn
 if TYPE_CHECKING:
     from clv_ml.settings import Settings
 
+DEMO_PROJECT = Path("clv-demo")
+"""Where the demo is outside a project."""
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="The folder of the project; its name is the project's.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make a project for a shop: settings, profile and a page of commands. The SQL stays in the package."""
+    from clv_ml.warehouse.own_project import create_project
+
+    with reported():
+        written = create_project(folder)
+        text = f"{folder} holds {', '.join(path.name for path in written)}. Next: cd {folder}, clv run FILE."
+        print_result({"written": written}, as_json, lambda: say(text))
+
 
 def demo(
     customers: Annotated[int, typer.Option(min=100, help="Customers of the simulated shop.")] = 2000,
@@ -60,8 +78,16 @@ def demo(
 def _demo_settings() -> "Settings":
     """
     The demo has a folder of its own next to the default warehouse, so it never mixes with real data. Its shop
-    sells in pounds, whatever the project's own currency.
+    sells in pounds, whatever the project's own currency. Outside a project it gets one.
     """
+    from clv_ml.settings import PROJECT_FILE, is_in_project
+    from clv_ml.warehouse.own_project import create_project
+
+    if not is_in_project():
+        if not (DEMO_PROJECT / PROJECT_FILE).exists():
+            create_project(DEMO_PROJECT)
+        os.chdir(DEMO_PROJECT)
+        say(f"The demo is in {DEMO_PROJECT}: cd {DEMO_PROJECT} for the commands below.")
     settings = settings_of()
     if settings.vars.reporting_currency != "GBP":
         settings = settings_of(vars_="{reporting_currency: GBP}")

@@ -1,7 +1,7 @@
 """
 Which mapping or preset a file is read by: the one that was named, or the one whose columns the file has.
 
-A shop's own mappings, in the folder ``mappings`` of its project, come before those that ship.
+A shop's own mappings and SQL presets, in the folder ``mappings`` of its project, come before those that ship.
 """
 
 from collections.abc import Mapping as Options
@@ -13,7 +13,7 @@ from clv_ml.errors import InputError
 from clv_ml.ingest.mapped_values import found_column
 from clv_ml.ingest.mapping import Mapping, load_mapping
 from clv_ml.ingest.plain_text import Reading
-from clv_ml.ingest.presets import PRESETS_FOLDER, Preset, load_preset
+from clv_ml.ingest.presets import PRESETS_FOLDER, Preset, load_preset, sql_preset_names
 
 OWN_FOLDER = "mappings"
 BY_CONTRACT = ("events", "id_history", "fx_rates", "attributes", "online_retail_ii", "cdnow")
@@ -68,6 +68,8 @@ def named(name: str, own_folder: Path | None = None) -> Mapping | Preset:
         InputError: If there is none.
     """
     files = {**mapping_files(PRESETS_FOLDER), **mapping_files(own_folder)}
+    if own_folder and name in sql_preset_names(own_folder):
+        return load_preset(name, own_folder)
     if name in files:
         return load_mapping(files[name])
     return load_preset(name)

@@ -9,7 +9,7 @@ from clv_ml.errors import SettingsError
 from clv_ml.ingest.choice import OWN_FOLDER, Choice, as_choice
 from clv_ml.ingest.inspection import Inspection, inspect
 from clv_ml.ingest.losses import Limits
-from clv_ml.settings import PROJECT_FILE, Settings, project_vars
+from clv_ml.settings import PROJECT_FILE, Settings, own_settings, setting_rules
 from clv_ml.warehouse.safe_files import replace_file
 
 BY_FIRST_FEED = "the only currency of the first feed"
@@ -42,7 +42,7 @@ def is_currency_open(settings: Settings) -> bool:
     name = "reporting_currency"
     if name in settings.overrides:
         return False
-    return name not in project_vars(settings.project) or BY_FIRST_FEED in _project_file(settings.project)
+    return name not in _own(settings.project) or BY_FIRST_FEED in _project_file(settings.project)
 
 
 def keep_currency(project: Path, currency: str) -> str:
@@ -54,7 +54,7 @@ def keep_currency(project: Path, currency: str) -> str:
         SettingsError: If the file cannot be written.
     """
     file, text = project / PROJECT_FILE, _project_file(project)
-    other = project_vars(project).get("reporting_currency")
+    other = _own(project).get("reporting_currency")
     if other:
         return (
             f"currency: all money is in {currency}, so this run counts in it; {file} says {other}, after "
@@ -72,6 +72,10 @@ def keep_currency(project: Path, currency: str) -> str:
             f"vars: reporting_currency: {currency}."
         ) from error
     return f"currency: all money is in {currency}, so the shop counts in it; written to {file}"
+
+
+def _own(project: Path) -> dict[str, Any]:
+    return own_settings(project, setting_rules(project))
 
 
 def _project_file(project: Path) -> str:

@@ -18,12 +18,11 @@ import duckdb
 
 from clv_ml.errors import PublishError
 from clv_ml.operate.scores import SUMMARY, ScoringResult, scoring_result
-from clv_ml.settings import Settings, published_folder
+from clv_ml.settings import Settings, models_of, published_folder
 from clv_ml.warehouse.connection import connect, only_value
 from clv_ml.warehouse.quoting import quoted_name, quoted_text
 from clv_ml.warehouse.safe_files import hidden_folder, publish_folder, remove_hidden, sync
 
-MARTS = Path("models_sql/marts")
 """The rule of what is published: every model of this folder of the project."""
 DATABASE, CURRENT, RECORD = "clv.duckdb", "current", "publication"
 UNFINISHED = ".unfinished."
@@ -69,7 +68,7 @@ class Publication:
 
 def published_tables(settings: Settings) -> list[str]:
     """The marts, by name."""
-    return sorted(path.stem for path in (settings.project / MARTS).glob("*.sql"))
+    return sorted(path.stem for path in (models_of(settings.project) / "marts").glob("*.sql"))
 
 
 def publish(settings: Settings) -> Publication:

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from clv_ml.settings import find_project
+from clv_ml.settings import find_project, models_of
 
 SMALLEST = 0.005
 """Drivers that move less, in the reporting currency, are not spoken of."""
@@ -119,7 +119,7 @@ def read_language(currency: str, project: Path | None = None) -> Language:
     phrases: dict[str, Phrase] = {}
     labels: dict[str, str] = {}
     words: dict[str, str] = {}
-    for path in sorted(((project or find_project()) / "models_sql").rglob("*__models.yml")):
+    for path in sorted(models_of(project or find_project()).rglob("*__models.yml")):
         for model in yaml.safe_load(path.read_text(encoding="utf-8"))["models"]:
             meta = _meta(model)
             words |= meta.get("words", {}) if model["name"] == NARRATIVES else {}

@@ -12,13 +12,12 @@ from pyspark.sql import SparkSession
 from clv_ml.errors import SettingsError
 from clv_ml.operate.steps import Step, no_steps
 from clv_ml.pipeline import Engine
-from clv_ml.settings import Settings
+from clv_ml.settings import Settings, models_of
 from clv_ml.spark import tables
 from clv_ml.spark.engine import Spark
 from clv_ml.spark.session import SparkPlaces, open_session
 from clv_ml.warehouse.connection import connect, only_value
 
-MODELS = "models_sql"
 NOT_COMPARED = frozenset({"scored_at"})
 TREND = frozenset(
     {
@@ -112,10 +111,10 @@ def keys_of(project: Path) -> dict[str, tuple[str, ...]]:
         SettingsError: If a model has none.
     """
     described: dict[str, tuple[str, ...]] = {}
-    for path in (project / MODELS).rglob("*__models.yml"):
+    for path in models_of(project).rglob("*__models.yml"):
         for model in yaml.safe_load(path.read_text(encoding="utf-8"))["models"]:
             described[model["name"]] = _key(model)
-    models = sorted(path.stem for path in (project / MODELS).rglob("*.sql"))
+    models = sorted(path.stem for path in models_of(project).rglob("*.sql"))
     if missing := [model for model in models if not described.get(model)]:
         raise SettingsError(
             f"{', '.join(missing)} cannot be compared without a key. Declare one in the model's YAML: "

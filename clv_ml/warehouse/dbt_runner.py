@@ -14,8 +14,9 @@ from dbt.contracts.graph.manifest import Manifest
 from dbt_common.events.base_types import EventMsg
 
 from clv_ml.errors import BuildError
-from clv_ml.settings import PROJECT_FILE, Settings, read_project, vars_as_json
+from clv_ml.settings import PROJECT_FILE, Settings, package_of, read_project, vars_as_json
 from clv_ml.warehouse.connection import is_lock_conflict, opening_error, require_free
+from clv_ml.warehouse.own_project import link_package
 from clv_ml.warehouse.safe_files import sha256
 
 PARSED_SETTINGS = ("raw_schema", "is_challenger")
@@ -35,6 +36,7 @@ def run_dbt(settings: Settings, arguments: Sequence[str]) -> tuple[str, ...]:
         BuildError: If a node failed, with the first node's name and message.
     """
     settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
+    link_package(settings.project)
     try:
         with _places_of(settings):
             command = [*arguments, *_options(settings), "--vars", vars_as_json(settings)]
@@ -87,10 +89,12 @@ def _parsed(options: tuple[str, ...], content: str, relations: tuple[str, str, s
 
 def _content(project: Path) -> str:
     """A hash of all files that dbt parses."""
-    declared = read_project(project).items()
-    folders = [project / folder for key, paths in declared if key.endswith("-paths") for folder in paths]
-    found = sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
-    files = [project / PROJECT_FILE, project / "profiles.yml", *found]
+    files = [project / "profiles.yml"]
+    for place in {project, package_of(project)}:
+        declared = read_project(place).items()
+        folders = [place / folder for key, paths in declared if key.endswith("-paths") for folder in paths]
+        found = sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
+        files += [place / PROJECT_FILE, *found]
     return sha256(b"\0".join(part for path in files for part in (bytes(path), path.read_bytes())))
 
 

@@ -6,8 +6,8 @@
     {%- set hashes = {"settings": local_md5(feature_settings())} -%}
     {%- set files = feature_macro_files() -%}
     {%- if execute -%}
-        {%- for node in graph.nodes.values() | sort(attribute="name")
-            if node.resource_type == "model" and node.fqn[1] in ("staging", "intermediate", "features") -%}
+        {%- for node in product_models() | sort(attribute="name")
+            if node.fqn[1] in ("staging", "intermediate", "features") -%}
             {%- do hashes.update({node.name: local_md5(node.raw_code)}) -%}
         {%- endfor -%}
         {%- for name, macro in (context["clv"] | default({})).items() | sort

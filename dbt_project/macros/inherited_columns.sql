@@ -7,7 +7,7 @@
 {#- The described columns of a model, keys left out, as a dict by name; those that it inherits come first. -#}
 {% macro columns_of(model_name) -%}
     {%- set columns = {} -%}
-    {%- for node in graph.nodes.values() if node.resource_type == "model" and node.name == model_name -%}
+    {%- for node in product_models() if node.name == model_name -%}
         {%- for parent in node.config.meta.get("columns_of", []) -%}
             {%- do columns.update(columns_of(parent)) -%}
         {%- endfor -%}

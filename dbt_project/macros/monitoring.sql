@@ -1,15 +1,17 @@
 {#- How far a population moved from another one, by the population stability index. That is taken over tenths of the
     first and the share of the second in each. Features and predictions are compared by the same four steps. -#}
 {#- Every value of some columns with the number of rows that have it, NULL included: measure, measure_value, row_count. -#}
-{% macro counted_values(names, relation) -%}
+{% macro counted_values(names, relation, dated=false) -%}
+    {%- set date = "as_of_date, " if dated else "" -%}
     {%- if names %}
         -- one pass over the rows: a union of a pass for each column would read the relation, often a view,
         -- as many times
-        select entry.measure as measure, entry.measure_value as measure_value, count(*) as row_count
-        from (select {{ explode(named_values(names)) }} as entry from {{ relation }}) as entries
-        group by entry.measure, entry.measure_value
+        select {{ date }}entry.measure as measure, entry.measure_value as measure_value, count(*) as row_count
+        from (select {{ date }}{{ explode(named_values(names)) }} as entry from {{ relation }}) as entries
+        group by {{ date }}entry.measure, entry.measure_value
     {%- else %}
         select
+            {{ "cast(null as date) as as_of_date," if dated }}
             cast(null as string) as measure,
             cast(null as double) as measure_value,
             cast(0 as bigint) as row_count
@@ -81,29 +83,31 @@
 {%- endmacro %}
 
 {#- The same bins with the rows of another population in each. -#}
-{% macro found_in_tenths(bins, counted) -%}
+{% macro found_in_tenths(bins, counted, dated=false) -%}
+    {%- set date = "bins.as_of_date, " if dated else "" -%}
     select
-        bins.measure,
+        {{ date }}bins.measure,
         bins.bin_number,
         max(bins.row_count) as row_count,
         cast(coalesce(sum(counted.row_count), 0) as bigint) as found_count
     from {{ bins }} as bins
     left join
-        {{ counted }} as counted
-        on counted.measure = bins.measure
+        {{ counted }} as counted on counted.measure = bins.measure
+        {{ "and counted.as_of_date = bins.as_of_date" if dated }}
         and case
             when bins.bin_number = 0
             then counted.measure_value is null
             else counted.measure_value > bins.value_above and counted.measure_value <= bins.value_to
         end
-    group by bins.measure, bins.bin_number
+    group by {{ date }}bins.measure, bins.bin_number
 {%- endmacro %}
 
 {#- Per measure: rows and missing shares of both populations, PSI = sum over tenths of (q - p) ln(q / p) where p and q are
     the shares of those with a value, neither taken below `least_bin_share`, and how much of it moved to the upper half. -#}
-{% macro stability_of(found) -%}
+{% macro stability_of(found, dated=false) -%}
+    {%- set keys = "as_of_date, measure" if dated else "measure" -%}
     select
-        measure,
+        {{ keys }},
         cast(sum(row_count) as bigint) as row_count,
         cast(sum(found_count) as bigint) as found_count,
         {{ ratio("sum(case when bin_number = 0 then row_count end)", "sum(row_count)") }} as missing_rate,
@@ -131,20 +135,20 @@
             from
                 (
                     select
-                        measure,
+                        {{ keys }},
                         bin_number,
                         row_count,
                         found_count,
                         sum(case when bin_number > 0 then row_count end) over (
-                            partition by measure
+                            partition by {{ keys }}
                         ) as rows_with_value,
                         sum(case when bin_number > 0 then found_count end) over (
-                            partition by measure
+                            partition by {{ keys }}
                         ) as found_with_value
                     from {{ found }}
                 ) as counted
         ) as shares
-    group by measure
+    group by {{ keys }}
 {%- endmacro %}
 
 {#- Whether the actual fell within `came_true_share` of the prediction, or within confidence_floor of one below it. -#}
@@ -158,7 +162,7 @@
     )
 {%- endmacro %}
 
-{#- The dates that a model learned from, where `feature_bins` does not know the model yet; else none. -#}
+{#- The dates that a model learned from, where the table of bins does not know the model yet; else none. -#}
 {% macro training_dates_without_bins(model) -%}
     {%- if model is none -%} {{ return([]) }} {%- endif -%}
     {%- if is_incremental() -%}

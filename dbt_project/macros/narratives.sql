@@ -6,7 +6,7 @@
 {% macro said_of_columns(key) -%}
     {%- set said = {} -%}
     {%- if execute -%}
-        {%- for node in graph.nodes.values() if node.resource_type == "model" -%}
+        {%- for node in product_models() -%}
             {%- for name, column in node.columns.items() if column.config.meta.get(key) and not column.config.meta.get("driver") -%}
                 {%- do said.update({name: column.config.meta[key]}) -%}
             {%- endfor -%}

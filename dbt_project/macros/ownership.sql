@@ -9,6 +9,18 @@
     {{ return(api.Relation.create(database=target.database | default(none), schema="main")) }}
 {%- endmacro %}
 
+{#- The models of this package, among those of the project that uses it. -#}
+{% macro product_models() -%}
+    {{
+        return(
+            graph.get("nodes", {}).values()
+            | selectattr("resource_type", "equalto", "model")
+            | selectattr("package_name", "equalto", "clv")
+            | list
+        )
+    }}
+{%- endmacro %}
+
 {#- Names of what stands in a schema, in lower case. -#}
 {% macro names_in(schema) -%} {{ return(adapter.dispatch("names_in", "clv")(schema)) }} {%- endmacro %}
 
@@ -28,7 +40,7 @@
 {#- Names of all that the product makes in the target's schema: models and the tables that Python writes. -#}
 {% macro own_names() -%}
     {%- set names = source_tables("model") | map(attribute="name") | list -%}
-    {%- for node in graph.nodes.values() if node.resource_type == "model" and node.schema == target.schema -%}
+    {%- for node in product_models() if node.schema == target.schema -%}
         {%- if node.config.materialized != "ephemeral" -%}
             {%- do names.append(node.alias | lower) -%}
         {%- endif -%}

@@ -19,16 +19,18 @@
 {#- Refuses a wrong value before anything is built, also of a setting that only a later step reads, and a challenger for
     readers of the model in use. -#}
 {% macro check_settings() -%}
-    {%- for name in vars_given() if name not in setting_rules() -%}
+    {#- a project with models of its own has vars of its own -#}
+    {%- set of_others = graph.get("nodes", {}).values() | rejectattr("package_name", "equalto", "clv") | list -%}
+    {%- for name in vars_given() if name not in setting_rules() and not of_others -%}
         {{ exceptions.raise_compiler_error(
             "Unknown setting '" ~ name ~ "' in --vars. Known ones are " ~ setting_rules() | sort | join(", ") ~ "."
         ) }}
     {%- endfor -%}
     {%- for name in setting_rules() -%} {%- do setting(name) -%} {%- endfor -%}
-    {%- for id in (selected_resources if execute and setting("is_challenger") else []) -%}
-        {%- if id in graph.nodes and graph.nodes[id].resource_type == "model" and "challenger" not in graph.nodes[id].tags -%}
+    {%- for node in product_models() if execute and setting("is_challenger") and node.unique_id in selected_resources -%}
+        {%- if "challenger" not in node.tags -%}
             {{ exceptions.raise_compiler_error(
-                "is_challenger scores a version beside the model in use, and " ~ graph.nodes[id].name ~ " would be made of it."
+                "is_challenger scores a version beside the model in use, and " ~ node.name ~ " would be made of it."
                 ~ " Add --select tag:challenger, or use clv models diff."
             ) }}
         {%- endif -%}

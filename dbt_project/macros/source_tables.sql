@@ -19,7 +19,8 @@
 {%- endmacro %}
 
 {% macro source_tables(source_name) -%}
-    {{ return(graph.sources.values() | selectattr("source_name", "equalto", source_name) | list) }}
+    {%- set of_product = graph.sources.values() | selectattr("package_name", "equalto", "clv") -%}
+    {{ return(of_product | selectattr("source_name", "equalto", source_name) | list) }}
 {%- endmacro %}
 
 {% macro create_table(place, table) -%}

@@ -1,6 +1,5 @@
--- What moved: features since training, then outputs and ways of estimating since the scoring date before;
--- most first.
-select 'feature' as kind, feature as measure, psi, drift
+-- What moved: features beyond the usual, then outputs and ways of estimating since the date before.
+select 'feature' as kind, feature as measure, unusual_psi as psi, drift
 from feature_drift
 union all
 select kind, measure, psi, drift
