@@ -397,11 +397,12 @@ class Life(RuleBasedStateMachine):
         engine_of(self.shop).score()
         self._look_at_marts(self.shop)
         twin = copied(self.shop, self.folder / "twin")
-        # the list of what is the product's own stays: without it, the views are those of others
+        # the list of what is the product's own stays, without which the views are those of others, and whose
+        # shop it is
         tables = query(
             twin,
             "select table_name from duckdb_tables() where schema_name = 'main' "
-            "and table_name <> 'own_relations'",
+            "and table_name not in ('own_relations', 'shop_identity')",
         )
         execute(twin, *(f'drop table "{name}" cascade' for (name,) in tables))
         engine_of(twin).build_features()

@@ -12,6 +12,7 @@ from datetime import date
 
 import numpy as np
 
+from clv_ml.errors import ModelError
 from clv_ml.learn.boosters import Parameters
 from clv_ml.learn.calibration import Calibration, calibrate
 from clv_ml.learn.candidates import candidate_anchor, candidate_mean, reduced_to
@@ -49,9 +50,11 @@ from clv_ml.model import registry
 from clv_ml.model.interval_bins import IntervalBins
 from clv_ml.model.manifest import ModelDescription
 from clv_ml.model.model_files import write_model
+from clv_ml.model.model_in_use import chosen_version, manifest_of
 from clv_ml.model.model_types import ModelType
 from clv_ml.model.recipe import Recipe
 from clv_ml.model.registry_tables import write_registry_tables
+from clv_ml.model.shop import foreign_model, shop_of
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect
 
@@ -88,7 +91,7 @@ class TrainingResult:
 
 @dataclass(frozen=True)
 class Task:
-    """What one training works with. ``tuned_before`` as in its result."""
+    """What one training works with. ``tuned_before`` as in its result, ``shop`` as in a manifest."""
 
     settings: Settings
     data: TrainingData
@@ -97,6 +100,7 @@ class Task:
     model_type: ModelType
     parameters: Parameters
     tuned_before: str | None
+    shop: str | None
 
     @property
     def is_small_shop(self) -> bool:
@@ -129,7 +133,8 @@ def train(
         HistoryError: If history is too short for the horizon; names the days needed and the longest horizon
             that works.
         TrainingError: If there are too few customers to learn from.
-        ModelError: If somebody rolled back from the version that this makes again.
+        ModelError: If somebody rolled back from the version that this makes again, or the model in use is
+            another shop's.
         ExportError: If the ONNX graph does not agree with the fitted model; nothing is published then.
     """
     task = _task(settings, model_type, parameters)
@@ -164,6 +169,9 @@ def train(
 
 def _task(settings: Settings, model_type: ModelType, parameters: Parameters | None) -> Task:
     with connect(settings) as connection:
+        shop = shop_of(connection)
+        if refusal := foreign_model(manifest_of(settings, chosen_version(settings)), settings.models, shop):
+            raise ModelError(refusal)
         data = read_training_rows(connection, settings)
         require_history(connection, settings)
         history = read_store_history(connection)
@@ -172,7 +180,7 @@ def _task(settings: Settings, model_type: ModelType, parameters: Parameters | No
     if parameters is None:
         test_date = data.dates("test").min().astype(date)
         parameters, tuned_before = parameters_in_force(settings.models, settings.vars.horizon_days, test_date)
-    return Task(settings, data, history, today, model_type, parameters, tuned_before)
+    return Task(settings, data, history, today, model_type, parameters, tuned_before, shop)
 
 
 def _measure(task: Task) -> Measured:
@@ -240,7 +248,9 @@ def _description(
         metrics=without_nan(measured.metrics),
         calibration=measured.bins.as_json(),
     )
-    return named_by_content(description, recipe, history.as_of_date)
+    # named before: equal data makes an equal model in any shop
+    named = named_by_content(description, recipe, history.as_of_date)
+    return named.model_copy(update={"shop": task.shop})
 
 
 def _caution(task: Task, metrics: Mapping[str, Mapping[str, float]]) -> str | None:

@@ -87,6 +87,7 @@ class ModelDescription(Strict):
     """
     What the trainer says of a model; the rest of the manifest is worked out when it is written.
 
+    ``shop`` is the identity of the warehouse that it was made from, None before 0.2.0 and on Spark.
     ``feature_definitions`` maps what defines features (a model, a macro) to the md5 of its text;
     ``feature_hash`` is one over all. ``training_dates`` maps a use (train, calibrate, test, refit) to
     as-of dates. Drivers are measured against ``anchor_reference``, in the reporting currency;
@@ -95,6 +96,7 @@ class ModelDescription(Strict):
     """
 
     version: Annotated[str, Field(pattern=VERSION_PATTERN)]
+    shop: Text | None = None
     model_type: Text
     feature_hash: Text
     feature_definitions: dict[str, Text] = {}

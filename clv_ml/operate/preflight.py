@@ -3,9 +3,9 @@
 from clv_ml.errors import WarehouseError
 from clv_ml.model import registry
 from clv_ml.model.model_in_use import pinned_version
+from clv_ml.model.shop import require_own_model
 from clv_ml.operate.doctor import disk_finding
 from clv_ml.settings import Settings
-from clv_ml.warehouse.connection import require_free
 
 
 def preflight(settings: Settings) -> None:
@@ -13,16 +13,19 @@ def preflight(settings: Settings) -> None:
     Looks at what a run needs, in the time of a blink.
 
     Raises:
-        ModelError: If ``model_version`` pins a version that is absent or damaged.
+        ModelError: If ``model_version`` pins a version that is absent or damaged, or the model in use is
+            another shop's.
         WarehouseBusyError: If another process has the warehouse open.
         WarehouseError: If the disk has no room for a copy of it.
     """
     version, is_needed = pinned_version(settings), settings.vars.use_ml_clv
     if version and is_needed and not settings.vars.fallback_to_simple:
         registry.manifest(settings.models, version)
-    if settings.target != "duckdb" or not settings.warehouse.exists():
+    if settings.target != "duckdb":
         return
-    require_free(settings)
+    require_own_model(settings)
+    if not settings.warehouse.exists():
+        return
     disk = disk_finding(settings)
     if disk.status == "fail":
         raise WarehouseError(f"{disk.text}.")

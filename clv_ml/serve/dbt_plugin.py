@@ -1,7 +1,8 @@
 """
 The dbt-duckdb plugin: gives the connection the model in use as SQL functions.
 
-``clv_plan(today)`` says as JSON how to score; ``clv_score(struct)`` gives the outputs, ``clv_explain(list of
+``clv_foreign_model(shop)`` says why the model in use is not that shop's, or is NULL; ``clv_plan(today)`` says
+as JSON how to score; ``clv_score(struct)`` gives the outputs, ``clv_explain(list of
 structs, kept)`` every customer's strongest drivers. The struct has the model's columns by name; in
 ``clv_explain`` ``customer_id`` before them and the anchor's components after them.
 """
@@ -20,6 +21,7 @@ from clv_ml.model.manifest import Manifest
 from clv_ml.model.model_files import LoadedModel
 from clv_ml.model.model_in_use import chosen_version, pinned_version
 from clv_ml.model.scoring_plan import scoring_plan
+from clv_ml.model.shop import foreign_model
 from clv_ml.serve.scoring import score
 from clv_ml.serve.strongest_drivers import DRIVER_FIELDS, explain_batches
 from clv_ml.settings import Settings, load_settings
@@ -66,14 +68,18 @@ def register(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
         load = (lambda: model().manifest) if version else None
     except ClvError:
         load = lambda: model().manifest  # noqa: E731  # says what is wrong when asked
-    connection.create_function(  # pyrefly: ignore[no-matching-overload]
-        "clv_plan",
-        partial(scoring_plan, load),
-        [duckdb.sqltype("VARCHAR")],
-        duckdb.sqltype("VARCHAR"),
-        null_handling="special",
-        side_effects=True,
-    )
+    for name, function in (
+        ("clv_plan", partial(scoring_plan, load)),
+        ("clv_foreign_model", partial(foreign_model, manifest, settings.models)),
+    ):
+        connection.create_function(  # pyrefly: ignore[no-matching-overload]
+            name,
+            function,
+            [duckdb.sqltype("VARCHAR")],
+            duckdb.sqltype("VARCHAR"),
+            null_handling="special",
+            side_effects=True,
+        )
     if manifest:
         _register_model(connection, manifest, model)
 

@@ -101,6 +101,36 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- Gives the warehouse the identity of its shop when it is first made, and notes each version of the product that has
+    built in it. -#}
+{% macro name_shop() -%}
+    {%- set table = (source_tables("model") | selectattr("name", "equalto", "shop_identity") | first).relation_name -%}
+    {%- set known = run_query("select shop_id, product_version from " ~ table) -%}
+    {%- set versions = known.columns[1].values() | list -%}
+    {%- if product_version() not in versions -%}
+        {%- set shop_id = "'" ~ known.columns[0].values()[0] ~ "'" if versions else "cast(uuid() as string)" -%}
+        {%- do run_query(
+            "insert into " ~ table ~ " select " ~ shop_id ~ ", '" ~ product_version() ~ "', " ~ dbt.current_timestamp()
+        ) -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Refuses, before anything is built, to score with the model of another shop. -#}
+{% macro require_own_model() -%}
+    {%- if execute and setting("use_ml_clv") -%}
+        {{ adapter.dispatch("require_own_model", "clv")() }}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro duckdb__require_own_model() -%}
+    {%- set table = (source_tables("model") | selectattr("name", "equalto", "shop_identity") | first).relation_name -%}
+    {%- set refusal = run_query("select clv_foreign_model(max(shop_id)) as refusal from " ~ table).columns[0].values()[0] -%}
+    {%- if refusal -%} {%- do exceptions.raise_compiler_error(refusal) -%} {%- endif -%}
+{%- endmacro %}
+
+{#- Nothing: models made on Spark name no shop, and a shop may move to Spark with its models. -#}
+{% macro spark__require_own_model() -%} {%- endmacro %}
+
 {#- Refuses a raw schema that others made and that lacks a table: it is theirs, and nothing is created there. -#}
 {% macro require_raw_tables(tables) -%}
     {%- set parts = setting("raw_schema").split(".") -%}

@@ -15,6 +15,7 @@
             {%- do create_table(table.relation_name, table) -%}
         {%- endfor -%}
         {%- do claim_own_relations() -%}
+        {%- do name_shop() -%}
     {%- endif -%}
 {%- endmacro %}
 
