@@ -147,6 +147,23 @@ def test_a_shift_of_the_last_date_and_a_feature_that_stops_are_found(trained_cop
     assert {name for (name,) in large} == {*money, "purchase_per_session"}
 
 
+def test_baselines_of_past_dates_are_kept_as_they_were_said(with_past: Settings, tmp_path: Path):
+    """
+    Another definition of a baseline, as an upgrade may bring it, changes those of today's scoring date alone.
+    """
+    shop = copied(with_past, tmp_path)
+    today = one(shop, "select as_of_date from as_of_dates where is_scoring_date")
+    values = "select customer_id, simple_value from scored_baselines where as_of_date {} order by all"
+    past, newest = (query(shop, values.format(f"{sign} date '{today}'")) for sign in ("<", "="))
+    execute(shop, "update customer_baselines set simple_value = 2 * simple_value, build_hash = 'upgraded'")
+
+    build(shop, "--select", "scored_baselines")
+
+    assert len(past) > 100
+    assert query(shop, values.format(f"< date '{today}'")) == past
+    assert query(shop, values.format(f"= date '{today}'")) == [(who, 2 * value) for who, value in newest]
+
+
 def test_accuracy_is_what_the_metrics_of_training_say(with_past: Settings):
     """
     Errors of model, typical value and every baseline by `clv_ml.measure.metrics`, confidence by `came_true`;

@@ -1,6 +1,6 @@
 -- Grain: customer_id x as_of_date: what the baselines predicted for the customers whom a model scored, for
 -- every scoring date so far. Features of scoring dates off the grid are pruned long before anybody knows
--- who was right.
+-- who was right. Of a past date it keeps what was said then, also where features were defined anew since.
 {{ config(
     materialized="incremental",
     incremental_strategy="delete+insert" if target.type == "duckdb" else "insert_overwrite",
@@ -11,7 +11,9 @@
 with
     predictions as (select customer_id, as_of_date from {{ ref("customer_predictions") }}),
 
-    baselines as (select * from {{ ref("customer_baselines") }})
+    baselines as (select * from {{ ref("customer_baselines") }}),
+
+    today as (select as_of_date from {{ ref("as_of_dates") }} where is_scoring_date)
 
 select
     baselines.customer_id,
@@ -28,6 +30,9 @@ inner join
         not exists (
             select 1
             from {{ this }} as earlier
-            where earlier.as_of_date = baselines.as_of_date and earlier.build_hash = baselines.build_hash
+            cross join today
+            where
+                earlier.as_of_date = baselines.as_of_date
+                and (earlier.build_hash = baselines.build_hash or earlier.as_of_date <> today.as_of_date)
         )
 {%- endif %}
