@@ -8,6 +8,8 @@ from pathlib import Path
 
 import duckdb
 import hypothesis.strategies as st
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from bad_feeds import BAD_EVENTS
 from hypothesis import HealthCheck, given, settings
@@ -526,6 +528,18 @@ def test_a_merge_that_closes_a_circle_with_known_ones_is_refused(warehouse, tmp_
 
     assert summary.reasons == {"circular_merge": 3}
     assert stored(warehouse, "old_customer_id, new_customer_id", "id_history") == [("a", "b")]
+
+
+@pytest.mark.parametrize("beyond", [2**62, -(2**62)])
+def test_a_time_out_of_range_is_named_by_column_and_row(warehouse, tmp_path, beyond: int):
+    """A Parquet time of milliseconds may lie beyond any calendar: the database says of none which it is."""
+    path = tmp_path / "orders.parquet"
+    times = pa.array([0, None, 1000, beyond, beyond], pa.timestamp("ms"))
+    columns = {name: ["1"] * len(times) for name in ("order_id", "customer_id", "amount", "currency")}
+    pq.write_table(pa.table({**columns, "ordered_at": times}), path)
+
+    with pytest.raises(InputError, match=r"orders.parquet .*: column 'ordered_at' of row 4 holds"):
+        feed(warehouse, path, "orders")
 
 
 def test_a_whole_number_of_a_parquet_file_is_written_as_one(warehouse, tmp_path):

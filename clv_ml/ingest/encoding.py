@@ -99,15 +99,16 @@ def _beyond_ascii(path: Path) -> bytes:
     """The first lines that are not ASCII, or nothing where the whole file is UTF-8."""
     decoder, lines, size, valid = codecs.getincrementaldecoder(UTF_8)(), [], 0, True
     with opened(path) as binary:
-        for line in binary:
+        # a line may be of any length, and a packed one of gigabytes
+        while line := binary.readline(_SAMPLE):
             try:
                 decoder.decode(line)
             except UnicodeDecodeError:
                 valid = False
                 decoder.reset()
             if size < _SAMPLE and not line.isascii():
-                lines.append(line[:_SAMPLE])
-                size += len(lines[-1])
+                lines.append(line)
+                size += len(line)
     is_whole = valid and not decoder.getstate()[0]
     return b"" if is_whole else b"".join(lines)
 

@@ -22,6 +22,7 @@ from clv_ml.errors import InputError
 from clv_ml.folders import DBT_FOLDER
 from clv_ml.ingest.encoding import opened
 from clv_ml.ingest.files import check_file
+from clv_ml.ingest.parquet_times import unreadable_time
 from clv_ml.ingest.plain_text import PlainText, Reading, plain_text, surplus_names
 from clv_ml.warehouse.quoting import quoted_name
 
@@ -104,11 +105,18 @@ def _read_parquet(connection: duckdb.DuckDBPyConnection, path: Path, plain: Path
     texts = ", ".join(
         _parquet_text(name, str(kind)) for name, (_, kind, *_) in zip(columns, described, strict=True)
     )
-    connection.execute(
-        "create or replace temp table feed_rows as "
-        f"select row_number() over () as feed_row, {texts} from {source} as feed({names})",
-        {"path": str(plain)},
-    )
+    try:
+        connection.execute(
+            "create or replace temp table feed_rows as "
+            f"select row_number() over () as feed_row, {texts} from {source} as feed({names})",
+            {"path": str(plain)},
+        )
+    except duckdb.ConversionException as error:
+        if fault := unreadable_time(plain):
+            raise InputError(
+                f"{path} cannot be read: {fault}. Correct or empty it, and export the file again."
+            ) from error
+        raise
     connection.execute(
         "create or replace temp table feed_rejects (line_number bigint, reason varchar, raw_text varchar, "
         "reject_number bigint, rows_before bigint)"

@@ -57,7 +57,10 @@ def _check_sidecar(path: Path) -> None:
     sidecar = path.with_name(path.name + SIDECAR_SUFFIX)
     if not sidecar.exists():
         return
-    stated = sidecar.read_bytes()[:4096].decode("ascii", "replace").split() if sidecar.is_file() else []
+    stated = []
+    if sidecar.is_file():
+        with sidecar.open("rb") as file:
+            stated = file.read(4096).decode("ascii", "replace").split()
     if not stated or not re.fullmatch("[0-9a-fA-F]{64}", stated[0]) or stated[1:] not in ([], [path.name]):
         raise InputError(
             f"{sidecar} is no line of sha256sum for {path.name}. Write it anew, or remove it to read "

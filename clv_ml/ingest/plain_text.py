@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from clv_ml.errors import InputError
 from clv_ml.ingest.encoding import UTF_8, checked_encoding, encoding_of, opened
@@ -73,7 +73,19 @@ def first_lines(path: Path, encoding: str) -> list[str]:
     """The first lines, whatever their ends; what cannot be decoded stays, as surrogates."""
     with opened(path) as binary:
         text = io.TextIOWrapper(binary, _without_mark(encoding), errors="surrogateescape", newline="")
-        return [line[:LONGEST] for line in islice(text, LINES_LOOKED_AT)]
+        return list(islice(_beginnings(text), LINES_LOOKED_AT))
+
+
+def _beginnings(text: TextIO) -> Iterator[str]:
+    """Each line, no more than ``LONGEST`` characters of it in memory."""
+    rest = ""
+    while line := text.readline(LONGEST):
+        # the second half of an end that the last reading cut
+        if not (line == "\n" and rest.endswith("\r")):
+            yield line
+        rest = line
+        while rest and not rest.endswith(("\n", "\r")):
+            rest = text.readline(LONGEST)
 
 
 def mixes_line_ends(path: Path) -> bool:
@@ -101,8 +113,8 @@ def _copied(path: Path, text: PlainText, encoding: str) -> PlainText:
     ):
         # a surrogate that was in the text already is no byte to put back
         source = io.TextIOWrapper(binary, _without_mark(encoding), errors="surrogateescape", newline=None)
-        for _ in range(text.above):
-            source.readline()
+        for _ in islice(_beginnings(source), text.above):
+            pass
         while block := source.read(1 << 20):
             out.write(block)
     return PlainText(target, text.fields, text.delimiter, text.lines, text.above, text.notes)
