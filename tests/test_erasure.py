@@ -85,6 +85,27 @@ def everywhere(settings: Settings) -> list[str]:
         return [str(row) for (name,) in names for row in connection.execute(f"from {name}").fetchall()]
 
 
+def test_what_is_published_counts_nobody_who_is_gone(shop: Settings):
+    """The record of a publication says how many customers it has, in its database and its Parquet file."""
+    database, customers = published(shop)
+    record = customers.with_name("publication.parquet")
+    database.chmod(0o644)
+    with duckdb.connect(database) as connection:
+        connection.execute(
+            "create table publication as select 'v1' as version, count(*) as customers from customer_clv"
+        )
+        connection.execute(f"copy publication to '{record}'")
+        before = connection.execute("from publication").fetchall()
+
+    forget(shop, GONE)
+
+    with duckdb.connect(database, read_only=True) as connection:
+        left = connection.execute("select 'v1', count(*) from customer_clv").fetchall()
+        assert left[0][1] < before[0][1]
+        assert connection.execute("from publication").fetchall() == left
+        assert connection.execute(f"from '{record}'").fetchall() == left
+
+
 def test_nothing_of_the_person_is_left_and_nobody_else_is_touched(shop: Settings):
     """
     Both numbers are gone from all tables and from the bytes of all files, where they stood before; the other

@@ -19,6 +19,7 @@ from clv_ml.operate.erased_rows import (
     remember,
     within_other_words,
 )
+from clv_ml.operate.publication import RECORD
 from clv_ml.warehouse.connection import only_value
 from clv_ml.warehouse.quoting import quoted_name, quoted_text
 from clv_ml.warehouse.safe_files import put_in_place
@@ -67,6 +68,7 @@ def erase_database(
         before = _bytes_in(connection, live, Path(folder) / "before.duckdb", ids)
         with _copied(connection, live, work) as catalog:
             rows, texts = delete_person(connection, catalog, ids)
+            _count_anew(connection, catalog)
             if raw_schema:
                 remember(connection, f"{quoted_name(catalog)}.{in_schema(raw_schema, ERASED_TABLE)}", ids)
             with _copied(connection, catalog, clean) as rebuilt:
@@ -74,6 +76,37 @@ def erase_database(
                 mentions = _proved_clean(connection, rebuilt, path, ids, after)
         put_in_place(clean, path, mode=path.stat().st_mode & 0o777)
     return FileErasure(path, rows, texts, before, after, mentions)
+
+
+def _count_anew(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
+    """The record of a publication says how many customers it has."""
+    records = connection.execute(
+        "select schema_name from duckdb_columns() where database_name = ? and table_name = ? "
+        "and column_name = 'customers'",
+        [catalog, RECORD],
+    ).fetchall()
+    for (schema,) in records:
+        place = f"{quoted_name(catalog)}.{quoted_name(schema)}"
+        connection.execute(
+            f"update {place}.{RECORD} set customers = (select count(*) from {place}.customer_clv)"
+        )
+
+
+def count_files_anew(folder: Path) -> None:
+    """The same of a published folder's Parquet files."""
+    record, customers = folder / f"{RECORD}.parquet", folder / "customer_clv.parquet"
+    if not (record.exists() and customers.exists()):
+        return
+    with (
+        duckdb.connect() as connection,
+        tempfile.TemporaryDirectory(dir=folder, prefix=f".{record.name}.") as scratch,
+    ):
+        new = Path(scratch) / record.name
+        connection.execute(
+            f"copy (select * replace ((select count(*) from {quoted_text(customers)}) as customers) "
+            f"from {quoted_text(record)}) to {quoted_text(new)} (format parquet, compression zstd)"
+        )
+        put_in_place(new, record, mode=record.stat().st_mode & 0o777)
 
 
 @contextmanager

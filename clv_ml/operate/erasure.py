@@ -16,7 +16,7 @@ import duckdb
 
 from clv_ml.errors import InputError, WarehouseError
 from clv_ml.model import registry
-from clv_ml.operate.erased_files import FileErasure, erase_database, erase_file
+from clv_ml.operate.erased_files import FileErasure, count_files_anew, erase_database, erase_file
 from clv_ml.operate.erased_rows import catalog_of, in_schema, tables_that_know, was_erased
 from clv_ml.operate.publication import remove_unfinished_versions
 from clv_ml.settings import Settings, one_off_folder, published_folder, report_path
@@ -74,7 +74,10 @@ def forget(settings: Settings, customer_id: str) -> Erasure:
         _remove_scratch(settings)
         connection.execute("checkpoint")
         # the warehouse last: should one of these fail, it still knows which ids to look for next time
-        published = [erase_file(path, ids) for path in published_files(settings)]
+        files = published_files(settings)
+        published = [erase_file(path, ids) for path in files]
+        for folder in sorted({path.parent for path in files}):
+            count_files_anew(folder)
         erased = erase_database(connection, catalog_of(connection), settings.warehouse, ids, schema)
     report = _remove_report(settings)
     return Erasure(len(ids), (erased, *published), models, report)
