@@ -60,7 +60,7 @@ def files() -> list[Path]:
         path.relative_to(ROOT)
         for folder in LISTED
         for path in (ROOT / folder).rglob("*")
-        if path.is_file() and path.name != "__init__.py" and path.suffix not in ("", ".pyc")
+        if path.is_file() and path.name != "__init__.py" and path.suffix not in ("", ".pyc", ".zip")
     )
 
 
