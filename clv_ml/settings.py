@@ -168,7 +168,7 @@ def read_project(project: Path) -> dict[str, Any]:
 
 def package_of(project: Path) -> Path:
     """The dbt package whose models the project runs: the installed one, or itself in the repository."""
-    return project if (project / DBT_FOLDER.name / "macros").is_dir() else PACKAGE_FOLDER
+    return project if (project / MODELS_FOLDER.name).is_dir() else PACKAGE_FOLDER
 
 
 def models_of(project: Path) -> Path:

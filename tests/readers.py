@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from shops import settings_for
+from shops import MARTS_FOLDER, settings_for
 
 from clv_ml.operate import publication
 from clv_ml.operate.publication import publish
@@ -41,9 +41,9 @@ class Seen:
 def made_by_hand(folder: Path) -> Settings:
     """A project of two marts and a warehouse with their first generation."""
     project = folder / "project"
-    (project / publication.MARTS).mkdir(parents=True)
+    (project / MARTS_FOLDER).mkdir(parents=True)
     for name in MARTS:
-        (project / publication.MARTS / f"{name}.sql").write_text("select 1")
+        (project / MARTS_FOLDER / f"{name}.sql").write_text("select 1")
     settings = settings_for(folder).model_copy(update={"project": project})
     fill(settings, 1)
     return settings

@@ -28,6 +28,8 @@ HORIZON = 60
 BY_MODEL = frozenset({"model", "model, with caution"})
 """What `clv_method` says of a prediction; tiny shops deserve caution."""
 PROJECT_PARTS = ("dbt_project.yml", "profiles.yml", "dbt_project", "models_sql")
+MARTS_FOLDER = Path("models_sql/marts")
+"""Where a project has what is published."""
 PARSED = "target/partial_parse.msgpack"
 """Where dbt keeps what it parsed, from which it goes on when few files have changed."""
 DATED_TABLES = (

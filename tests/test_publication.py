@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from readers import SAID
-from shops import settings_for
+from shops import MARTS_FOLDER, settings_for
 
 from clv_ml.errors import PublishError, WarehouseBusyError
 from clv_ml.operate import publication
@@ -27,7 +27,7 @@ from clv_ml.warehouse.locking import locked
 @pytest.fixture
 def shop(tmp_path: Path) -> Settings:
     """A warehouse with one mart, made by hand."""
-    project = tmp_path / "project" / publication.MARTS
+    project = tmp_path / "project" / MARTS_FOLDER
     project.mkdir(parents=True)
     (project / "customer_clv.sql").write_text("select 1")
     settings = settings_for(tmp_path).model_copy(update={"project": tmp_path / "project"})
@@ -68,6 +68,41 @@ def test_older_readers_open_what_is_published(shop: Settings):
     with duckdb.connect(publication.publish(shop).path, read_only=True) as reader:
         tags = "select tags['storage_version'] from duckdb_databases() where not internal"
         assert reader.execute(tags).fetchall() == [(f"{publication.READABLE_BY}+",)]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("version", ["1.1.3", "1.4.4"])
+def test_clients_of_former_years_read_every_table_and_its_comments(
+    shop: Settings, tmp_path: Path, version: str
+):
+    """BI tools and notebooks carry a DuckDB of their own, often an old one."""
+    place = ["install", "--quiet", "--no-deps", "--target", str(tmp_path / "client"), f"duckdb=={version}"]
+    installed = subprocess.run([sys.executable, "-m", "pip", *place], capture_output=True, text=True)
+    if installed.returncode:
+        pytest.skip(f"duckdb {version} cannot be installed here")
+    published = publication.publish(shop)
+    program = (
+        "import sys, duckdb; connection = duckdb.connect(sys.argv[1], read_only=True)\n"
+        "tables = connection.execute('select table_name from duckdb_tables()').fetchall()\n"
+        "names = [name for (name,) in tables]\n"
+        "for name in names: connection.execute(f'select * from \"{name}\"').fetchall()\n"
+        "said = 'select count(*) from duckdb_columns() where comment is not null'\n"
+        "print(duckdb.__version__, len(names), connection.execute(said).fetchall()[0][0])"
+    )
+
+    read = subprocess.run(
+        [sys.executable, "-c", program, str(published.path)],
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "client")},
+        capture_output=True,
+        text=True,
+    )
+
+    assert read.returncode == 0, read.stderr
+    with duckdb.connect(published.path, read_only=True) as reader:
+        (comments,) = reader.execute(
+            "select count(*) from duckdb_columns() where comment is not null"
+        ).fetchone()
+    assert read.stdout.split() == [version, str(len(published.rows) + 1), str(comments)]
 
 
 def test_warehouses_in_one_folder_publish_apart(shop: Settings, monkeypatch: pytest.MonkeyPatch):
@@ -189,7 +224,7 @@ def test_missing_mart_is_named(shop: Settings):
     """
     A mart that was not built stops the publication.
     """
-    (shop.project / publication.MARTS / "segments.sql").write_text("select 1")
+    (shop.project / MARTS_FOLDER / "segments.sql").write_text("select 1")
 
     with pytest.raises(PublishError, match="lacks segments"):
         publish(shop)

@@ -28,6 +28,7 @@ from hand_picked import (
 from shops import (
     DATED_TABLES,
     FEATURES_ONLY,
+    MARTS_FOLDER,
     ROOT,
     Event,
     add_events,
@@ -175,7 +176,7 @@ def test_published_views_move_and_old_runs_go_two_runs_later(
     trained: Settings, tmp_path: Path, schema: str
 ) -> None:
     """Readers see one view all along, with its comments; the copies of the newest three runs stay."""
-    marts = tmp_path / publication.MARTS
+    marts = tmp_path / MARTS_FOLDER
     marts.mkdir(parents=True)
     (marts / "customer_clv.sql").write_text("select 1")
     settings = trained.model_copy(update={"project": tmp_path})

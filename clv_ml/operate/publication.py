@@ -23,10 +23,9 @@ from clv_ml.warehouse.connection import connect, only_value
 from clv_ml.warehouse.quoting import quoted_name, quoted_text
 from clv_ml.warehouse.safe_files import hidden_folder, publish_folder, remove_hidden, sync
 
-"""The rule of what is published: every model of this folder of the project."""
 DATABASE, CURRENT, RECORD = "clv.duckdb", "current", "publication"
 UNFINISHED = ".unfinished."
-READABLE_BY = "v1.5.0"
+READABLE_BY = "v1.0.0"
 """The oldest DuckDB that must open what is published; readers update later than the writer."""
 NOBODY = (
     "Nobody is scored in customer_clv, so nothing was published. Load orders and score them (clv run FILE)."
@@ -67,7 +66,7 @@ class Publication:
 
 
 def published_tables(settings: Settings) -> list[str]:
-    """The marts, by name."""
+    """The marts, by name: every model of that folder."""
     return sorted(path.stem for path in (models_of(settings.project) / "marts").glob("*.sql"))
 
 
