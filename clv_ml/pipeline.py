@@ -36,7 +36,7 @@ from clv_ml.operate.retention import Removed
 from clv_ml.operate.scored_dates import missing_dates
 from clv_ml.operate.scores import ScoringResult, changes_since, hard_to_learn, read_scoring, require_customers
 from clv_ml.operate.steps import Clock, Step, no_steps
-from clv_ml.settings import Settings
+from clv_ml.settings import PACKAGE_NAME, Settings
 from clv_ml.simulate.simulator import Shop, write_simulation
 from clv_ml.warehouse.connection import connect, harden
 from clv_ml.warehouse.dbt_runner import create_tables, run_dbt
@@ -44,6 +44,8 @@ from clv_ml.warehouse.locking import locked
 
 SCORING = ("calibration+", "feature_bins+", "customer_predictions+", "customer_drivers+")
 """What asks for the model, as dbt selects it."""
+PACKAGE = f"package:{PACKAGE_NAME}"
+"""The product's own models, in whatever project."""
 LEFT_OUT = ("all_money_is_converted", "attributes_are_read")
 """Tests that warn of rows which no mart holds."""
 Files = Path | tuple[Path, ...] | None
@@ -133,10 +135,10 @@ class DuckDB:
             return tuple(ingest_together(connection, choice, paths, **rules))
 
     def build_features(self) -> None:
-        run_dbt(self.settings, ["run", "--exclude", "fitted_dates+", *SCORING])
+        run_dbt(self.settings, ["run", "--select", PACKAGE, "--exclude", "fitted_dates+", *SCORING])
         with connect(self.settings, read_only=False) as connection:
             fit_missing_dates(connection)
-        run_dbt(self.settings, ["run", "--select", "fitted_dates+", "--exclude", *SCORING])
+        run_dbt(self.settings, ["run", "--select", f"fitted_dates+,{PACKAGE}", "--exclude", *SCORING])
 
     def lost(self) -> dict[str, float]:
         with connect(self.settings) as connection:
@@ -202,7 +204,8 @@ def spark_module(name: str) -> ModuleType:
 
 def run_tests_of_marts(settings: Settings) -> tuple[str, ...]:
     """dbt's data tests of the marts, and of what never reached them; returns what they warn of."""
-    return run_dbt(settings, ["test", "--select", "marts", *LEFT_OUT, "--exclude", "test_type:unit"])
+    marts = f"{PACKAGE_NAME}.marts"
+    return run_dbt(settings, ["test", "--select", marts, *LEFT_OUT, "--exclude", "test_type:unit"])
 
 
 @dataclass(frozen=True)

@@ -205,7 +205,8 @@ def own_settings(project: Path, rules: Mapping[str, Any]) -> dict[str, Any]:
 
 def _has_models_of_its_own(project: Path) -> bool:
     folders = read_project(project).get("model-paths", ["models"])
-    return package_of(project) != project and any((project / folder).is_dir() for folder in folders)
+    files = (path for folder in folders for path in (project / folder).rglob("*.sql"))
+    return package_of(project) != project and any(files)
 
 
 def _require_known(given: Iterable[str], rules: Mapping[str, Any], place: str) -> None:

@@ -43,6 +43,8 @@ FOLDERS = {
     "dbt_project/tests": "Checks of the data, run by `dbt build` and before each publication.",
     "dbt_project/tests/generic": "Checks that take a model and columns as arguments.",
     "tests": "pytest. `test_*.py` are tests; the other files are what they share.",
+    "tests/team_project": "A team's dbt project that uses the package.",
+    "tests/team_project/models": "The team's own models.",
     "benchmarks": "Speed and quality, one command each.",
 }
 """What lies in each folder, in the order of the list; empty for a wing, whose ``__init__.py`` says so."""

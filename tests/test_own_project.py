@@ -54,22 +54,27 @@ def wheel(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return wheel_of(sources, tmp_path_factory.mktemp("wheel"))
 
 
-def said(site: Path, folder: Path, *command: str) -> str:
-    """What a command of the installed wheel prints, run in a folder; a failure shows all of it."""
+def said(
+    site: Path, folder: Path, *command: str, places: dict[str, str] | None = None, fails: bool = False
+) -> str:
+    """
+    What a command of the installed wheel prints, run in a folder, where it must succeed unless it ``fails``.
+    ``places`` is the environment; by default this one without the product's own variables.
+    """
     program = {
         "clv": "from clv_ml.cli import app; app()",
         "dbt": "from dbt.cli.main import cli; cli()",
     }[command[0]]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CLV_")}
+    usual = {name: value for name, value in os.environ.items() if not name.startswith("CLV_")}
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.argv[0] = 'clv'; {program}", *command[1:]],
         cwd=folder,
-        env={**kept, "PYTHONPATH": str(site), "COLUMNS": "200"},
+        env={**(places or usual), "PYTHONPATH": str(site), "COLUMNS": "200", "DBT_PROFILES_DIR": str(folder)},
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    assert (done.returncode != 0) == fails, done.stdout + done.stderr
+    return done.stdout + done.stderr
 
 
 def test_the_wheel_holds_all_sql(wheel: Path):
@@ -191,5 +196,6 @@ def test_a_misspelt_setting_is_refused_and_a_larger_projects_own_vars_are_not(tm
     file.write_text(text + "  cutoff_year: 2019\n")
     with pytest.raises(SettingsError, match="Unknown setting 'cutoff_year'"):
         load_settings(project=tmp_path / "shop")
-    (tmp_path / "shop" / "models").mkdir()
+    (tmp_path / "shop" / "sql").mkdir()
+    (tmp_path / "shop" / "sql" / "ours.sql").write_text("select 1")
     assert load_settings(project=tmp_path / "shop").vars.horizon_days == 365

@@ -28,7 +28,7 @@ from clv_ml.operate import refused, scores
 from clv_ml.operate.publication import Publication
 from clv_ml.operate.retention import Removed
 from clv_ml.operate.scores import ScoringResult
-from clv_ml.pipeline import SCORING, Files, run_tests_of_marts
+from clv_ml.pipeline import PACKAGE, SCORING, Files, run_tests_of_marts
 from clv_ml.settings import Settings
 from clv_ml.spark import publish, tables
 from clv_ml.spark.functions import register
@@ -70,10 +70,10 @@ class Spark:
     def build_features(self) -> None:
         spark = open_session(self.settings)
         register(spark, self.settings)
-        run_dbt(self.settings, ["run", "--exclude", "fitted_dates+", *SCORING])
+        run_dbt(self.settings, ["run", "--select", PACKAGE, "--exclude", "fitted_dates+", *SCORING])
         with _copy_folder(self.settings) as copy:
             _fit_missing_dates(spark, copy)
-        run_dbt(self.settings, ["run", "--select", "fitted_dates+", "--exclude", *SCORING])
+        run_dbt(self.settings, ["run", "--select", f"fitted_dates+,{PACKAGE}", "--exclude", *SCORING])
 
     def lost(self) -> dict[str, float]:
         found = tables.read(

@@ -19,6 +19,7 @@ from clv_ml.warehouse.connection import is_lock_conflict, opening_error, require
 from clv_ml.warehouse.own_project import link_package
 from clv_ml.warehouse.safe_files import sha256
 
+PROFILES = "profiles.yml"
 PARSED_SETTINGS = ("raw_schema", "is_challenger")
 """The settings that name relations: dbt reads them when it parses, all others when it runs a model."""
 
@@ -69,7 +70,10 @@ def _places_of(settings: Settings) -> Iterator[None]:
 
 def _options(settings: Settings) -> tuple[str, ...]:
     project = str(settings.project)
-    return ("--project-dir", project, "--profiles-dir", project, "--target", settings.target)
+    # a team may keep its profile elsewhere, and on DuckDB it names the target
+    profiles = ("--profiles-dir", project) if (settings.project / PROFILES).exists() else ()
+    target = ("--target", settings.target) if settings.target != "duckdb" else ()
+    return ("--project-dir", project, *profiles, *target)
 
 
 def _manifest(settings: Settings) -> Manifest:
@@ -89,7 +93,7 @@ def _parsed(options: tuple[str, ...], content: str, relations: tuple[str, str, s
 
 def _content(project: Path) -> str:
     """A hash of all files that dbt parses."""
-    files = [project / "profiles.yml"]
+    files = [path for path in (project / PROFILES,) if path.exists()]
     for place in {project, package_of(project)}:
         declared = read_project(place).items()
         folders = [place / folder for key, paths in declared if key.endswith("-paths") for folder in paths]

@@ -1,8 +1,16 @@
 {#- Whose a relation is. A warehouse may hold tables of others: none of them is replaced, and nothing is created among
     them. -#}
 {% macro own_schema() -%}
-    {{ return(api.Relation.create(database=target.database | default(none), schema=target.schema)) }}
+    {{ return(api.Relation.create(database=target.database | default(none), schema=own_schema_name())) }}
 {%- endmacro %}
+
+{#- The schema that all models and the tables of Python are in, also in a project of others: CLV_SCHEMA, or the target's. -#}
+{% macro own_schema_name() -%}
+    {{ return(env_var("CLV_SCHEMA", target.schema) if target.type == "duckdb" else target.schema) }}
+{%- endmacro %}
+
+{#- Asked by dbt for the models of this package alone. -#}
+{% macro generate_schema_name(custom_schema_name, node) -%} {{ own_schema_name() }} {%- endmacro %}
 
 {#- Where a version before 0.2.0 built. -#}
 {% macro schema_main() -%}
@@ -19,6 +27,23 @@
             | list
         )
     }}
+{%- endmacro %}
+
+{#- Refuses to run where dbt reads a model or source of the project in place of ours of the same name. -#}
+{% macro require_own_references() -%}
+    {%- set others = [] -%}
+    {%- for node in product_models() -%}
+        {%- for id in node.depends_on.nodes if id.split(".")[1] != "clv" and id not in others -%}
+            {%- do others.append(id) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {%- if others -%}
+        {%- do exceptions.raise_compiler_error(
+            "The package clv has what is called " ~ others | sort | join(", ") ~ " too, and dbt reads the project's in its place."
+            ~ " Nothing was touched. Add to the project's dbt_project.yml, under flags:"
+            ~ " require_ref_searches_node_package_before_root: true"
+        ) -%}
+    {%- endif -%}
 {%- endmacro %}
 
 {#- Names of what stands in a schema, in lower case. -#}
@@ -40,7 +65,7 @@
 {#- Names of all that the product makes in the target's schema: models and the tables that Python writes. -#}
 {% macro own_names() -%}
     {%- set names = source_tables("model") | map(attribute="name") | list -%}
-    {%- for node in product_models() if node.schema == target.schema -%}
+    {%- for node in product_models() if node.schema == own_schema_name() -%}
         {%- if node.config.materialized != "ephemeral" -%}
             {%- do names.append(node.alias | lower) -%}
         {%- endif -%}
@@ -73,7 +98,7 @@
     has what an earlier version made. -#}
 {% macro require_own_relations() -%}
     {%- set present = names_in(own_schema()) -%}
-    {%- if not present and target.schema != "main" and is_of_earlier_version(names_in(schema_main())) -%}
+    {%- if not present and own_schema_name() != "main" and is_of_earlier_version(names_in(schema_main())) -%}
         {%- do exceptions.raise_compiler_error(
             "An earlier version built this warehouse in the schema 'main', with its history of scores. Nothing was touched."
             ~ " Set CLV_SCHEMA=main to go on with it. Views and tables of readers stay where they are."
@@ -83,7 +108,7 @@
     {%- set others = own_names() | select("in", present) | reject("in", claimed) | sort -%}
     {%- if others -%}
         {%- do exceptions.raise_compiler_error(
-            "Schema '" ~ target.schema ~ "' holds " ~ others | join(", ") ~ ", which this product did not make and would"
+            "Schema '" ~ own_schema_name() ~ "' holds " ~ others | join(", ") ~ ", which this product did not make and would"
             ~ " replace. Nothing was touched. Set CLV_SCHEMA to a schema of its own, or rename what stands there."
         ) -%}
     {%- endif -%}

@@ -4,6 +4,7 @@
 {% macro create_source_tables() -%}
     {%- if execute -%}
         {%- set raw_tables = source_tables("raw") -%}
+        {%- do require_own_references() -%}
         {%- do require_raw_tables(raw_tables) -%}
         {%- do require_own_relations() -%}
         {%- do adapter.create_schema(own_schema()) -%}
