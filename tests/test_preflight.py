@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from shops import copied, settings_for, with_vars
+from shops import build, copied, settings_for, with_vars
 from typer.testing import CliRunner
 
 from clv_ml.cli import app, options
@@ -36,20 +36,23 @@ def test_a_pinned_version_that_is_absent_is_named(empty_shop: Settings):
     preflight(with_vars(pinned, fallback_to_simple=True))
 
 
-def test_an_analyst_who_holds_the_warehouse_open_is_no_crash(empty_shop: Settings, tmp_path: Path):
+def test_an_analyst_who_holds_the_warehouse_open_is_no_crash(
+    empty_shop: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
     """
-    Every command that writes ends with "in use": before it builds, and when dbt meets the lock.
+    Every command that writes ends with "in use", before it builds; no traceback of dbt comes before.
     """
     settings = copied(empty_shop, tmp_path / "held")
     command = [sys.executable, "-c", HOLDER, str(settings.warehouse)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None and holder.stdout.readline()
         try:
-            for act in (preflight, create_tables):
+            for act in (preflight, create_tables, build):
                 with pytest.raises(WarehouseBusyError, match="in use"):
                     act(settings)
         finally:
             holder.communicate(b"\n")
+    assert "Traceback" not in "".join(capfd.readouterr())
 
 
 def test_a_place_elsewhere_is_refused(monkeypatch: pytest.MonkeyPatch, project: Path):

@@ -38,6 +38,9 @@ def run_dbt(settings: Settings, arguments: Sequence[str]) -> tuple[str, ...]:
     """
     settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
     link_package(settings.project)
+    if settings.target == "duckdb":
+        # dbt prints a traceback of a file that another process has open, before anybody can say so in words
+        require_free(settings)
     try:
         with _places_of(settings):
             command = [*arguments, *_options(settings), "--vars", vars_as_json(settings)]
@@ -128,10 +131,9 @@ def create_tables(settings: Settings) -> None:
     Creates the tables that are not dbt's own, where absent: the input contract's and those of models.
 
     Raises:
-        WarehouseBusyError: If another process has the warehouse open; of a macro, dbt's result does not say.
+        WarehouseBusyError: If another process has the warehouse open.
         BuildError: If that would touch what others made there.
     """
-    require_free(settings)
     run_dbt(settings, ["run-operation", "create_source_tables"])
 
 
