@@ -99,7 +99,7 @@ def on_duckdb(settings: Settings, folder: Path) -> dict[str, Any]:
     """The files are loaded into the raw table first, unchecked as on Spark, and that is not timed."""
     create_tables(settings)
     with connect(settings, read_only=False) as connection:
-        connection.execute(f"insert into raw.events from '{folder}/raw/events/*.parquet'")
+        connection.execute(f"insert into raw.events by name from '{folder}/raw/events/*.parquet'")
     return run(settings, None)
 
 

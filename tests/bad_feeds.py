@@ -32,10 +32,12 @@ Setup = Callable[[Path], None]
 
 YESTERDAY = (
     "insert into raw.events values ('y1', 'yves', 'purchase', timestamp '2025-01-01', "
-    "timestamp '2025-01-01', null, 'o', null, null, null, 5, 'GBP')",
-    "insert into raw.id_history values ('yv', 'yves', timestamp '2025-01-01')",
-    "insert into raw.fx_rates values ('CHF', timestamp '2025-01-01', 0.9)",
-    "insert into raw.quarantine values ('q1', timestamp '2025-01-01', 'events:y.csv', 2, 'duplicate', '{}')",
+    "timestamp '2025-01-01', null, 'o', null, null, null, 5, 'GBP', null)",
+    "insert into raw.id_history values ('yv', 'yves', timestamp '2025-01-01', null)",
+    "insert into raw.fx_rates (currency, valid_from, rate_to_reporting) "
+    "values ('CHF', timestamp '2025-01-01', 0.9)",
+    "insert into raw.quarantine values ('q1', timestamp '2025-01-01', 'events:y.csv', 2, 'duplicate', "
+    "'{}', null)",
 )
 TABLES = ("events", "id_history", "fx_rates", "attributes", "quarantine")
 

@@ -64,8 +64,12 @@ def feed(
     return ingest(connection, preset, path, **{"reporting_currency": "GBP", "now": NOW, **options})
 
 
-def stored(connection: duckdb.DuckDBPyConnection, columns: str = "*", table: str = "events") -> list[tuple]:
-    """Rows of a raw table in a fixed order."""
+def stored(
+    connection: duckdb.DuckDBPyConnection,
+    columns: str = "columns(lambda name: name <> 'feed_id')",
+    table: str = "events",
+) -> list[tuple]:
+    """Rows of a raw table in a fixed order; unless columns are named, without the feed that brought them."""
     return connection.execute(f"select {columns} from raw.{table} order by all").fetchall()
 
 

@@ -234,7 +234,8 @@ def add_merges(settings: Settings, *merges: tuple[str, str]) -> None:
     execute(
         settings,
         *(
-            f"insert into raw.id_history values ('{old}', '{new}', timestamp '2024-01-01')"
+            f"insert into raw.id_history by name select '{old}' as old_customer_id, "
+            f"'{new}' as new_customer_id, timestamp '2024-01-01' as merged_at"
             for old, new in merges
         ),
     )
@@ -242,7 +243,11 @@ def add_merges(settings: Settings, *merges: tuple[str, str]) -> None:
 
 def add_rate(settings: Settings, currency: str, valid_from: date, rate: str) -> None:
     """Appends a row to raw.fx_rates."""
-    execute(settings, f"insert into raw.fx_rates values ('{currency}', timestamp '{valid_from}', {rate})")
+    execute(
+        settings,
+        f"insert into raw.fx_rates (currency, valid_from, rate_to_reporting) values ('{currency}', "
+        f"timestamp '{valid_from}', {rate})",
+    )
 
 
 def execute(settings: Settings, *statements: str) -> None:

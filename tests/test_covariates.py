@@ -83,7 +83,8 @@ def test_a_declared_attribute_reaches_model_scores_and_drivers(simulated_copy: S
     later = all_contents(settings, after, ["customer_features"])
     execute(
         settings,
-        "insert into raw.attributes select distinct customer_id, timestamp '2024-07-01', "
+        "insert into raw.attributes (customer_id, known_at, attributes) "
+        "select distinct customer_id, timestamp '2024-07-01', "
         '\'{"tier": "low", "household_size": 9}\' from raw.events',
     )
     build(settings, *FEATURES)
@@ -110,7 +111,7 @@ def test_merged_customers_share_their_attributes_and_faults_are_named(open_shop)
     add_merges(settings, ("nan", "ann"))
     execute(
         settings,
-        f"""insert into raw.attributes values
+        f"""insert into raw.attributes (customer_id, known_at, attributes) values
         ('ann', timestamp '{day(1)}', '{{"plan": "basic", "size": "1"}}'),
         ('nan', timestamp '{day(65)}', '{{"plan": "plus", "size": "2.5"}}')""",
     )
@@ -152,7 +153,11 @@ def _a_word_in_place_of_a_number_leaves_its_row_out(settings: Settings) -> None:
     A row that was kept before its attribute was declared: the one before it stands, and the run goes on.
     """
     row = '{"plan": "top", "size": "two"}'
-    execute(settings, f"insert into raw.attributes values ('ann', timestamp '{day(80)}', '{row}')")
+    execute(
+        settings,
+        "insert into raw.attributes (customer_id, known_at, attributes) "
+        f"values ('ann', timestamp '{day(80)}', '{row}')",
+    )
     build(settings, *FEATURES)
 
     newest = "select attribute_plan_is_plus, attribute_size from customer_features where as_of_date > "
@@ -182,7 +187,9 @@ def test_levels_in_any_script_become_columns(open_shop):
             (f"c{number}", day(1), json.dumps({"plan": level}, ensure_ascii=False))
             for number, level in enumerate(levels)
         ]
-        connection.executemany("insert into raw.attributes values (?, ?, ?)", rows)
+        connection.executemany(
+            "insert into raw.attributes (customer_id, known_at, attributes) values (?, ?, ?)", rows
+        )
     build(settings, *FEATURES)
 
     for number, column in enumerate(levels.values()):

@@ -2,8 +2,9 @@
 
 import shutil
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -23,16 +24,22 @@ from shops import (
     day,
     execute,
     purchase,
+    query,
     visit,
     with_vars,
 )
 
+from clv_ml.ingest.undo import undo
 from clv_ml.settings import Settings
+from clv_ml.warehouse.connection import connect
 
 UP_TO_AS_OF = f"as_of_date <= date '{AS_OF:%Y-%m-%d}'"
 # Few values of each kind, so that orders, products and instants collide: cancellations meet their sales.
 CUSTOMERS = ("ann", "bob", "cem", "dör", "eve")
 SECONDS = (0, 1, 43_200, 86_399)
+LAST = LATER + timedelta(days=40)
+PER_DATE = tuple(table for table in DATED_TABLES if table != "customer_anchors")
+"""Tables whose rows are made from nothing but what was known on their date."""
 History = tuple[list[Event], list[Event]]
 """What was known before AS_OF, and what came to be known from then on."""
 
@@ -180,6 +187,104 @@ def test_later_events_picked_by_hand_change_nothing(workbench: tuple[Settings, P
     before, after = _seen_twice(workbench, KNOWN_BEFORE, KNOWN_LATER)
 
     _assert_same(before, after)
+
+
+@pytest.mark.long
+def test_a_feed_that_was_taken_back_is_seen_by_earlier_dates_and_by_no_later_one(
+    workbench: tuple[Settings, Path],
+):
+    """
+    Of twenty random shops two feeds are taken back, one at AS_OF and one at LATER; their rows share
+    customers, orders, returns and sessions with rows that stay. Computed anew from nothing, every feature
+    row and label up to the taking back is as it was, and each after it that of a shop that never
+    had the feed.
+    """
+    settings, empty = workbench
+    past, later = _side_by_side(_random_shops(20))
+    told = _by_feed(as_seen_on(AS_OF, past), as_seen_on(LATER, later), as_seen_on(LAST, []))
+    without = [[(feed, event) for feed, event in part if feed not in ("0", "1")] for part in told]
+    only_second = [[(feed, event) for feed, event in part if feed != "0"] for part in told]
+
+    seen = [_built_from(settings, empty, told[:1]), *(_goes_on(settings, told, n) for n in (1, 2))]
+    twins = [
+        _built_from(settings, empty, only_second[:2]),
+        _built_from(settings, empty, without),
+    ]
+
+    assert sum(feed in ("0", "1") for part in told for feed, _ in part) > 400
+    for then, now in ((seen[0], seen[1]), (seen[1], seen[2])):
+        assert then and all(now[key] == rows for key, rows in then.items())
+    for found, twin, moment in ((seen[1], twins[0], AS_OF), (seen[2], twins[1], LATER)):
+        compared = [key for key in twin if key[1] > moment.date()]
+        assert len({table for table, _ in compared}) > len(PER_DATE)
+        for key in compared:
+            other = twin[key] - found[key] if key[0] == "labels" else twin[key] ^ found[key]
+            assert not other, (key, sorted(other)[:6])
+
+
+def _by_feed(*parts: list[Event]) -> list[list[tuple[str, Event]]]:
+    """
+    Events with ids of their own, by feed. Two of seven are of the feeds 0, which is taken back after the
+    first part, and 1, after the second; neither has the shop's first event or the visits that set the dates.
+    """
+    numbers = count()
+    named = [[replace(event, event_id=f"n{next(numbers):06}") for event in part] for part in parts]
+    return [
+        [(str(n % 7) if part <= n % 7 and 0 < n < len(told) - 1 else "stays", e) for n, e in enumerate(told)]
+        for part, told in enumerate(named)
+    ]
+
+
+def _built_from(
+    settings: Settings, empty: Path, parts: list[list[tuple[str, Event]]]
+) -> dict[tuple[str, date], set[str]]:
+    shutil.copy2(empty, settings.warehouse)
+    for part in parts:
+        _arrives(settings, part)
+    return _of_each_date(settings)
+
+
+def _goes_on(
+    settings: Settings, told: list[list[tuple[str, Event]]], part: int
+) -> dict[tuple[str, date], set[str]]:
+    """The next feed is taken back, more arrives, and all is computed anew."""
+    with connect(settings, read_only=False) as connection:
+        undo(connection, str(part - 1), reporting_currency="GBP")
+    _arrives(settings, told[part])
+    execute(settings, *(f"drop table {table}" for table in dated_tables(settings)))
+    return _of_each_date(settings)
+
+
+def _arrives(settings: Settings, told: list[tuple[str, Event]]) -> None:
+    add_events(settings, [event for _, event in told])
+    feeds = {feed: ", ".join(f"'{e.event_id}'" for f, e in told if f == feed) for feed, _ in told}
+    execute(
+        settings,
+        *(
+            f"update raw.events set feed_id = '{feed}' where event_id in ({ids})"
+            for feed, ids in feeds.items()
+        ),
+        *(
+            f"insert into raw.feeds select '{feed}', 1, 'events', false, now()::timestamp, 1, null "
+            f"where '{feed}' not in (select feed_id from raw.feeds)"
+            for feed in feeds
+        ),
+    )
+
+
+def _of_each_date(settings: Settings) -> dict[tuple[str, date], set[str]]:
+    """Rows by table and date, of labels by the date on which they became known."""
+    build(settings, *FEATURES_ONLY)
+    found: dict[tuple[str, date], set[str]] = {}
+    sources = {table: f"select as_of_date, t::varchar from {table} as t" for table in PER_DATE}
+    sources["labels"] = (
+        "select label_known_at::date, (customer_id, as_of_date, label_revenue, label_purchases)::varchar "
+        "from customer_labels inner join as_of_dates using (as_of_date) where label_revenue <> 0"
+    )
+    for table, sql in sources.items():
+        for day_of, row in query(settings, sql):
+            found.setdefault((table, day_of), set()).add(row)
+    return found
 
 
 def _seen_twice(

@@ -41,10 +41,17 @@ def ingest(
     encoding: Encoding = "",
     sheet: Sheet = "",
     orders: Orders = "",
+    undo: Annotated[
+        str,
+        typer.Option("--undo", help="Take back what this feed brought, by its file's name; load nothing."),
+    ] = "",
     vars_: Vars = "",
     as_json: AsJson = False,
 ) -> None:
     """Load a file, or a folder of files, into the raw tables. The same file twice changes nothing."""
+    if undo:
+        _undo(undo, paths, data_dir, vars_, as_json)
+        return
     from clv_ml.ingest.options import choice_from
     from clv_ml.pipeline import DuckDB, ingested_by
     from clv_ml.show.runs import show_ingested
@@ -69,6 +76,20 @@ def ingest(
             on_step("ingest")
             _, summaries = ingested_by(DuckDB(settings), choice, tuple(paths or ()), data_dir)
         print_result(summaries, as_json, lambda: show_ingested(summaries))
+
+
+def _undo(feed_id: str, paths: list[Path] | None, data_dir: Path | None, vars_: str, as_json: bool) -> None:
+    from clv_ml.ingest.undo import undo_feed
+    from clv_ml.show.runs import show_undone
+    from clv_ml.warehouse.locking import locked
+
+    if paths or data_dir is not None:
+        raise typer.BadParameter("--undo takes a feed back and loads no file. Name one or the other.")
+    with reported():
+        settings = settings_of(vars_=vars_)
+        with locked(settings):
+            undone = undo_feed(settings, feed_id)
+        print_result(undone, as_json, lambda: show_undone(undone))
 
 
 def inspect(

@@ -1,6 +1,6 @@
 """Which dates features were built for already: what arrives now was not known then."""
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import duckdb
 
@@ -24,3 +24,9 @@ def known_from(built: date | None, clock: datetime) -> date | None:
     holds no knowledge of the days until then; what is learnt now is not put off to it.
     """
     return built and min(built, clock.date() + timedelta(days=1))
+
+
+def as_utc(moment: datetime | None) -> datetime:
+    """A clock as naive UTC, by default this instant. A naive moment is UTC already."""
+    aware = moment or datetime.now(UTC)
+    return aware.astimezone(UTC).replace(tzinfo=None) if aware.tzinfo else aware

@@ -7,17 +7,17 @@ types and the first reason against it (``dbt_project/ingestion/<table>.sql``). R
 skipped + rows quarantined, a file fed twice changes nothing, and an error leaves no row.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
 
 from clv_ml.errors import InputError, OtherCurrencyError
-from clv_ml.ingest.built_dates import known_from, newest_built_date
+from clv_ml.ingest.built_dates import as_utc, known_from, newest_built_date
 from clv_ml.ingest.choice import Choice, as_choice
+from clv_ml.ingest.feed_records import keep_feed, name_of_feed
 from clv_ml.ingest.feeds import sql_text
 from clv_ml.ingest.files import SIDECAR_SUFFIX, require_inside
 from clv_ml.ingest.layouts import preset_of, read_by
@@ -39,6 +39,8 @@ from clv_ml.ingest.scratch import (
     store_settings,
 )
 from clv_ml.ingest.summary import IngestSummary, summary
+from clv_ml.warehouse.connection import transaction
+from clv_ml.warehouse.input_contract import add_columns
 
 STEPS = {"events": ("typed_events", "judged_events")}
 """What the check of a table reads, made in this order by the statements of these names."""
@@ -99,8 +101,8 @@ def ingest(
 
         WarehouseError: If the raw tables are absent.
     """
-    rules = _Rules(reporting_currency, raw_schema, timezone, _utc(now), limits=limits)
-    with _transaction(connection):
+    rules = _Rules(reporting_currency, raw_schema, timezone, as_utc(now), limits=limits)
+    with transaction(connection):
         return _ingest(connection, as_choice(choice), Path(path), rules, beside)
 
 
@@ -123,7 +125,7 @@ def ingest_together(
     an OtherCurrencyError says that the first money of all is in another one.
     """
     choice = as_choice(choice)
-    rules = _Rules(reporting_currency, raw_schema, timezone, _utc(now), is_currency_open, limits)
+    rules = _Rules(reporting_currency, raw_schema, timezone, as_utc(now), is_currency_open, limits)
     return _feed_all(connection, rules, [(choice, *group) for group in grouped(paths, choice)])
 
 
@@ -162,7 +164,7 @@ def ingest_folder(
         )
     for _, file, _ in files:
         require_inside(file, folder)
-    rules = _Rules(reporting_currency, raw_schema, timezone, _utc(now), is_currency_open, limits)
+    rules = _Rules(reporting_currency, raw_schema, timezone, as_utc(now), is_currency_open, limits)
     return _feed_all(connection, rules, files)
 
 
@@ -172,7 +174,7 @@ def _feed_all(
     files: Sequence[tuple[Choice, Path, tuple[Path, ...]]],
 ) -> list[IngestSummary]:
     """Feeds files, each with what it is read by and the files beside it, in one transaction."""
-    with _transaction(connection):
+    with transaction(connection):
         fed = [_ingest(connection, choice, path, rules, beside) for choice, path, beside in files]
         _require_own_currency(connection, rules, fed)
     return fed
@@ -206,6 +208,8 @@ def _ingest(
     beside: tuple[Path, ...] = (),
 ) -> IngestSummary:
     feed, name, layout = read_by(connection, choice, path)
+    schema = schema_sql(rules.raw_schema)
+    add_columns(connection, schema)
     name_inputs(connection, rules.raw_schema)
     own_zone = layout.timezone if isinstance(layout, Mapping) else ""
     create_reading_macros(connection, own_zone or rules.timezone)
@@ -238,27 +242,12 @@ def _ingest(
         notes += restate(connection)
     elif preset.table == "events":
         warnings = known_orders_with_more(connection, path)
-    keep_refused(connection, preset.table, schema_sql(rules.raw_schema))
-    newly_quarantined = append(connection, preset.table, schema_sql(rules.raw_schema), preset.is_restated)
+    feed_id = name_of_feed(connection, schema, path.name)
+    keep_refused(connection, preset.table, schema, feed_id)
+    added, newly_quarantined = append(connection, preset.table, schema, feed_id, preset.is_restated)
+    if added or newly_quarantined:
+        keep_feed(connection, schema, feed_id, preset, rules.clock, added)
     result = summary(connection, preset, path, feed, newly_quarantined, (*feed.notes, *notes), layout)
     lost = loss_warnings(connection, path, rules.limits.quarantine_share, result.refusals)
     drop_scratch(connection)
     return replace(result, warnings=result.warnings + warnings + lost)
-
-
-@contextmanager
-def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """All or nothing, the temporary tables included."""
-    connection.begin()
-    try:
-        yield
-    except BaseException:
-        connection.rollback()
-        raise
-    connection.commit()
-
-
-def _utc(moment: datetime | None) -> datetime:
-    """Naive UTC. A naive moment is UTC already."""
-    aware = moment or datetime.now(UTC)
-    return aware.astimezone(UTC).replace(tzinfo=None) if aware.tzinfo else aware

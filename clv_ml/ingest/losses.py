@@ -38,7 +38,7 @@ class Loss:
         return f"{self.rows:.1%} of the rows{money}"
 
 
-def keep_refused(connection: duckdb.DuckDBPyConnection, table: str, schema: str) -> None:
+def keep_refused(connection: duckdb.DuckDBPyConnection, table: str, schema: str, feed_id: str) -> None:
     """Writes down the money of the feed's refused rows, and which earlier refused rows it admits."""
     of_events = table == "events"
     money = sql_text("refused_money") if of_events else "select * from known_refused_money limit 0"
@@ -57,7 +57,10 @@ def keep_refused(connection: duckdb.DuckDBPyConnection, table: str, schema: str)
     )
     # the text of every row is made anew for this, so only where something may be found
     if connection.execute("select 1 from known_quarantine limit 1").fetchall():
-        connection.execute(f"insert into {schema}.admitted by name {sql_text('admitted')}")
+        connection.execute(
+            f"insert into {schema}.admitted by name select *, ? as feed_id from ({sql_text('admitted')})",
+            [feed_id],
+        )
 
 
 def loss_warnings(

@@ -20,6 +20,8 @@ SCRATCH_VIEWS = (
     "known_rates",
     "known_id_history",
     "known_attributes",
+    "known_undone_events",
+    "known_undone_attributes",
     "known_erased",
     "known_quarantine",
     "known_refused_money",
@@ -90,6 +92,8 @@ def name_inputs(connection: duckdb.DuckDBPyConnection, raw_schema: str) -> None:
         "known_rates": "fx_rates",
         "known_id_history": "id_history",
         "known_attributes": "attributes",
+        "known_undone_events": "undone_events",
+        "known_undone_attributes": "undone_attributes",
         "known_erased": "erased_customers",
         "known_quarantine": "quarantine",
         "known_refused_money": "refused_money",
@@ -230,20 +234,25 @@ def known_orders_with_more(connection: duckdb.DuckDBPyConnection, path: Path) ->
     )
 
 
-def append(connection: duckdb.DuckDBPyConnection, table: str, schema: str, is_restated: bool = False) -> int:
-    """Insert what is new. Returns the rows that are new to the quarantine."""
-    connection.execute(
-        f"insert into {schema}.{table} by name "
-        "select * exclude (feed_row, reason, is_new) from checked where is_new order by feed_row"
-    )
+def append(
+    connection: duckdb.DuckDBPyConnection, table: str, schema: str, feed_id: str, is_restated: bool = False
+) -> tuple[int, int]:
+    """Insert what is new, as this feed's. Returns the rows new to the table and to the quarantine."""
+    statements = [
+        f"insert into {schema}.{table} by name select * exclude (feed_row, reason, is_new), $feed as feed_id "
+        "from checked where is_new order by feed_row",
+        f"insert into {schema}.quarantine by name select * exclude (feed_row), $feed as feed_id "
+        f"from rejected where quarantine_id not in (select quarantine_id from {schema}.quarantine) "
+        "order by line_number, quarantine_id",
+    ]
     if is_restated:
-        connection.execute(f"insert into {schema}.{table} by name select * from restated order by order_id")
-    quarantined = connection.execute(
-        f"insert into {schema}.quarantine by name select * exclude (feed_row) from rejected "
-        f"where quarantine_id not in (select quarantine_id from {schema}.quarantine) "
-        "order by line_number, quarantine_id"
-    ).fetchall()
-    return quarantined[0][0]
+        statements.append(
+            f"insert into {schema}.{table} by name select *, $feed as feed_id from restated order by order_id"
+        )
+    added, quarantined, *differences = (
+        connection.execute(statement, {"feed": feed_id}).fetchall()[0][0] for statement in statements
+    )
+    return added + sum(differences), quarantined
 
 
 def drop_scratch(connection: duckdb.DuckDBPyConnection) -> None:

@@ -161,7 +161,10 @@ def within_other_words(connection: duckdb.DuckDBPyConnection, catalog: str, ids:
 
 
 def has_id(columns: Sequence[str]) -> str:
-    return " or ".join(f"list_contains($ids, cast({column} as varchar))" for column in columns)
+    """Whether one of the columns is the person's; a past history's number (int_histories) is theirs, too."""
+    return " or ".join(
+        f"list_contains($ids, split_part(cast({column} as varchar), chr(31), 1))" for column in columns
+    )
 
 
 def _names_person(column: str) -> str:

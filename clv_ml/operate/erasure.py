@@ -129,9 +129,11 @@ def models_that_saw(
     settings: Settings, connection: duckdb.DuckDBPyConnection, ids: Sequence[str]
 ) -> tuple[str, ...]:
     """Versions with a training date after the person was first known: they were fitted with them."""
+    schema = raw_schema_of(settings)
     known = only_value(
         connection,
-        f"select min(recorded_at) from {in_schema(raw_schema_of(settings), 'events')} "
+        f"select min(recorded_at) from (select customer_id, recorded_at from {in_schema(schema, 'events')} "
+        f"union all select customer_id, recorded_at from {in_schema(schema, 'undone_events')}) "
         "where list_contains(?, customer_id)",
         [list(ids)],
     )

@@ -17,6 +17,7 @@ from clv_ml.show.terminal import err, out, print_wide, warn, warn_of_shop
 if TYPE_CHECKING:
     from clv_ml.ingest.inspection import Inspection
     from clv_ml.ingest.summary import IngestSummary
+    from clv_ml.ingest.undo import Undone
     from clv_ml.operate.erasure import Erasure
     from clv_ml.operate.findings import Finding
     from clv_ml.operate.scores import ScoringResult, TopCustomer
@@ -62,6 +63,18 @@ def show_ingested(summaries: Sequence[IngestSummary]) -> None:
                 soft_wrap=True,
             )
     warn(warning for summary in summaries for warning in summary.warnings)
+
+
+def show_undone(undone: Undone) -> None:
+    refused = f", and {undone.rows_refused:,} refused rows" if undone.rows_refused else ""
+    what = f"{undone.feed_id} was taken back: {undone.rows:,} rows of {undone.table}{refused}."
+    when = (
+        f"Features up to {undone.seen_until} stay as they were; from the next date on it is unknown."
+        if undone.seen_until
+        else "It is unknown as of every date."
+    )
+    out.print(Text(f"{what} {when} Rows that other files had too went with it: feed those files again."))
+    warn(undone.warnings)
 
 
 def show_inspection(result: Inspection) -> None:

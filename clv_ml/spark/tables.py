@@ -11,16 +11,25 @@ from pyspark.sql import SparkSession
 from clv_ml.errors import InputError, WarehouseError
 from clv_ml.settings import Settings
 
-RAW_TABLES = ("events", "id_history", "fx_rates", "attributes", "quarantine", "refused_money", "admitted")
+RAW_TABLES = (
+    "events",
+    "id_history",
+    "fx_rates",
+    "attributes",
+    "quarantine",
+    "refused_money",
+    "admitted",
+    "undone_events",
+    "undone_attributes",
+)
 BUCKETS = 1_000_000
 
 
 def name_raw_tables(spark: SparkSession, settings: Settings, folder: Path | str) -> tuple[str, ...]:
     """
     Lays the raw tables over a folder's Parquet files (``events.parquet``, or a folder of that name; likewise
-    ``id_history``, ``fx_rates``, ``attributes``, ``quarantine``, ``refused_money`` and ``admitted``, which
-    may be absent). Nothing is copied, and nothing is checked: a team that brings its own events answers for
-    the input contract.
+    the others of ``RAW_TABLES``, which may be absent). Nothing is copied, and nothing is checked: a team that
+    brings its own events answers for the input contract.
 
     Returns:
         The tables named.

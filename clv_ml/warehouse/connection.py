@@ -54,6 +54,18 @@ def _use_own_schema(connection: duckdb.DuckDBPyConnection, settings: Settings) -
     return bool(found)
 
 
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """All or nothing, the temporary tables included."""
+    connection.begin()
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
+
+
 def require_free(settings: Settings) -> None:
     """
     Opens the warehouse for writing and closes it; an absent one is made.

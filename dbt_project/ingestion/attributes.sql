@@ -15,9 +15,22 @@ with
         from mapped
     ),
 
+    -- What comes again after its feed was taken back becomes known then.
+    undone as (
+        select customer_id, known_at, max(undone_at) as undone_at
+        from known_undone_attributes
+        group by customer_id, known_at
+    ),
+
+    told as (
+        select typed.* replace (greatest(typed.known_at, undone.undone_at) as known_at)
+        from typed
+        left join undone on typed.customer_id = undone.customer_id and typed.known_at = undone.known_at
+    ),
+
     judged as (
         select
-            typed.*,
+            told.*,
             case
                 when is_erased(customer_id)
                 then 'erased'
@@ -34,7 +47,7 @@ with
                 when has_word_for_number(attributes, number_attributes)
                 then 'invalid_attribute'
             end as own_reason
-        from typed
+        from told
         cross join settings
     ),
 

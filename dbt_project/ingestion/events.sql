@@ -87,6 +87,9 @@ with
         group by judged.feed_row
     ),
 
+    -- What comes again after its feed was taken back becomes known then.
+    undone as (select event_id, max(undone_at) as undone_at from known_undone_events group by event_id),
+
     checked as (
         select
             judged.feed_row,
@@ -94,7 +97,7 @@ with
             judged.customer_id,
             judged.event_type,
             judged.occurred_at,
-            judged.recorded_at,
+            greatest(judged.recorded_at, undone.undone_at) as recorded_at,
             judged.session_id,
             judged.order_id,
             judged.product_id,
@@ -107,6 +110,7 @@ with
         from judged_events as judged
         left join compared on judged.event_row = compared.event_row
         left join refused on judged.feed_row = refused.feed_row
+        left join undone on compared.event_id = undone.event_id
     )
 
 select *

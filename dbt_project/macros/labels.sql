@@ -18,7 +18,7 @@
         inner join
             refunds
             on {{ in_horizon("refunds.refunded_at", "dates.as_of_date") }}
-            and {{ known_before("refunds.known_from", "dates.label_known_at") }}
+            and {{ state_known_before("refunds.known_from", "refunds.undone_at", "dates.label_known_at") }}
             and (
                 refunds.sold_at is null
                 or refunds.sold_at < dates.as_of_date

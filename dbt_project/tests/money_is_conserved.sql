@@ -2,9 +2,18 @@
 -- voided must make all that was delivered, and what was voided must come to zero in the currency that it
 -- was paid in. In that currency, too, the lines must make all that was delivered.
 with
-    events as (select * from {{ ref("int_events") }} where event_type in ('purchase', 'refund')),
+    -- what was taken back counts as of past dates alone
+    events as (
+        select *
+        from {{ ref("int_events") }}
+        where event_type in ('purchase', 'refund') and counts_until is null
+    ),
 
-    lines as (select * from {{ ref("int_money_lines") }}),
+    past as (select history_id from {{ ref("int_histories") }} where known_until is not null),
+
+    lines as (
+        select * from {{ ref("int_money_lines") }} where customer_id not in (select history_id from past)
+    ),
 
     entries as (
         select customer_id, amount as delivered, 0 as accounted

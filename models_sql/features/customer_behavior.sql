@@ -47,7 +47,7 @@ with
         left join
             returns
             on returns.customer_id = purchases.customer_id
-            and {{ known_before("returns.returned_at", "purchases.as_of_date") }}
+            and {{ state_known_before("returns.known_from", "returns.known_until", "purchases.as_of_date") }}
     )
 
 select

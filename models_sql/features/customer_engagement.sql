@@ -33,7 +33,8 @@ with
             ) as sessions_90d,
             max(case when visits.session_count > 0 then visits.happened_on end) as last_session_on
         from dates
-        inner join visits on {{ known_before("visits.known_on", "dates.as_of_date") }}
+        inner join
+            visits on {{ state_known_before("visits.known_on", "visits.known_until", "dates.as_of_date") }}
         group by visits.customer_id, dates.as_of_date
     ),
 

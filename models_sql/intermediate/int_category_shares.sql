@@ -14,7 +14,8 @@ with
             changes.category,
             sum(changes.amount_change) as category_revenue
         from dates
-        inner join changes on {{ known_before("changes.known_on", "dates.as_of_date") }}
+        inner join
+            changes on {{ state_known_before("changes.known_on", "changes.known_until", "dates.as_of_date") }}
         group by changes.customer_id, dates.as_of_date, changes.category
     ),
 

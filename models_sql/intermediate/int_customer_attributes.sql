@@ -4,27 +4,50 @@
 {{ config(pre_hook="{{ refuse_attributes() }}") }}
 
 with
-    delivered as (select * from {{ ref("stg_attributes") }} where {{ attributes_are_read() }}),
+    told as (
+        select customer_id, known_at, attributes, cast(null as timestamp) as undone_at
+        from {{ ref("stg_attributes") }}
+        union all
+        select customer_id, known_at, attributes, undone_at
+        from {{ ref("stg_undone_attributes") }}
+    ),
+
+    delivered as (select * from told where {{ attributes_are_read() }}),
 
     ids as (select * from {{ ref("int_customer_ids") }}),
 
+    histories as (select * from {{ ref("int_histories") }}),
+
     ranked as (
         select
-            coalesce(ids.customer_id, delivered.customer_id) as customer_id,
+            coalesce(histories.history_id, ids.customer_id, delivered.customer_id) as customer_id,
             delivered.known_at,
             delivered.attributes,
             row_number() over (
-                partition by coalesce(ids.customer_id, delivered.customer_id), delivered.known_at
+                partition by
+                    coalesce(histories.history_id, ids.customer_id, delivered.customer_id), delivered.known_at
                 order by delivered.attributes nulls last
             ) as place
         from delivered
         left join ids on ids.old_customer_id = delivered.customer_id
-    )
+        left join histories on histories.customer_id = coalesce(ids.customer_id, delivered.customer_id)
+        where {{ belongs_to_history("delivered") }}
+    ),
+
+    states as (
+        select
+            ranked.*,
+            known_at as known_from,
+            lead(known_at) over (partition by customer_id order by known_at) as known_until
+        from ranked
+        where place = 1
+    ),
+
+    {{ states_of_customers("states") }}
 
 select
-    cast(customer_id as string) as customer_id,
+    cast(person_id as string) as customer_id,
     {%- for name, column in attribute_columns().items() %} {{ column.sql }} as {{ name }}, {%- endfor %}
-    cast(known_at as timestamp) as known_from,
-    cast(lead(known_at) over (partition by customer_id order by known_at) as timestamp) as known_until
-from ranked
-where place = 1
+    cast(counts_from as timestamp) as known_from,
+    cast(counts_until as timestamp) as known_until
+from states_of_customers

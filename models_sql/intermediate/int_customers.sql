@@ -1,6 +1,8 @@
 -- Grain: one row per customer and state of knowledge about when they were first seen. A late record may
 -- move the first sight back; each state holds for the dates in (known_from, known_until].
 with
+    histories as (select * from {{ ref("int_histories") }}),
+
     events as (select customer_id, occurred_at, known_at from {{ ref("int_events") }}),
 
     steps as (
@@ -23,14 +25,20 @@ with
     ),
 
     states as (
-        select customer_id, known_at, first_seen_at
+        select
+            customer_id,
+            known_at as known_from,
+            lead(known_at) over (partition by customer_id order by known_at) as known_until,
+            first_seen_at
         from sights
         where first_seen_before is null or first_seen_at < first_seen_before
-    )
+    ),
+
+    {{ states_of_customers("states") }}
 
 select
-    cast(customer_id as string) as customer_id,
-    cast(known_at as timestamp) as known_from,
-    cast(lead(known_at) over (partition by customer_id order by known_at) as timestamp) as known_until,
+    cast(person_id as string) as customer_id,
+    cast(counts_from as timestamp) as known_from,
+    cast(counts_until as timestamp) as known_until,
     cast(first_seen_at as timestamp) as first_seen_at
-from states
+from states_of_customers

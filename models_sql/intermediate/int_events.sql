@@ -1,23 +1,47 @@
--- Grain: one row an event, under the customer number that stands today. Money without a rate is left
--- aside; it stands in `int_unconverted_events` until a rate arrives.
+-- Grain: one row an event, under the customer number that stands today, and one for each past stretch of the
+-- customer's history that it belongs to. Money without a rate is left aside; it stands in
+-- `int_unconverted_events` until a rate arrives.
 {{ config(materialized="view") }}
 
-with events as (select * from {{ ref("stg_events") }}), ids as (select * from {{ ref("int_customer_ids") }})
+with
+    told as (select * from {{ ref("stg_told_events") }}),
+
+    ids as (select * from {{ ref("int_customer_ids") }}),
+
+    histories as (select * from {{ ref("int_histories") }}),
+
+    events as (
+        select told.*, coalesce(ids.customer_id, told.customer_id) as person_id
+        from told
+        left join ids on ids.old_customer_id = told.customer_id
+        where told.event_type not in ('purchase', 'refund') or told.amount is not null
+    ),
+
+    placed as (
+        select
+            events.*,
+            coalesce(histories.history_id, events.person_id) as history_id,
+            histories.known_from as counts_from,
+            histories.known_until as counts_until
+        from events
+        left join histories on histories.customer_id = events.person_id
+        where {{ belongs_to_history("events") }}
+    )
 
 select
-    events.event_id,
-    coalesce(ids.customer_id, events.customer_id) as customer_id,
-    events.session_id,
-    events.order_id,
-    events.product_id,
-    events.category,
-    events.event_type,
-    events.occurred_at,
-    events.known_at,
-    events.quantity,
-    events.source_amount,
-    events.currency,
-    events.amount
-from events
-left join ids on ids.old_customer_id = events.customer_id
-where events.event_type not in ('purchase', 'refund') or events.amount is not null
+    event_id || substr(history_id, length(person_id) + 1) as event_id,
+    history_id as customer_id,
+    session_id,
+    order_id,
+    product_id,
+    category,
+    event_type,
+    occurred_at,
+    known_at,
+    counts_from,
+    counts_until,
+    quantity,
+    source_amount,
+    currency,
+    amount
+from placed

@@ -3,6 +3,8 @@
 -- order as it was known then. Only states in which the order stands (at least one line not voided) are
 -- kept.
 with
+    histories as (select * from {{ ref("int_histories") }}),
+
     lines as (select * from {{ ref("int_money_lines") }} where not is_refund),
 
     changes as (
@@ -54,16 +56,19 @@ with
                 rows between unbounded preceding and current row
             ) as line_count
         from steps
-    )
+    ),
+
+    standing as (select * from states where line_count > 0),
+
+    {{ states_of_customers("standing") }}
 
 select
-    cast(customer_id as string) as customer_id,
+    cast(person_id as string) as customer_id,
     cast(order_id as string) as order_id,
-    cast(known_from as timestamp) as known_from,
-    cast(known_until as timestamp) as known_until,
+    cast(counts_from as timestamp) as known_from,
+    cast(counts_until as timestamp) as known_until,
     cast(ordered_at as timestamp) as ordered_at,
     cast(order_value as decimal(18, 2)) as order_value,
     cast(item_count as decimal(18, 3)) as item_count,
     cast(line_count as int) as line_count
-from states
-where line_count > 0
+from standing_of_customers

@@ -1,8 +1,11 @@
 -- Grain: one row per customer, day on which something became known of their sessions, and day on which it
--- happened. Counts are changes, so that sums up to a date give what was known then. A session is a
+-- happened. Counts are changes, so that sums up to a date give what was known then; those
+-- of a past history end with it. A session is a
 -- session_id, or a session_start that came without one; it happened when the first that was known of it
 -- did.
 with
+    histories as (select * from {{ ref("int_histories") }}),
+
     events as (select * from {{ ref("int_events") }}),
 
     visits as (
@@ -65,15 +68,20 @@ with
             1 as bought_carts
         from sessions
         where cart_known_at is not null and purchase_known_at is not null
-    )
+    ),
+
+    states as (select changes.*, known_at as known_from, cast(null as timestamp) as known_until from changes),
+
+    {{ states_of_customers("states") }}
 
 select
-    cast(customer_id as string) as customer_id,
-    cast(known_at as date) as known_on,
+    cast(person_id as string) as customer_id,
+    cast(counts_from as date) as known_on,
+    cast(counts_until as date) as known_until,
     cast(happened_at as date) as happened_on,
     cast(sum(sessions) as bigint) as session_count,
     cast(sum(page_views) as bigint) as page_view_count,
     cast(sum(carts) as bigint) as cart_session_count,
     cast(sum(bought_carts) as bigint) as bought_cart_session_count
-from changes
-group by customer_id, cast(known_at as date), cast(happened_at as date)
+from states_of_customers
+group by person_id, cast(counts_from as date), cast(counts_until as date), cast(happened_at as date)

@@ -1,11 +1,15 @@
 -- Grain: one row, or none for a shop without events: the scoring date, and the day from which anything
 -- was known. A late record of an older time does not move that day, or it would change the dates and
--- features before it arrived.
+-- features before it arrived. What is taken back is seen as of the date after.
 {{ config(materialized="view") }}
 
 with
     shop as (
-        select cast(min(known_at) as date) as opened_on, cast(max(occurred_at) as date) as newest_on
+        select
+            cast(min(known_at) as date) as opened_on,
+            cast(
+                greatest(max(case when counts_until is null then occurred_at end), max(counts_until)) as date
+            ) as newest_on
         from {{ ref("int_events") }}
     )
 

@@ -2,7 +2,9 @@
 -- date against what then happened, for dates whose whole horizon lies within the data; not where the
 -- model had learned from that horizon. The model (its mean and its median) and every baseline.
 with
-    delivered as (select max(occurred_at) as newest_at from {{ ref("int_events") }}),
+    delivered as (
+        select max(occurred_at) as newest_at from {{ ref("int_events") }} where counts_until is null
+    ),
 
     history as (
         select *
