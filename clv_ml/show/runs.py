@@ -73,7 +73,10 @@ def show_undone(undone: Undone) -> None:
         if undone.seen_until
         else "It is unknown as of every date."
     )
-    out.print(Text(f"{what} {when} Rows that other files had too went with it: feed those files again."))
+    out.print(
+        Text(f"{what} {when} Rows that other files had too went with it: feed those files again."),
+        soft_wrap=True,
+    )
     warn(undone.warnings)
 
 
