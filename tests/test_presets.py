@@ -177,7 +177,7 @@ def test_orders_have_the_ids_that_they_always_had(warehouse, tmp_path):
     event_id = md5(f"orders{chr(31)}{content}".encode()).hexdigest()
     warehouse.execute(
         "insert into raw.events values (?, 'Ann@x.example', 'purchase', timestamp '2025-01-01 12:00:00', "
-        "timestamp '2025-01-01 12:00:00', null, 'o1', null, null, 2, 10.50, 'GBP')",
+        "timestamp '2025-01-01 12:00:00', null, 'o1', null, null, 2, 10.50, 'GBP', null)",
         [event_id],
     )
     header = ["order_id", "customer_id", "ordered_at", "amount", "currency", "quantity"]
