@@ -22,9 +22,9 @@ from quality_cases import DATA, Case, all_cases
 from quality_checks import Checks, checks, checks_summary, groups_sheet
 from quality_truth import truth_sheet
 
+from clv_ml.engines import engine_of
 from clv_ml.learn.backtest import BacktestResult, backtest
 from clv_ml.measure.comparison import Comparison, with_holm
-from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings, load_settings
 from clv_ml.show.backtest_sheets import COVERAGE_HEADS, HEADS, Sheet, comparison_sheet, markdown, sheets
 

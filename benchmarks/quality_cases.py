@@ -13,7 +13,7 @@ import duckdb
 from made_shops import CURRENCY, MADE_SHOPS, write_orders
 from simulated_truth import true_expected_value
 
-from clv_ml.pipeline import engine_of
+from clv_ml.engines import engine_of
 from clv_ml.settings import Settings
 from clv_ml.simulate.simulator import Shop, write_simulation
 

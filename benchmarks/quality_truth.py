@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from quality_cases import Truth
 
+from clv_ml.engines import engine_of
 from clv_ml.learn.training import train
 from clv_ml.measure.metrics import spearman
-from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings
 from clv_ml.show.backtest_sheets import Sheet
 from clv_ml.warehouse.connection import connect

@@ -22,10 +22,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from clv_ml.engines import engine_of
 from clv_ml.learn.training import train
 from clv_ml.model.model_files import LoadedModel
 from clv_ml.model.registry import load
-from clv_ml.pipeline import engine_of
 from clv_ml.serve.dbt_plugin import register
 from clv_ml.settings import Settings, load_settings
 from clv_ml.simulate.simulator import Shop, write_simulation

@@ -15,8 +15,8 @@ import numpy as np
 from scipy.stats import spearmanr
 from simulated_truth import write_truth
 
+from clv_ml.engines import engine_of
 from clv_ml.learn.training import train
-from clv_ml.pipeline import engine_of
 from clv_ml.serve.predictor import Predictor
 from clv_ml.settings import load_settings
 from clv_ml.simulate.simulator import Shop, write_simulation

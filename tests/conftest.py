@@ -15,8 +15,8 @@ from filelock import FileLock
 from shops import ROOT as PROJECT_ROOT
 from shops import Event, add_events, copied, copy_project, edit, settings_for
 
+from clv_ml.engines import engine_of
 from clv_ml.learn.training import train
-from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings
 from clv_ml.simulate.simulator import Shop, write_simulation
 from clv_ml.warehouse.dbt_runner import create_tables

@@ -23,11 +23,11 @@ import duckdb
 from shops import copy_project, settings_for
 
 from clv_ml import pipeline
+from clv_ml.engines import engine_of
 from clv_ml.learn import training
 from clv_ml.model import registry
 from clv_ml.operate import publication
 from clv_ml.operate.publication import publish
-from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings
 from clv_ml.simulate.simulator import Shop, write_simulation
 from clv_ml.warehouse.connection import connect

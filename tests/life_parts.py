@@ -24,9 +24,9 @@ from ingestion_helpers import write_csv
 from ledger import Fed, Ledger, Row
 from shops import OPENING, settings_for
 
+from clv_ml.engines import engine_of
 from clv_ml.model import registry
 from clv_ml.operate.publication import publish
-from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings
 from clv_ml.warehouse.dbt_runner import create_tables
 

@@ -21,9 +21,9 @@ from shops import (
     with_project,
 )
 
+from clv_ml.engines import engine_of
 from clv_ml.errors import BuildError
 from clv_ml.learn.training import train
-from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings
 from clv_ml.warehouse.safe_files import sha256
 

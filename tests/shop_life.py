@@ -71,6 +71,7 @@ from shops import (
 from standing import people
 
 from clv_ml import pipeline
+from clv_ml.engines import engine_of
 from clv_ml.errors import ModelError, WarehouseBusyError
 from clv_ml.ingest.choice import Choice
 from clv_ml.model import registry
@@ -78,7 +79,6 @@ from clv_ml.operate import publication
 from clv_ml.operate.erasure import erase
 from clv_ml.operate.promotion import switch_model
 from clv_ml.operate.value_changes import compare_models
-from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings
 from clv_ml.warehouse.dbt_runner import create_tables
 

@@ -13,7 +13,8 @@ from markdown_pages import DOCS, blocks
 from shops import copied, query
 from typer.testing import CliRunner
 
-from clv_ml import cli, pipeline
+from clv_ml import cli
+from clv_ml.engines import DuckDB
 from clv_ml.errors import HistoryError
 from clv_ml.learn import backtest as backtesting
 from clv_ml.learn import calibration
@@ -423,7 +424,7 @@ def test_json_table_and_print_agree(
     settings, result = tested
     monkeypatch.chdir(project)
     monkeypatch.setenv("CLV_WAREHOUSE", str(settings.warehouse))
-    monkeypatch.setattr(pipeline.DuckDB, "build_features", lambda engine: None)
+    monkeypatch.setattr(DuckDB, "build_features", lambda engine: None)
 
     ran = CliRunner().invoke(cli.app, ["backtest", "--origins", str(DATES), "--horizon-days", "60", "--json"])
     show_backtest(result)

@@ -19,14 +19,15 @@ from shops import BY_MODEL, by_formula, copied, execute, query, regular_shop
 from typer.testing import CliRunner
 
 from clv_ml.cli import app
+from clv_ml.engines import DuckDB
 from clv_ml.model import registry
-from clv_ml.pipeline import DuckDB
 from clv_ml.settings import Settings
 from clv_ml.show.models import better_than_model
 
 COMMANDS = (
     (),
     ("demo",),
+    ("init",),
     ("ingest",),
     ("quarantine",),
     ("inspect",),

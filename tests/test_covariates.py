@@ -22,10 +22,10 @@ from shops import (
 )
 
 from clv_ml import pipeline
+from clv_ml.engines import engine_of
 from clv_ml.errors import BuildError, InputError, SettingsError
 from clv_ml.ingest.losses import Limits
 from clv_ml.model import registry
-from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings, load_settings
 from clv_ml.warehouse.connection import connect
 

@@ -26,10 +26,10 @@ from shops import (
 )
 
 from clv_ml import pipeline
+from clv_ml.engines import engine_of
 from clv_ml.errors import BuildError, HistoryError
 from clv_ml.learn.btyd import bgnbd_alive, bgnbd_expected_purchases
 from clv_ml.learn.training import train
-from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings
 from clv_ml.warehouse.dbt_runner import run_dbt
 from clv_ml.warehouse.quoting import quoted_text

@@ -27,11 +27,11 @@ from small_models import published as write_small_model
 from typer.testing import CliRunner
 
 from clv_ml.cli import app
+from clv_ml.engines import engine_of
 from clv_ml.errors import PublishError, WarehouseError
 from clv_ml.model import model_files, registry
 from clv_ml.operate import publication
 from clv_ml.operate.publication import publish
-from clv_ml.pipeline import engine_of
 from clv_ml.serve import dbt_plugin
 from clv_ml.settings import Settings
 from clv_ml.warehouse.locking import locked

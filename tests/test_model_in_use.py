@@ -16,6 +16,7 @@ from small_models import anchors, description, recipe, rows
 from typer.testing import CliRunner, Result
 
 from clv_ml.cli import app
+from clv_ml.engines import engine_of
 from clv_ml.errors import BuildError, ModelError
 from clv_ml.learn.training import train
 from clv_ml.model import registry
@@ -29,7 +30,6 @@ from clv_ml.operate.doctor import Finding, examine
 from clv_ml.operate.report_facts import read_facts
 from clv_ml.operate.scores import scoring_result
 from clv_ml.operate.value_changes import compare_models, value_changes
-from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings
 from clv_ml.show.report import notices
 from clv_ml.warehouse.dbt_runner import run_dbt

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from shops import ROOT, build, copied, execute, frame, one, query
 
+from clv_ml.engines import engine_of
 from clv_ml.errors import BuildError
 from clv_ml.measure import metrics
 from clv_ml.measure.metrics import came_true
 from clv_ml.model import registry
-from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings
 
 FLOOR = 0.0001

@@ -28,9 +28,9 @@ from shops import (
 )
 
 from clv_ml import pipeline
+from clv_ml.engines import DuckDB, engine_of, ingested_by
 from clv_ml.errors import BuildError, InputError
 from clv_ml.ingest.of_project import is_currency_open, keep_currency
-from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings, load_settings
 
 OpenShop = Callable[..., Settings]
@@ -273,7 +273,7 @@ def test_the_first_feed_tells_the_currency_of_the_shop(
     feed = tmp_path / "orders.csv"
     feed.write_text("order_id,customer_id,ordered_at,amount,currency\n1,a,2024-01-01,9.50,EUR\n")
 
-    engine, (summary,) = pipeline.ingested_by(engine_of(settings), "orders", feed)
+    engine, (summary,) = ingested_by(engine_of(settings), "orders", feed)
 
     assert summary.rows_new == 1
     assert f"written to {own_project / 'dbt_project.yml'}" in summary.notes[0]
@@ -281,7 +281,7 @@ def test_the_first_feed_tells_the_currency_of_the_shop(
     assert load_settings(project=own_project).vars.reporting_currency == "EUR"
     feed.write_text("order_id,customer_id,ordered_at,amount,currency\n2,a,2024-01-01,9.50,USD\n")
     later = load_settings(project=own_project).model_copy(update={"warehouse": settings.warehouse})
-    assert pipeline.ingested_by(engine_of(later), "orders", feed)[1][0].reasons == {"no_fx_rate": 1}
+    assert ingested_by(engine_of(later), "orders", feed)[1][0].reasons == {"no_fx_rate": 1}
 
 
 @pytest.mark.long
@@ -299,7 +299,7 @@ def test_another_shops_first_feed_counts_in_its_own_currency(
     feed = tmp_path / "orders.csv"
     feed.write_text("order_id,customer_id,ordered_at,amount,currency\n1,a,2024-01-01,9.50,USD\n")
 
-    engine, (summary,) = pipeline.ingested_by(engine_of(settings), "orders", feed)
+    engine, (summary,) = ingested_by(engine_of(settings), "orders", feed)
 
     assert (summary.rows_new, engine.settings.overrides["reporting_currency"]) == (1, "USD")
     assert "--vars '{reporting_currency: USD}'" in summary.notes[0]
@@ -312,7 +312,7 @@ def test_run_without_a_model_is_asked_for(simulated_copy: Settings, monkeypatch:
     """
     use_ml_clv false: nothing is trained, everyone is scored by the simple formula, and it is said why.
     """
-    monkeypatch.setattr(pipeline.DuckDB, "build_features", lambda engine: None)  # they stand already
+    monkeypatch.setattr(DuckDB, "build_features", lambda engine: None)  # they stand already
 
     result = pipeline.run(with_vars(simulated_copy, use_ml_clv=False))
 

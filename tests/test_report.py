@@ -15,10 +15,10 @@ from shops import copied, one, query, report_of
 from typer.testing import CliRunner
 
 from clv_ml.cli import app
+from clv_ml.engines import changed, engine_of
 from clv_ml.errors import InputError, WarehouseError
 from clv_ml.learn.store_history import reasons_for_caution
 from clv_ml.operate.report_facts import Facts, read_facts
-from clv_ml.pipeline import changed, engine_of
 from clv_ml.settings import Settings, report_path
 from clv_ml.show.report import FOLDER, render
 from clv_ml.warehouse.connection import connect

@@ -25,6 +25,7 @@ from shops import (
 )
 
 from clv_ml import Predictor
+from clv_ml.engines import SCORING, engine_of
 from clv_ml.errors import BuildError, SettingsError
 from clv_ml.learn import calibration
 from clv_ml.learn.candidates import Choice
@@ -33,7 +34,7 @@ from clv_ml.model import registry
 from clv_ml.model.model_files import load_model
 from clv_ml.model.prediction import predict
 from clv_ml.operate.promotion import switch_model
-from clv_ml.pipeline import SCORING, engine_of, run
+from clv_ml.pipeline import run
 from clv_ml.serve import strongest_drivers
 from clv_ml.serve.columns import feature_matrix
 from clv_ml.serve.narrative import OTHERS

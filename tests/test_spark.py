@@ -42,11 +42,11 @@ from shops import (
 )
 
 from clv_ml import pipeline
+from clv_ml.engines import engine_of
 from clv_ml.errors import InputError, PublishError, SettingsError
 from clv_ml.model.model_in_use import read_today
 from clv_ml.operate import publication
 from clv_ml.operate.scores import read_scoring
-from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings
 
 pytest.importorskip("pyspark", reason="the extra [spark] is not installed")

@@ -14,6 +14,7 @@ from shops import HORIZON, build, copied, edit, execute, frame, one, query, with
 from sklearn import metrics as reference
 
 from clv_ml import evaluate, temporal_split
+from clv_ml.engines import engine_of
 from clv_ml.errors import BuildError, ClvError, TrainingError
 from clv_ml.learn import boosters, calibration, training
 from clv_ml.learn.boosters import Parameters
@@ -28,7 +29,6 @@ from clv_ml.model.manifest_files import load_manifest
 from clv_ml.model.model_files import load_model
 from clv_ml.model.model_types import MODEL_TYPES
 from clv_ml.operate.promotion import switch_model
-from clv_ml.pipeline import engine_of
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect
 from clv_ml.warehouse.dbt_runner import run_dbt

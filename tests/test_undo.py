@@ -10,7 +10,7 @@ from ingestion_helpers import NOW, empty_warehouse, feed, stored, write_csv, wri
 from clv_ml.errors import InputError
 from clv_ml.ingest.choice import Choice
 from clv_ml.ingest.undo import undo
-from clv_ml.warehouse.input_contract import add_columns
+from clv_ml.warehouse.earlier_tables import add_columns
 
 BUILT = date(2025, 7, 1)
 ORDER = ["order_id", "customer_id", "ordered_at", "amount", "currency"]

@@ -12,6 +12,7 @@ FLOORS = (
     "show",
     "spark",
     "pipeline",
+    "engines",
     "operate",
     "serve",
     "learn",

@@ -24,10 +24,10 @@ def backtest(
     as_json: AsJson = False,
 ) -> None:
     """Predict from past dates, strictly out of time, and compare the model with every baseline."""
+    from clv_ml.engines import DuckDB
     from clv_ml.learn.backtest import backtest as run_backtest
     from clv_ml.measure.comparison import verdict
     from clv_ml.operate.one_off import kept_aside
-    from clv_ml.pipeline import DuckDB
     from clv_ml.show.backtest_sheets import HEADS, show_backtest
 
     with reported(), kept_aside(settings_of(as_of, horizon_days, vars_), publishes=False) as (settings, _):
@@ -56,9 +56,9 @@ def tune(
     as_json: AsJson = False,
 ) -> None:
     """Search the fit's parameters before the test date; `clv train` uses them if better beyond noise."""
+    from clv_ml.engines import DuckDB
     from clv_ml.learn.tuning import require_optuna
     from clv_ml.learn.tuning import tune as run_tuning
-    from clv_ml.pipeline import DuckDB
     from clv_ml.show.models import show_tuning
     from clv_ml.warehouse.locking import locked
 
@@ -90,7 +90,7 @@ def compare_engines(
     as_of: AsOf = "", horizon_days: Horizon = None, vars_: Vars = "", as_json: AsJson = False
 ) -> None:
     """Build on Spark what the DuckDB warehouse holds, from the same events, and compare every cell."""
-    from clv_ml.pipeline import spark_module
+    from clv_ml.engines import spark_module
     from clv_ml.show.runs import show_comparison
 
     with reported():

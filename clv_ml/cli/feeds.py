@@ -52,8 +52,8 @@ def ingest(
     if undo:
         _undo(undo, paths, data_dir, vars_, as_json)
         return
+    from clv_ml.engines import DuckDB, ingested_by
     from clv_ml.ingest.options import choice_from
-    from clv_ml.pipeline import DuckDB, ingested_by
     from clv_ml.show.runs import show_ingested
     from clv_ml.warehouse.locking import locked
 

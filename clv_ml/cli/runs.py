@@ -107,7 +107,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Build the training rows, fit a model, measure it out of time, publish it as champion."""
-    from clv_ml import pipeline
+    from clv_ml.engines import engine_of, ingested_by
     from clv_ml.model.model_in_use import version_in_use
     from clv_ml.operate.one_off import kept_aside
     from clv_ml.show.models import show_trained
@@ -121,11 +121,11 @@ def train(
         reported(),
         kept_aside(settings_of(as_of, horizon_days, vars_, target), publishes) as (settings, note),
     ):
-        engine, ingested = pipeline.engine_of(settings), ()
+        engine, ingested = engine_of(settings), ()
         with steps() as on_step:
             if data_dir is not None:
                 on_step("ingest")
-                engine, ingested = pipeline.ingested_by(engine, preset, data_dir=data_dir)
+                engine, ingested = ingested_by(engine, preset, data_dir=data_dir)
             on_step("build features")
             engine.build_features()
             on_step("train")
@@ -143,9 +143,9 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Refresh the features and score every customer with the model in use."""
+    from clv_ml.engines import engine_of
     from clv_ml.operate.one_off import kept_aside
     from clv_ml.operate.scores import require_customers, top_customers
-    from clv_ml.pipeline import engine_of
     from clv_ml.show.runs import show_scoring
 
     with (
@@ -187,6 +187,7 @@ def run(
 ) -> None:
     """From new files to scores in one process: ingest, build, train where due, score, check, publish."""
     from clv_ml import pipeline
+    from clv_ml.engines import changed
     from clv_ml.ingest.options import choice_from
     from clv_ml.operate.one_off import kept_aside
     from clv_ml.operate.scores import top_customers
@@ -212,13 +213,13 @@ def run(
                 files = tuple(paths or ())
                 result = pipeline.run(settings, choice, files, data_dir, model_type, on_step, accept_loss)
             result = replace(result, warnings=(*note, *result.warnings))
-            settings = pipeline.changed(settings, reporting_currency=result.reporting_currency)
+            settings = changed(settings, reporting_currency=result.reporting_currency)
             print_result(result, as_json, lambda: show_run(settings, result, top_customers(settings)))
 
 
 def publish(target: Target = "duckdb", as_json: AsJson = False) -> None:
     """Give readers a fresh copy of the marts: a DuckDB file and Parquet files in the folder published."""
-    from clv_ml.pipeline import engine_of
+    from clv_ml.engines import engine_of
     from clv_ml.warehouse.locking import locked
 
     with reported():

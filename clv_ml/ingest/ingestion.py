@@ -40,7 +40,7 @@ from clv_ml.ingest.scratch import (
 )
 from clv_ml.ingest.summary import IngestSummary, summary
 from clv_ml.warehouse.connection import transaction
-from clv_ml.warehouse.input_contract import add_columns
+from clv_ml.warehouse.earlier_tables import add_columns
 
 STEPS = {"events": ("typed_events", "judged_events")}
 """What the check of a table reads, made in this order by the statements of these names."""

@@ -15,7 +15,7 @@ from clv_ml.ingest.scratch import schema_sql
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect, only_value, transaction
 from clv_ml.warehouse.dbt_runner import create_tables
-from clv_ml.warehouse.input_contract import add_columns
+from clv_ml.warehouse.earlier_tables import add_columns
 
 SEEN_BEFORE = {"events": "greatest(occurred_at, recorded_at)", "attributes": "known_at"}
 """Tables whose rows past dates go on to see, with when a row became known."""

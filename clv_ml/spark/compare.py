@@ -9,9 +9,9 @@ import duckdb
 import yaml
 from pyspark.sql import SparkSession
 
+from clv_ml.engines import Engine
 from clv_ml.errors import SettingsError
 from clv_ml.operate.steps import Step, no_steps
-from clv_ml.pipeline import Engine
 from clv_ml.settings import Settings, models_of
 from clv_ml.spark import tables
 from clv_ml.spark.engine import Spark

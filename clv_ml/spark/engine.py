@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 from pyspark.sql import SparkSession
 
+from clv_ml.engines import PACKAGE, SCORING, Files, run_tests_of_marts
 from clv_ml.errors import InputError
 from clv_ml.ingest.choice import Choice
 from clv_ml.ingest.summary import IngestSummary
@@ -28,7 +29,6 @@ from clv_ml.operate import refused, scores
 from clv_ml.operate.publication import Publication
 from clv_ml.operate.retention import Removed
 from clv_ml.operate.scores import ScoringResult
-from clv_ml.pipeline import PACKAGE, SCORING, Files, run_tests_of_marts
 from clv_ml.settings import Settings
 from clv_ml.spark import publish, tables
 from clv_ml.spark.functions import register
@@ -46,7 +46,7 @@ SMALL_TABLES = ("as_of_dates", "feature_definitions", "column_roles", "shop_leve
 
 @dataclass(frozen=True)
 class Spark:
-    """The distributed engine (``clv_ml.pipeline.Engine``): tables are Spark's, in the session's schema."""
+    """The distributed engine (``clv_ml.engines.Engine``): tables are Spark's, in the session's schema."""
 
     settings: Settings
 
