@@ -108,6 +108,7 @@ DIRT = st.one_of(
 QUIET = settings(deadline=None, max_examples=30)
 
 
+@pytest.mark.long
 @QUIET
 @given(data=st.data())
 def test_every_row_of_any_well_formed_csv_is_kept_or_quarantined(tmp_path_factory, data):

@@ -369,6 +369,7 @@ def test_what_is_wrong_with_a_feed_or_a_date_is_said_once(
     assert query(settings, rows) == first
 
 
+@pytest.mark.long
 def test_train_score_and_models_print_one_object_each(built: Settings):
     """
     ``--json`` of every command is JSON and nothing else, and says what the text says.

@@ -355,6 +355,7 @@ def test_the_command_asks_first_and_prints_no_number(shop: Settings, monkeypatch
     assert (found["ids"], found["models"], found["files"][0]["bytes_after"]) == (2, [], 0)
 
 
+@pytest.mark.long
 def test_a_whole_shop_forgets_a_customer(trained_copy: Settings):
     """
     As dbt, training, scoring and the report leave it: every table that knew the best customer is found by its

@@ -487,6 +487,7 @@ def test_a_feature_is_one_column_and_its_description(with_new_feature: tuple[Set
     assert BY_MODEL & set(_methods(settings))
 
 
+@pytest.mark.long
 def test_a_missing_feature_is_refused_by_name(
     with_new_feature: tuple[Settings, Path], project: Path, bench: Path
 ):
@@ -508,10 +509,11 @@ def test_a_missing_feature_is_refused_by_name(
     ("expression", "data_type", "message"),
     [
         ("spread.category_diversity_count * 2", "double", "doubled_category_count is double, not integer"),
-        (
+        pytest.param(
             "spread.category_diversity_count * 3",
             "int",
             "other feature definitions; changed since: customer_categories",
+            marks=pytest.mark.long,
         ),
     ],
 )
@@ -544,6 +546,7 @@ def two_models(trained: Settings, tmp_path_factory: pytest.TempPathFactory) -> t
     return settings, first, second
 
 
+@pytest.mark.long
 def test_a_version_can_be_pinned(two_models: tuple[Settings, str, str], trained: Settings, bench: Path):
     """
     model_version scores with that version, champion or not, and gives the numbers it gave as champion.

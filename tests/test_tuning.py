@@ -86,6 +86,7 @@ def test_each_fit_knows_only_answers_that_were_final_by_its_date(rows: TrainingD
         assert label_ends(day, simulated) <= rows.dates("test").min()
 
 
+@pytest.mark.long
 def test_a_search_can_be_repeated_and_begins_with_the_defaults(rows: TrainingData, simulated: Settings):
     """
     Seeded and one trial at a time. Trial 0 is the defaults, so no result is worse than they are where the

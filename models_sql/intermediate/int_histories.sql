@@ -23,7 +23,7 @@ with
     stretches as (
         select
             customer_id,
-            lag(undone_at) over (partition by customer_id order by undone_at) as known_from,
+            lag(undone_at) over (partition by customer_id order by undone_at nulls last) as known_from,
             undone_at as known_until
         from moments
         union all
