@@ -1,5 +1,6 @@
 """Loss is never silent: what is said of refused rows, and when they leave the count."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,17 @@ def test_guests_are_no_loss(tmp_path: Path):
 
     assert summary.reasons == {"no_customer_id": 5}
     assert _lost(summary) == []
+
+
+def test_what_guests_got_back_is_taken_off_their_money(tmp_path: Path):
+    """100 bought and 30 given back is 70, in the summary and in the record of rows set aside."""
+    connection = empty_warehouse()
+    rows = [{"customer_id": "", "amount": "100"}, {"customer_id": "", "amount": "-30"}, {}, {}]
+
+    summary = feed(connection, _orders(tmp_path / "a.csv", *rows), "orders")
+
+    assert summary.guests is not None and dict(summary.guests.money) == {"GBP": Decimal("70.00")}
+    assert connection.execute("select sum(amount) from raw.refused_money").fetchall() == [(Decimal("70.00"),)]
 
 
 def _standing(connection) -> list[str]:

@@ -129,7 +129,7 @@ def test_the_demo_needs_nothing_but_the_wheel(wheel: Path, tmp_path: Path):
     printed = said(tmp_path / "site", tmp_path / "empty", "clv", "demo", "--customers", "300")
 
     assert "clv-demo" in printed
-    assert (tmp_path / "empty/clv-demo/warehouse/demo/published/clv.duckdb").exists()
+    assert (tmp_path / "empty/clv-demo/warehouse/published/clv.duckdb").exists()
     said(tmp_path / "site", tmp_path / "empty", "clv", "demo", "--customers", "300")
 
 

@@ -62,7 +62,7 @@ def test_a_line_that_is_no_row_is_shown_as_it_is(warehouse, tmp_path):
 
 
 def test_guests_are_counted_with_their_money_apart_from_errors(warehouse, tmp_path):
-    """No id, or a word that shops write for none; the money by currency, without sign."""
+    """No id, or a word that shops write for none; the money by currency, less what they got back."""
     rows = [
         ["1", "ann", "2025-06-01", "5"],
         ["2", "", "2025-06-01", "7.50"],
@@ -75,7 +75,7 @@ def test_guests_are_counted_with_their_money_apart_from_errors(warehouse, tmp_pa
     summary = fed(warehouse, path)
 
     assert summary.guests is not None
-    assert (summary.guests.rows, summary.guests.money) == (3, {"GBP": Decimal("11.00")})
+    assert (summary.guests.rows, summary.guests.money) == (3, {"GBP": Decimal("9.00")})
     assert summary.rows_in == summary.rows_kept + summary.rows_quarantined == 5
 
 
@@ -110,6 +110,10 @@ ODD_IDS = [
     ("zero for guests",
      [*([str(n), "0", f"2025-01-0{n}", "5"] for n in (1, 2, 3)), ["4", "ann", "2025-01-03", "5"]],
      "customer '0' in 'Kunde' has 3 of 4 orders (75%), 15.00 in all", "guests=0"),
+    ("zero for guests, beside a better customer",
+     [*([str(n), "0", f"2025-01-0{n}", "5"] for n in (1, 2, 3)),
+      *([f"a{n}", "ann", f"2025-01-0{n}", "5"] for n in range(1, 6))],
+     "customer '0' in 'Kunde' has 3 of 8 orders (38%), 15.00 in all", "guests=0"),
     ("a customer that is no person", [[f"g{n}", "TILL", day, "5"] for n, day in enumerate(days(40))]
      + [[f"p{n}", f"k{n % 8}", day, "5"] for n, day in enumerate(days(16))],
      "customer 'TILL' in 'Kunde' has 40 of 56 orders (71%)", "guests=TILL"),

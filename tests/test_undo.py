@@ -189,6 +189,17 @@ def test_a_feed_that_is_not_there_is_refused_with_those_that_are(warehouse, tmp_
     assert stored(warehouse, "event_id") == [("t",)]
 
 
+def test_a_file_that_was_fed_again_is_taken_back_by_its_own_name(warehouse, tmp_path):
+    """Its first feed is gone, and one stands: that one is meant."""
+    path = write_events(tmp_path / "one.csv", {})
+    feed(warehouse, path)
+    take_back(warehouse, "one.csv")
+    feed(warehouse, path)
+
+    assert take_back(warehouse, "one.csv").feed_id == "one.csv#2"
+    assert stored(warehouse) == []
+
+
 def test_the_older_version_of_a_restated_order_counts_again(warehouse, tmp_path):
     """Taking the newest export back leaves each order as it was before; an older one must wait for it."""
     restated = Choice("orders", options={"orders": "restated"})

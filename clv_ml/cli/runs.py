@@ -87,7 +87,8 @@ def _demo_settings() -> "Settings":
         if not (DEMO_PROJECT / PROJECT_FILE).exists():
             create_project(DEMO_PROJECT)
         os.chdir(DEMO_PROJECT)
-        say(f"The demo is in {DEMO_PROJECT}: cd {DEMO_PROJECT} for the commands below.")
+        say(f"The demo is the project {DEMO_PROJECT}. Next: cd {DEMO_PROJECT}, then clv report.")
+        return settings_of()
     settings = settings_of()
     if settings.vars.reporting_currency != "GBP":
         settings = settings_of(vars_="{reporting_currency: GBP}")

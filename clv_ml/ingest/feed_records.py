@@ -56,15 +56,18 @@ def fed_files(connection: duckdb.DuckDBPyConnection, schema: str) -> list[FedFil
 
 def standing_feed(connection: duckdb.DuckDBPyConnection, schema: str, feed_id: str) -> FedFile:
     """
-    The feed of this name.
+    The feed of this name; of a file that was fed again after it was taken back, the feed that stands.
 
     Raises:
         InputError: If there is none, or it was taken back, with those that there are.
     """
     feeds = fed_files(connection, schema)
     found = next((feed for feed in feeds if feed.feed_id == feed_id), None)
+    again = [feed for feed in feeds if feed.feed_id.startswith(f"{feed_id}#") and feed.undone_at is None]
     if found and found.undone_at is None:
         return found
+    if found and len(again) == 1:
+        return again[0]
     fault = (
         f"Feed {feed_id!r} was taken back already, on {found.undone_at:%Y-%m-%d %H:%M} UTC."
         if found

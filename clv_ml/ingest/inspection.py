@@ -117,7 +117,9 @@ def _look(
         ),
         reporting_currency,
     )
-    after = _rows(connection, f"select * from raw.{summary.table} limit {SHOWN}", "event_id")
+    after = _rows(
+        connection, f"select * exclude (feed_id) from raw.{summary.table} limit {SHOWN}", "event_id"
+    )
     written = None
     if isinstance(layout, Mapping) and _needs_file(name, choice, layout, feed, summary):
         written = _write(_settled(layout, style), path, choice.own_folder, summary, overwrite)

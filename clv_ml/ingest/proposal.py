@@ -126,8 +126,8 @@ def _moment(connection: Connection, columns: tuple[str, ...], used: dict[str, st
 
 def _states(connection: Connection, used: dict[str, str]) -> tuple[dict[str, object], list[str]]:
     """
-    What each value of a status means. Those that nobody knows count as purchases, and that is said; an order
-    whose money was given back is none where no column says how much.
+    What each value of a status means. Those that nobody knows are in neither list, so that their rows are
+    refused until somebody says; an order whose money was given back is none where no column says how much.
     """
     column = used["status"]
     found = connection.execute(
@@ -143,11 +143,14 @@ def _states(connection: Connection, used: dict[str, str]) -> tuple[dict[str, obj
     for state in given_back:
         notes.append(f"{column}: {state!r} is taken as no purchase, since no column says what was given back")
     known = (*synonyms()["purchase"], *synonyms()["given_back"])
-    for state in states:
-        if state not in none and column_key(state) not in known:
-            notes.append(f"{column}: {state!r} is taken as a purchase; move it to no_purchase if it is none")
+    kept = [state for state in states if column_key(state) in known and state not in (*none, *given_back)]
     none += given_back
-    kept = [state for state in states if state not in none]
+    for state in states:
+        if state not in (*kept, *none):
+            notes.append(
+                f"{column}: nobody knows {state!r}, so its rows are refused; write it under purchase or "
+                "no_purchase"
+            )
     return {"column": column, "purchase": kept, "no_purchase": none}, notes
 
 

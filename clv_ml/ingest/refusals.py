@@ -136,8 +136,9 @@ def refusals(
 
 def _money(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Decimal]]:
     rows = connection.execute(
-        "select reason, currency, sum(abs(amount)) from checked where reason is not null "
-        "and reason <> 'duplicate' and amount is not null and currency is not null group by all order by all"
+        f"select reason, currency, sum(case when reason = '{GUESTS}' then amount else abs(amount) end) "
+        "from checked where reason is not null and reason <> 'duplicate' and amount is not null "
+        "and currency is not null group by all order by all"
     ).fetchall()
     found: dict[str, dict[str, Decimal]] = {}
     for reason, currency, amount in rows:

@@ -66,6 +66,7 @@ def undo(
     with transaction(connection):
         add_columns(connection, schema)
         feed = standing_feed(connection, schema, feed_id)
+        feed_id = feed.feed_id
         if feed.table == "events":
             _require_newest_version(connection, schema, feed)
         seen_until = known_from(newest_built_date(connection), clock) if feed.table in SEEN_BEFORE else None

@@ -5,7 +5,8 @@ with
     amounts as (
         select
             feed_row,
-            sum(abs(amount)) as amount,
+            -- what guests got back is no money of theirs
+            sum(case when reason = 'no_customer_id' then amount else abs(amount) end) as amount,
             min(currency) as currency,
             min(row_key(event_type, order_id, product_id)) as row_key,
             bool_or(event_type in ('purchase', 'refund') or amount is not null) as is_money
