@@ -43,7 +43,7 @@ def test_models_stand_in_a_schema_of_their_own(team: Settings):
     them.
     """
     create_tables(team)
-    run_dbt(team, ["run", "--select", "stg_fx_rates", "stg_events"])
+    run_dbt(team, ["run", "--select", "stg_fx_rates", "+stg_events"])
 
     assert query(team, "select count(*) from stg_events") == [(0,)]
     assert query(team, "select count(*) from clv.stg_events") == [(0,)]
