@@ -193,18 +193,19 @@ def own_settings(project: Path, rules: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         SettingsError: If a setting is unknown. A project with models of its own may have further vars.
     """
-    given = dict(read_project(project).get("vars") or {})
+    declared = read_project(project)
+    given = dict(declared.get("vars") or {})
     given.pop("setting_rules", None)
     scoped = given.pop(PACKAGE_NAME, None) or {}
     place = f"in {project / PROJECT_FILE}"
     _require_known(scoped, rules, place)
-    if not _has_models_of_its_own(project):
+    if not _has_models_of_its_own(project, declared):
         _require_known(given, rules, place)
     return {name: value for name, value in (given | scoped).items() if name in rules}
 
 
-def _has_models_of_its_own(project: Path) -> bool:
-    folders = read_project(project).get("model-paths", ["models"])
+def _has_models_of_its_own(project: Path, declared: Mapping[str, Any]) -> bool:
+    folders = declared.get("model-paths", ["models"])
     files = (path for folder in folders for path in (project / folder).rglob("*.sql"))
     return package_of(project) != project and any(files)
 

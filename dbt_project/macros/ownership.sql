@@ -84,14 +84,15 @@
     {{ return("model_registry" in present and "fitted_parameters" in present and "own_relations" not in present) }}
 {%- endmacro %}
 
-{% macro own_relations() -%}
-    {%- set table = source_tables("model") | selectattr("name", "equalto", "own_relations") | first -%}
+{#- A table that Python or a hook writes, as SQL names it. -#}
+{% macro model_table(name) -%}
+    {%- set table = source_tables("model") | selectattr("name", "equalto", name) | first -%}
     {{ return(table.relation_name) }}
 {%- endmacro %}
 
 {#- Names that the table has. -#}
 {% macro listed_names() -%}
-    {{ return(run_query("select relation_name from " ~ own_relations()).columns[0].values() | list) }}
+    {{ return(run_query("select relation_name from " ~ model_table("own_relations")).columns[0].values() | list) }}
 {%- endmacro %}
 
 {#- Refuses to run where a relation of ours would replace one that the product did not make, and where another schema
@@ -122,14 +123,14 @@
         {%- do rows.append("('" ~ name ~ "', '" ~ product_version() ~ "', " ~ dbt.current_timestamp() ~ ")") -%}
     {%- endfor -%}
     {%- if rows -%}
-        {%- do run_query("insert into " ~ own_relations() ~ " values " ~ rows | join(", ")) -%}
+        {%- do run_query("insert into " ~ model_table("own_relations") ~ " values " ~ rows | join(", ")) -%}
     {%- endif -%}
 {%- endmacro %}
 
 {#- Gives the warehouse the identity of its shop when it is first made, and notes each version of the product that has
     built in it. -#}
 {% macro name_shop() -%}
-    {%- set table = (source_tables("model") | selectattr("name", "equalto", "shop_identity") | first).relation_name -%}
+    {%- set table = model_table("shop_identity") -%}
     {%- set known = run_query("select shop_id, product_version from " ~ table) -%}
     {%- set versions = known.columns[1].values() | list -%}
     {%- if product_version() not in versions -%}
@@ -148,7 +149,7 @@
 {%- endmacro %}
 
 {% macro duckdb__require_own_model() -%}
-    {%- set table = (source_tables("model") | selectattr("name", "equalto", "shop_identity") | first).relation_name -%}
+    {%- set table = model_table("shop_identity") -%}
     {%- set refusal = run_query("select clv_foreign_model(max(shop_id)) as refusal from " ~ table).columns[0].values()[0] -%}
     {%- if refusal -%} {%- do exceptions.raise_compiler_error(refusal) -%} {%- endif -%}
 {%- endmacro %}
