@@ -201,7 +201,12 @@ TRAITS = [
         maps=("order_id=order_id", "customer_id=customer_id", "occurred_at=day+clock", "amount=amount"),
     ),
     # what a row means
-    Trait("two identical lines of one order", rows(*["1,ann,2025-06-13 14:05,5"] * 2), (sale("5.00"),) * 2),
+    Trait(
+        "two identical lines of one order",
+        rows(*["1,ann,2025-06-13 14:05,5"] * 2),
+        (sale("5.00"),) * 2,
+        said="5.00 counts again",
+    ),
     Trait(
         "identical lines with an id of their own",
         rows(*["1,ann,2025-06-13 14:05,5,7"] * 2, header=f"{HEADER},line"),
@@ -255,6 +260,39 @@ TRAITS = [
         (sale("5.00"),),
         reasons={"invalid_occurred_at": 1},
         said="'ordered_at' in line 3 is 'sometime'",
+    ),
+    Trait(
+        "a total at the end",
+        rows("1,ann,2025-06-13 14:05,5", "2,bob,2025-06-13 14:05,7.50", ",,,", "Grand total,,,12.50"),
+        (sale("5.00"), sale("7.50", order="2", customer="bob")),
+        skipped=2,
+    ),
+    Trait(
+        "a total without a word",
+        rows("1,ann,2025-06-13 14:05,5", "2,,2025-06-13 14:05,7.50", ",,,12.50"),
+        (sale("5.00"),),
+        reasons={"no_customer_id": 1},
+        skipped=1,
+    ),
+    Trait(
+        "credit notes",
+        rows(
+            "1,ann,2025-06-13 14:05,5,Rechnung",
+            "2,ann,2025-06-14,2,Gutschrift",
+            "3,ann,2025-06-14,9,Angebot",
+            header=f"{HEADER},Belegart",
+        ),
+        (sale("5.00"), sale("-2.00", datetime(2025, 6, 14), order="2")),
+        maps=("kind=Belegart",),
+        skipped=1,
+    ),
+    Trait(
+        "a type of document that nobody knows",
+        rows("1,ann,2025-06-13 14:05,5,RV", header=f"{HEADER},Belegart"),
+        (),
+        maps=("kind=Belegart",),
+        reasons={"unknown_kind": 1},
+        said="'Belegart' in line 2 is 'RV'",
     ),
     Trait(
         "no order number",

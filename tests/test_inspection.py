@@ -68,6 +68,88 @@ def test_a_status_that_nobody_knows_is_refused_until_somebody_says(tmp_path: Pat
     assert fed(tmp_path)[0].reasons == {}
 
 
+REGISTER = (
+    "Belegnummer;Belegart;Kunde;Datum;Betrag\nR1;Rechnung;K-1;13.03.2025;100,00\nR2;Rechnung;K-2;14.03.2025;50,00\n"
+    "G1;Gutschrift;K-1;15.03.2025;30,00\nA1;Angebot;K-2;16.03.2025;500,00\n"
+)
+
+
+def test_a_credit_note_gives_money_back_whatever_its_sign(tmp_path: Path):
+    """100 and 50 bought, 30 of it credited, an offer of 500 that nobody took: 120 net, and each is said."""
+    seen = looked_at(tmp_path, REGISTER)
+
+    assert any("'Gutschrift' gives money back" in note for note in seen.notes)
+    summary, events = fed(tmp_path)
+    assert (summary.reasons, summary.skipped) == ({}, {"Belegart: Angebot": 1})
+    assert [(order, amount) for order, _, amount in events] == [("G1", -30), ("R1", 100), ("R2", 50)]
+
+
+@pytest.mark.parametrize(
+    ("column", "invoice", "credit"),
+    [
+        ("Type de document", "Facture", "Avoir"),
+        ("Tipo de documento", "Factura", "Nota de Crédito"),
+        ("Tipo documento", "Fattura", "Nota di credito"),
+        ("Documentsoort", "Factuur", "Creditnota"),
+        ("Fatura Türü", "Satış Faturası", "İade Faturası"),
+        ("Rodzaj dokumentu", "Faktura VAT", "Faktura korygująca"),
+        ("Document Type", "Invoice", "Credit Note"),
+        ("Type", "Sale", "Return"),
+    ],
+)
+def test_credit_notes_are_known_in_many_languages(tmp_path: Path, column: str, invoice: str, credit: str):
+    """The proposal knows which is which, and leaves nothing to do."""
+    text = REGISTER.replace("Belegart", column).replace("Rechnung", invoice).replace("Gutschrift", credit)
+
+    kind = yaml.safe_load(looked_at(tmp_path, text).mapping_file.read_text(encoding="utf-8"))["kind"]
+
+    assert kind["column"] == column
+    assert (kind["purchase"], kind["refund"]) == ([invoice], [credit])
+
+
+def test_a_type_of_document_that_nobody_knows_is_refused_until_somebody_says(tmp_path: Path):
+    """Codes of an accounting system alone: nothing is bought before the mapping says what they are."""
+    text = REGISTER.replace("Rechnung", "RV").replace("Gutschrift", "RG").replace("Angebot", "RV")
+
+    seen = looked_at(tmp_path, text)
+
+    assert seen.summary.reasons == {"unknown_kind": 4}
+    assert any("nobody knows 'RV'" in note for note in seen.notes)
+    mapping = yaml.safe_load(seen.mapping_file.read_text(encoding="utf-8"))
+    mapping["kind"] |= {"purchase": ["RV"], "refund": ["RG"]}
+    seen.mapping_file.write_text(yaml.safe_dump(mapping, allow_unicode=True), encoding="utf-8")
+    assert sum(amount for *_, amount in fed(tmp_path)[1]) == 620
+
+
+def test_a_payment_beside_its_invoice_is_no_second_purchase(tmp_path: Path):
+    """100 invoiced and paid is 100; in a list of payments alone, the payment is what was bought."""
+    lines = REGISTER.splitlines()
+    paid = "Z1;Zahlung;K-1;17.03.2025;100,00"
+
+    looked_at(tmp_path, "\n".join([*lines[:2], paid, ""]))
+    beside = fed(tmp_path)[1]
+    looked_at(tmp_path, "\n".join([lines[0], paid, ""]), "zahlungen.csv", encoding="utf-8")
+    (tmp_path / "mappings" / "bestellungen.yml").unlink()
+
+    assert [row[0] for row in beside] == ["R1"]
+    assert [row[0] for row in fed(tmp_path, "zahlungen.csv")[1]] == ["Z1"]
+
+
+def test_a_column_that_no_mapping_reads_and_that_says_refund_is_named(tmp_path: Path):
+    """Read by options alone, the credit note of 30 is a purchase: a warning with the money and the option."""
+    (tmp_path / "x.csv").write_text(REGISTER, encoding="utf-8")
+    columns = {"order_id": "Belegnummer", "customer_id": "Kunde", "occurred_at": "Datum", "amount": "Betrag"}
+
+    def warnings(**options: object) -> tuple[str, ...]:
+        with empty_warehouse() as connection:
+            choice = Choice(options={"columns": columns, **options})
+            return ingest(connection, choice, tmp_path / "x.csv", reporting_currency="GBP", now=NOW).warnings
+
+    (told,) = warnings()
+    assert "2 rows are read as purchases, 530.00 in all" in told and '--map kind="Belegart"' in told
+    assert warnings(kind="Belegart") == ()
+
+
 @pytest.mark.parametrize("word", ["İade", "iade edildi", "reso", "Retourniert", "devuelto"])
 def test_what_came_back_whole_is_no_purchase(tmp_path: Path, word: str):
     """Where no column says how much was given back, an order that was returned counts for nothing."""

@@ -45,7 +45,7 @@ def test_loss_beyond_the_setting_is_said_with_reason_value_money_and_remedy(tmp_
     assert head == (
         "orders.csv lost 10.0% of the rows and 91.0% of the money, more than quarantine_share (5%) allows."
     )
-    assert reason.startswith("invalid_occurred_at, 10.0% of the rows and 91.0% of the money: 1 rows")
+    assert reason.startswith("invalid_occurred_at, 10.0% of the rows and 91.0% of the money: 1 row.")
     assert "line 8" in reason and "soon" in reason and "as 2024-03-05 14:05" in reason
 
 

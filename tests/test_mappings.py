@@ -11,7 +11,8 @@ from ingestion_helpers import NOW, empty_warehouse, stored, write_csv
 from clv_ml.errors import InputError
 from clv_ml.ingest.choice import Choice
 from clv_ml.ingest.ingestion import ingest
-from clv_ml.ingest.mapping import checked_mapping, load_mapping, mapping_text
+from clv_ml.ingest.mapping import checked_mapping
+from clv_ml.ingest.mapping_file import load_mapping, mapping_text
 from clv_ml.ingest.presets import preset_names
 
 MONEY = "order_id, customer_id, event_type, occurred_at, amount, currency"
@@ -249,6 +250,30 @@ def test_two_identical_lines_are_two_shirts_unless_the_feed_has_line_ids(warehou
 
     assert len(stored(warehouse)) == 2
     assert (len(stored(with_lines)), summary.reasons) == (1, {"duplicate": 1})
+
+
+def test_a_total_that_repeats_counts_once_whatever_stands_between(warehouse, tmp_path):
+    """
+    Under `amount_of: order` a purchase that comes again is a further line; a refund is none, nor is a
+    purchase whose first line is void, nor one of another sum.
+    """
+    header = [*COLUMNS.values(), "State"]
+    rows = [
+        ["1", "ann", "2025-06-01", "30", "pending"],
+        ["1", "ann", "2025-06-02", "30", "paid"],
+        ["1", "ann", "2025-06-02", "30", "paid"],
+        ["1", "ann", "2025-06-03", "-5", "paid"],
+        ["1", "ann", "2025-06-04", "-5", "paid"],
+        ["1", "ann", "2025-06-05", "7", "paid"],
+    ]
+    path = write_csv(tmp_path / "x.csv", header, rows)
+
+    summary = take(
+        warehouse, path, by_options(columns=COLUMNS, status={"column": "State"}, amount_of="order")
+    )
+
+    assert [amount for (amount,) in stored(warehouse, "amount")] == [-5, -5, 7, 30]
+    assert summary.skipped == {"State: pending": 1, "further line of an order": 1}
 
 
 def test_a_row_with_a_bad_refund_is_quarantined_as_a_whole(warehouse, tmp_path):

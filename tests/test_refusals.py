@@ -103,10 +103,14 @@ ODD_IDS = [
      [["s1", "ann", day, "9"] for day in ("2025-01-01", "2025-02-01", "2025-03-01")],
      "'s1': 3 days from 2025-01-01 to 2025-03-01", ""),
     ("receipts that restart", [["1", "ann", "2025-01-01", "5"], ["1", "bob", "2025-01-02", "6"]],
-     "1 order numbers belong to several customers, such as '1'", ""),
+     "1 order number belongs to several customers, such as '1'", ""),
     ("a total on each line",
      [[o, f"k{o}", "2025-01-01", a, p] for o, a in (("1", "30"), ("2", "45"), ("3", "9")) for p in "XY"],
      "30.00 on each of 2 lines. If that is the order's total, 84.00 is counted too much", "amount_of=order"),
+    ("an order that stands there twice",
+     [["1", "ann", "2025-01-01", "30"], ["2", "bob", "2025-01-02", "12"], ["1", "ann", "2025-01-01", "30"]],
+     "1 order stands on several lines with the same customer, time and amount, such as '1', and no column "
+     "tells products apart: 30.00 counts again", "amount_of=order"),
     ("zero for guests",
      [*([str(n), "0", f"2025-01-0{n}", "5"] for n in (1, 2, 3)), ["4", "ann", "2025-01-03", "5"]],
      "customer '0' in 'Kunde' has 3 of 4 orders (75%), 15.00 in all", "guests=0"),
@@ -124,7 +128,7 @@ ODD_IDS = [
     ("a trailing .0", [["1", "815.0", "2025-01-01", "5"], ["2", "815", "2025-01-02", "5"]],
      "such as '815' and '815.0'", "plain_ids=yes"),
     ("rounded by a spreadsheet", [["1", "8.80180E+12", "2025-01-01", "5"]],
-     "'Kunde' holds numbers that a spreadsheet has rounded, such as '8.80180E+12' (1 rows)", ""),
+     "'Kunde' holds numbers that a spreadsheet has rounded, such as '8.80180E+12' (1 row)", ""),
 ]
 # fmt: on
 

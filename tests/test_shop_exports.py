@@ -1,5 +1,6 @@
 """The exports of known shop systems: recognised by their columns, and every sum as worked by hand."""
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -55,6 +56,32 @@ def test_the_same_export_twice_changes_nothing(tmp_path, export):
         (again,) = fed(warehouse, tmp_path, export)
 
         assert (stored(warehouse), again.rows_new) == (before, 0)
+
+
+ONE_LINE_AN_ORDER = {
+    "bigcommerce_orders", "etsy_orders", "magento_orders", "square_transactions", "stripe_payments",
+    "subscription_invoices", "woocommerce_orders",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "export", [each for each in EXPORTS if each.preset in ONE_LINE_AN_ORDER], ids=lambda export: export.preset
+)
+def test_an_order_that_stands_in_one_file_twice_counts_once(tmp_path, export):
+    """Two exports that overlap, one under the other: a system with one line an order has no further lines."""
+    ((name, content),) = export.files.items()
+    header, *lines = content.splitlines()
+    with empty_warehouse() as once, empty_warehouse() as twice:
+        fed(once, tmp_path, export)
+        purchases = stored(once, "customer_id, order_id, amount", "events")
+
+        doubled = replace(export, files={name: "\n".join([header, *lines, *lines, ""])})
+        (summary,) = fed(twice, tmp_path, doubled)
+
+        assert [row for row in stored(twice, "customer_id, order_id, amount") if row[2] > 0] == [
+            row for row in purchases if row[2] > 0
+        ]
+        assert summary.skipped["further line of an order"] > 0
 
 
 @pytest.mark.long
@@ -129,7 +156,7 @@ def test_an_edit_is_known_from_the_day_it_was_learnt(tmp_path):
         )
         refund = [row for row in stored(warehouse, "amount, occurred_at, recorded_at") if row[0] == -20]
         assert refund == [(Decimal("-20.00"), datetime(2025, 8, 1), datetime(2025, 8, 1))]
-        assert any("1 orders were known and came with other money: -20.00" in note for note in summary.notes)
+        assert any("1 order was known and came with other money: -20.00" in note for note in summary.notes)
 
 
 def test_appended_orders_that_come_with_other_content_are_named(tmp_path):
@@ -144,5 +171,5 @@ def test_appended_orders_that_come_with_other_content_are_named(tmp_path):
             paths = (tmp_path / "orders.csv",)
             (summary,) = ingest_together(warehouse, "", paths, reporting_currency="GBP", now=NOW)
 
-        assert any("1 orders of" in warning and "80.00 in all" in warning for warning in summary.warnings)
+        assert any("1 order of" in warning and "80.00 in all" in warning for warning in summary.warnings)
         assert any("--orders restated" in warning for warning in summary.warnings)

@@ -151,7 +151,7 @@ def test_money_that_loses_its_rate_is_named(warehouse, tmp_path):
     undone = take_back(warehouse, "rates.csv")
 
     assert undone.warnings == (
-        "1 events in USD have no rate now and are left out of every sum. Load the right rates.",
+        "1 event in USD has no rate now and is left out of every sum. Load the right rates.",
     )
 
 
@@ -178,9 +178,7 @@ def test_a_feed_that_is_not_there_is_refused_with_those_that_are(warehouse, tmp_
     feed(warehouse, write_events(tmp_path / "two.csv", {"event_id": "t"}))
     take_back(warehouse, "one.csv")
 
-    with pytest.raises(
-        InputError, match=r"no feed 'x'\. .*two\.csv \(1 rows of events, 2026-01-01 00:00\)\."
-    ):
+    with pytest.raises(InputError, match=r"no feed 'x'\. .*two\.csv \(1 row of events, 2026-01-01 00:00\)\."):
         take_back(warehouse, "x")
     with pytest.raises(
         InputError, match=r"'one\.csv' was taken back already, on 2026-01-01 00:00 UTC\. .*two"

@@ -24,6 +24,7 @@ FLOORS = (
     "settings",
     "errors",
     "folders",
+    "wording",
 )
 """Wings and rooms of the ground floor, top first."""
 

@@ -26,7 +26,7 @@ Connection = duckdb.DuckDBPyConnection
 def candidates(connection: Connection, field: str, columns: tuple[str, ...]) -> Iterator[str]:
     """Columns for the field whose values are of its kind, the surest first."""
     seen = set()
-    for column in chain(_named(field, columns), _told(connection, field, columns)):
+    for column in chain(named(field, columns), _told(connection, field, columns)):
         if column not in seen and _fits(connection, field, column):
             yield column
         seen.add(column)
@@ -39,7 +39,7 @@ def alternatives(
     return [name for name in candidates(connection, field, columns) if name not in used.values()]
 
 
-def _named(field: str, columns: tuple[str, ...]) -> Iterator[str]:
+def named(field: str, columns: tuple[str, ...]) -> Iterator[str]:
     """Columns of a known name; then those whose name holds one, and no word that tells against it."""
     keys = {column_key(column): column for column in reversed(columns)}
     known = synonyms().get(field, ())

@@ -11,7 +11,8 @@ from typing import Any
 
 from clv_ml.errors import InputError
 from clv_ml.ingest.mapped_values import found_column
-from clv_ml.ingest.mapping import Mapping, load_mapping
+from clv_ml.ingest.mapping import Mapping
+from clv_ml.ingest.mapping_file import load_mapping
 from clv_ml.ingest.plain_text import Reading
 from clv_ml.ingest.presets import PRESETS_FOLDER, Preset, load_preset, sql_preset_names
 

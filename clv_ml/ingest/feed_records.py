@@ -7,6 +7,7 @@ import duckdb
 
 from clv_ml.errors import InputError
 from clv_ml.ingest.presets import Preset
+from clv_ml.wording import count_of
 
 MOST_NAMED = 20
 """Feeds that an error lists."""
@@ -81,7 +82,7 @@ def _listed(feeds: list[FedFile]) -> str:
         return "No feed stands: none was loaded by this version, or all were taken back."
     newest = feeds[: -MOST_NAMED - 1 : -1]
     names = "; ".join(
-        f"{feed.feed_id} ({feed.rows:,} rows of {feed.table}, {feed.fed_at:%Y-%m-%d %H:%M})"
+        f"{feed.feed_id} ({count_of(feed.rows, 'row')} of {feed.table}, {feed.fed_at:%Y-%m-%d %H:%M})"
         for feed in newest
     )
     older = f"; and {len(feeds) - len(newest):,} older ones" if len(feeds) > len(newest) else ""

@@ -1,18 +1,18 @@
 """
 Ids that mean something else than a customer or an order: a warning each, with the evidence and the remedy.
 
-The checks read what was bought under the ids: ``checked``, the purchases of the file that were kept, and
+The checks read what was bought under the ids: ``bought``, the purchases of the file that were kept, and
 ``known_events``, those before it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import duckdb
 
-from clv_ml.ingest.mapped_values import GUESTS, found_column
-from clv_ml.ingest.mapping import Mapping, synonyms
-from clv_ml.ingest.presets import Preset
+from clv_ml.ingest.mapped_values import GUESTS
+from clv_ml.ingest.mapping import Mapping
+from clv_ml.ingest.named_file import NamedFile
+from clv_ml.wording import count_of
 
 FEWEST_ORDERS = 10
 """Below so many orders it says little that nobody came back."""
@@ -34,53 +34,8 @@ NO_PERSON_SHARE, NO_PERSON_ORDERS, NO_PERSON_TIMES = 0.1, 20, 5
 A customer has no person behind with this share of all orders, so many of them, so many times the next one's.
 """
 
-_PURCHASES = """
-create or replace temp view bought as
-select feed_row, customer_id, order_id, product_id, quantity, amount, cast(occurred_at as date) as day
-from checked where reason is null and event_type = 'purchase'
-"""
 
-
-@dataclass(frozen=True)
-class _File:
-    """What the sentences name: the file's columns for customer, order and amount, and how to say a remedy."""
-
-    columns: tuple[str, ...]
-    layout: Mapping | Preset
-
-    def named(self, field: str) -> str:
-        """The field's columns, in quotes."""
-        source = self.layout.sources().get(field) if isinstance(self.layout, Mapping) else None
-        found = [found_column(name, self.columns) for name in (source.columns if source else (field,))]
-        return " and ".join(repr(name) for name in dict.fromkeys(found) if name) or field
-
-    def remedy(self, line: str, otherwise: str) -> str:
-        """A line of the mapping, or what to do where SQL maps the file."""
-        return f"add --map {line}" if isinstance(self.layout, Mapping) else otherwise
-
-    def other_people(self) -> str:
-        """Columns that may name the person instead, as a hint."""
-        used = self.named("customer_id")
-        found = [
-            column
-            for key in synonyms()["customer_id"]
-            if (column := found_column(key, self.columns)) and repr(column) not in used
-        ]
-        return f", such as {found[0]!r}" if found else ""
-
-
-def id_warnings(
-    connection: duckdb.DuckDBPyConnection, layout: Mapping | Preset, columns: tuple[str, ...]
-) -> tuple[str, ...]:
-    """What is odd about the ids of the file in the scratch tables."""
-    connection.execute(_PURCHASES)
-    file = _File(columns, layout)
-    found = tuple(warning for check in CHECKS if (warning := check(connection, file)))
-    connection.execute("drop view bought")
-    return found
-
-
-def _rounded(connection: duckdb.DuckDBPyConnection, file: _File) -> str:
+def _rounded(connection: duckdb.DuckDBPyConnection, file: NamedFile) -> str:
     for field in ("customer_id", "order_id"):
         rows, example = connection.execute(
             f"select count(*), min({field}) from bought "
@@ -89,13 +44,13 @@ def _rounded(connection: duckdb.DuckDBPyConnection, file: _File) -> str:
         if rows:
             return (
                 f"{file.named(field)} holds numbers that a spreadsheet has rounded, such as {example!r} "
-                f"({rows:,} rows): different ones have become one. Export the file again and feed it as it "
-                "is, or make the column text before it is saved."
+                f"({count_of(rows, 'row')}): different ones have become one. Export the file again and feed "
+                "it as it is, or make the column text before it is saved."
             )
     return ""
 
 
-def _one_order_each(connection: duckdb.DuckDBPyConnection, file: _File) -> str:
+def _one_order_each(connection: duckdb.DuckDBPyConnection, file: NamedFile) -> str:
     customers, orders = connection.execute(
         "select count(distinct customer_id), count(distinct order_id) from bought"
     ).fetchall()[0]
@@ -119,7 +74,7 @@ def _one_order_each(connection: duckdb.DuckDBPyConnection, file: _File) -> str:
     )
 
 
-def _order_of_many(connection: duckdb.DuckDBPyConnection, file: _File) -> str:
+def _order_of_many(connection: duckdb.DuckDBPyConnection, file: NamedFile) -> str:
     """Receipts that restart: one number, several customers."""
     rows = connection.execute(
         "select count(*), min_by(order_id, order_id), sum(orders.customers) from (select order_id, "
@@ -130,13 +85,13 @@ def _order_of_many(connection: duckdb.DuckDBPyConnection, file: _File) -> str:
     if not numbers:
         return ""
     return (
-        f"{numbers:,} order numbers belong to several customers, such as {example!r} ({customers:,} "
-        f"customers in all): {file.named('order_id')} may restart every day or in every shop. Tell orders "
-        f"apart by more columns: {_joined(file)}."
+        f"{count_of(numbers, 'order number belongs', 'order numbers belong')} to several customers, such as "
+        f"{example!r} ({customers:,} customers in all): {file.named('order_id')} may restart every day or in "
+        f"every shop. Tell orders apart by more columns: {_joined(file)}."
     )
 
 
-def _order_of_many_days(connection: duckdb.DuckDBPyConnection, file: _File) -> str:
+def _order_of_many_days(connection: duckdb.DuckDBPyConnection, file: NamedFile) -> str:
     """A subscription's number, or receipts that restart: one number, several days."""
     numbers, example, days, first, last = connection.execute(
         "select count(*), min_by(order_id, -days), max(days), min_by(first_day, -days), min_by(last_day, "
@@ -146,19 +101,20 @@ def _order_of_many_days(connection: duckdb.DuckDBPyConnection, file: _File) -> s
     ).fetchall()[0]
     if not numbers:
         return ""
+    runs = count_of(numbers, "order number runs", "order numbers run")
     return (
-        f"{numbers:,} order numbers run over many days, such as {example!r}: {days} days from {first} to "
-        f"{last}. Each counts as one purchase, on its first day. If {file.named('order_id')} numbers a "
-        f"subscription or restarts, tell its orders apart by more columns: {_joined(file)}."
+        f"{runs} over many days, such as {example!r}: {days} days from {first} to {last}. Each counts as one "
+        f"purchase, on its first day. If {file.named('order_id')} numbers a subscription or restarts, tell "
+        f"its orders apart by more columns: {_joined(file)}."
     )
 
 
-def _joined(file: _File) -> str:
+def _joined(file: NamedFile) -> str:
     order, day = file.named("order_id"), file.named("occurred_at")
     return f"order_id: {{together: [{day}, {order}]}} in a mapping".replace("'", '"')
 
 
-def _repeated_total(connection: duckdb.DuckDBPyConnection, file: _File) -> str:
+def _repeated_total(connection: duckdb.DuckDBPyConnection, file: NamedFile) -> str:
     """Several lines an order, and the same amount on each of them."""
     if isinstance(file.layout, Mapping) and (
         file.layout.amount_of == "order" or "line_id" in file.layout.columns
@@ -181,7 +137,7 @@ def _repeated_total(connection: duckdb.DuckDBPyConnection, file: _File) -> str:
     )
 
 
-def _nobody(connection: duckdb.DuckDBPyConnection, file: _File) -> str:
+def _nobody(connection: duckdb.DuckDBPyConnection, file: NamedFile) -> str:
     """One id with more orders than a person has."""
     people = connection.execute(
         "select customer_id, count(distinct order_id) as orders, sum(amount) from bought "
@@ -206,14 +162,14 @@ def _nobody(connection: duckdb.DuckDBPyConnection, file: _File) -> str:
     if not (is_word or is_no_person):
         return ""
     return (
-        f"customer {customer!r} in {file.named('customer_id')} has {orders:,} of {total:,} orders "
+        f"customer {customer!r} in {file.named('customer_id')} has {orders:,} of {count_of(total, 'order')} "
         f"({orders / total:.0%}), {money:,} in all, as no person has. If guests buy under it, "
         + file.remedy(f'guests="{customer}"', "leave the id empty for them")
         + "."
     )
 
 
-def _alike(connection: duckdb.DuckDBPyConnection, file: _File) -> str:
+def _alike(connection: duckdb.DuckDBPyConnection, file: NamedFile) -> str:
     """Ids that differ only in what spreadsheets and people change."""
     people, pairs = connection.execute(
         "with ids as (select distinct customer_id from bought union select distinct customer_id "
@@ -233,7 +189,7 @@ def _alike(connection: duckdb.DuckDBPyConnection, file: _File) -> str:
     )
 
 
-CHECKS: tuple[Callable[[duckdb.DuckDBPyConnection, _File], str], ...] = (
+CHECKS: tuple[Callable[[duckdb.DuckDBPyConnection, NamedFile], str], ...] = (
     _rounded,
     _one_order_each,
     _order_of_many,

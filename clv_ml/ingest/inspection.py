@@ -14,7 +14,8 @@ from clv_ml.ingest.feeds import Feed, read_feed
 from clv_ml.ingest.ingestion import ingest
 from clv_ml.ingest.lookups import grouped, with_lookups
 from clv_ml.ingest.mapped_values import Style
-from clv_ml.ingest.mapping import Mapping, mapping_text
+from clv_ml.ingest.mapping import Mapping
+from clv_ml.ingest.mapping_file import mapping_text
 from clv_ml.ingest.mapping_sql import described, missing_columns, used_columns
 from clv_ml.ingest.presets import Preset
 from clv_ml.ingest.proposal import proposed
@@ -24,6 +25,11 @@ from clv_ml.warehouse.input_contract import create_statements
 from clv_ml.warehouse.quoting import quoted_name
 
 SHOWN = 5
+TO_DO = {
+    "unknown_status": "purchase or to no_purchase",
+    "unknown_kind": "purchase, to refund or to no_purchase",
+}
+"""Reasons that a line of the mapping does away with, and where to write the value."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +186,7 @@ def _needs_file(
     """Whether there is something to keep: a known export that says it all needs no mapping of its own."""
     if choice.own_folder is None or missing_columns(mapping, feed.columns):
         return False
-    return name is None or bool(choice.options) or "unknown_status" in summary.reasons
+    return name is None or bool(choice.options) or any(reason in summary.reasons for reason in TO_DO)
 
 
 def _write(
@@ -196,9 +202,9 @@ def _write(
     folder.mkdir(parents=True, exist_ok=True)
     heading = f"How {path.name} maps onto the contract, as clv inspect found it. Check it."
     heading += "".join(
-        f"\nTo do: {refusal.sample}. Add it to purchase or to no_purchase."
+        f"\nTo do: {refusal.sample}. Add it to {TO_DO[refusal.reason]}."
         for refusal in summary.refusals
-        if refusal.reason == "unknown_status"
+        if refusal.reason in TO_DO
     )
     target.write_text(mapping_text(mapping, heading), encoding="utf-8")
     return target

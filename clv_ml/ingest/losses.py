@@ -8,6 +8,7 @@ import duckdb
 
 from clv_ml.ingest.feeds import sql_text
 from clv_ml.ingest.refusals import Refusal
+from clv_ml.wording import count_of
 
 NO_LOSS = ("duplicate", "erased", "no_customer_id")
 """Reasons of rows that are not lost: they count once, are not wanted, or are told apart as guests."""
@@ -75,7 +76,7 @@ def loss_warnings(
     head = f"{path.name} lost {total}, more than quarantine_share ({allowed:.0%}) allows."
     by_reason = {refusal.reason: refusal for refusal in refused}
     named = [
-        f"{one.reason}, {loss}: {one.rows:,} rows. {one.sample}. {one.remedy}"
+        f"{one.reason}, {loss}: {count_of(one.rows, 'row')}. {one.sample}. {one.remedy}"
         for one, loss in [(by_reason[reason], loss) for reason, loss in losses.items()][:MOST_NAMED]
     ]
     return ("\n".join([head, *named]),)

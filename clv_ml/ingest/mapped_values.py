@@ -108,6 +108,7 @@ def values(mapping: Mapping, style: Style) -> dict[str, str]:
         "refund_amount": _refund_amount(mapping, style),
         "refunded_at": _refund_time(mapping, style),
         "state": value_of(mapping, "status"),
+        "kind_told": value_of(mapping, "kind"),
     }
 
 

@@ -10,6 +10,7 @@ file::
       currency: {value: EUR}                        # the same on every row
     refund: {amount: Refunded, occurred_at: Refunded on}   # a second event of the row, where it is not zero
     status: {column: Status, purchase: [paid], no_purchase: [void, pending]}
+    kind: {column: Document, purchase: [invoice], refund: [credit note], no_purchase: [quote]}
     skip: {Mode: [test]}                            # rows that are no event
     events: {purchase: [sale], refund: [return]}    # what values of event_type mean; others are skipped
     guests: ["0"]                                   # ids under which people buy who have none
@@ -23,8 +24,8 @@ file::
     delimiter: ";"
     sheet: Orders
 
-Names of columns, and values under ``status``, ``skip`` and ``events``, are compared without case, spaces and
-punctuation.
+Names of columns, and values under ``status``, ``kind``, ``skip`` and ``events``, are compared without case,
+spaces and punctuation.
 """
 
 from functools import cache
@@ -118,6 +119,31 @@ class Status(_Strict):
         return Status(column=self.column, **{key: synonyms()[key] for key in ("purchase", "no_purchase")})
 
 
+class Kind(_Strict):
+    """
+    What types of documents or transactions mean. What a refund gives back counts as negative, however the
+    file writes it. A value in no list is refused by name; without lists, the words that shops use are known.
+    """
+
+    column: Source
+    purchase: tuple[str, ...] = ()
+    refund: tuple[str, ...] = ()
+    no_purchase: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, written: Any) -> Any:
+        """A name is short for its column."""
+        return {"column": written} if isinstance(written, str) else written
+
+    @model_validator(mode="after")
+    def _usual(self) -> "Kind":
+        if self.purchase or self.refund or self.no_purchase:
+            return self
+        words = {key: synonyms()[f"kind_{key}"] for key in ("purchase", "refund", "no_purchase")}
+        return Kind(column=self.column, **words)
+
+
 class Lookup(_Strict):
     """
     A file beside the main one: the columns that tell it, the key that both share, and what is taken from it.
@@ -141,6 +167,7 @@ class Mapping(_Strict):
     columns: dict[str, Source] = Field(default_factory=dict)
     refund: Refund | None = None
     status: Status | None = None
+    kind: Kind | None = None
     skip: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     events: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     guests: tuple[str, ...] = ()
@@ -183,6 +210,8 @@ class Mapping(_Strict):
                 found["refund time"] = self.refund.occurred_at
         if self.status:
             found["status"] = self.status.column
+        if self.kind:
+            found["kind"] = self.kind.column
         return found | {f"skip {name}": Source(first_of=(name,)) for name in self.skip}
 
     def with_options(self, **options: Any) -> "Mapping":
@@ -206,40 +235,3 @@ def checked_mapping(written: Any, where: str) -> Mapping:
         raise InputError(
             f"In {where}, {place} is not right: {first['msg']}. See docs/reference/feeds.md, mappings."
         ) from error
-
-
-def load_mapping(path: Path) -> Mapping:
-    """
-    Read a mapping file.
-
-    Raises:
-        InputError: If there is none, or it is not valid.
-    """
-    try:
-        written = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"The mapping {path} cannot be read: {error.strerror}. Check the path.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"The mapping {path} is no YAML: {error}. Write it as docs/reference/feeds.md shows."
-        ) from error
-    if not isinstance(written, dict):
-        raise InputError(f"The mapping {path} holds no settings. Write it as docs/reference/feeds.md shows.")
-    return checked_mapping(written, str(path))
-
-
-def mapping_text(mapping: Mapping, heading: str) -> str:
-    """The mapping as a YAML file, in short forms, under a heading of comments."""
-    written = {key: _short(value) for key, value in mapping.model_dump(exclude_defaults=True).items()}
-    body = yaml.safe_dump(written, sort_keys=False, allow_unicode=True, width=110)
-    return "".join(f"# {line}\n" for line in heading.splitlines()) + body
-
-
-def _short(value: Any) -> Any:
-    """Sources as a user writes them, tuples as lists."""
-    if isinstance(value, dict):
-        if set(value) == {"first_of"}:
-            names = list(value["first_of"])
-            return names[0] if len(names) == 1 else names
-        return {key: _short(inner) for key, inner in value.items()}
-    return [_short(inner) for inner in value] if isinstance(value, (list, tuple)) else value

@@ -8,7 +8,7 @@ is no event carries ``skip``, a row that nobody can judge carries ``fault``.
 from collections.abc import Sequence
 
 from clv_ml.errors import InputError
-from clv_ml.ingest.mapped_values import Style, found_column, texts, tidied, value_of, values
+from clv_ml.ingest.mapped_values import Style, found_column, raw, texts, tidied, value_of, values
 from clv_ml.ingest.mapping import Mapping
 from clv_ml.ingest.presets import Preset, column_key
 from clv_ml.warehouse.input_contract import contract
@@ -81,11 +81,16 @@ def _sql(mapping: Mapping, columns: tuple[str, ...], style: Style) -> str:
     lines = {**values(mapping, style), "skip_rule": _skip(mapping)}
     return f"""
 with
-    texts as materialized (select feed_row, {_selected(texts(mapping, columns))} from feed),
+    texts as materialized (
+        select feed_row, {_row_label(mapping, columns)} as row_label, {_selected(texts(mapping, columns))}
+        from feed
+    ),
     tidied as materialized (select *, {_selected(tidied(mapping, style))} from texts),
-    lines as materialized (select feed_row, {_selected(lines)} from tidied),
+    lines as materialized (select feed_row, row_label, {_selected(lines)} from tidied),
     typed as (
-        select *, {_event_type(mapping)} as kind, {_further_line(mapping)} as further from lines
+        select
+            *, {_event_type(mapping)} as kind, {_further_line(mapping)} as further, {TOTAL} as is_total
+        from lines
     ),
     -- materialised, or a filter on a value is pushed down as the whole rule behind it
     judged as materialized (
@@ -104,6 +109,32 @@ where skip is null and refund_amount is not null
 """
 
 
+TOTAL = """
+utc_instant(occurred_at) is null and row_label is not null
+and (customer_id is null or is_total_label(customer_id))
+or customer_id is null and (row_label is not null or utc_instant(occurred_at) is null)
+and feed_row = max(feed_row) over () and count(*) over () > 2
+and 2 * try_cast(amount as decimal(18, 6)) = sum(try_cast(amount as decimal(18, 6))) over ()
+"""
+"""
+A spreadsheet's last line: it names nobody, and says that it is a total instead of when, or is the sum of all
+others.
+"""
+
+
+def _row_label(mapping: Mapping, columns: tuple[str, ...]) -> str:
+    """
+    What a row says of itself where nobody bought or at no time: its first cell that says it is a total,
+    nothing where all its cells are empty.
+    """
+    needed = [raw(mapping.sources()[field], columns) for field in ("customer_id", "occurred_at")]
+    cells = ", ".join(f"clean_text({quoted_name(column)})" for column in columns)
+    lacks = " or ".join(f"{sql} is null or is_total_label({sql})" for sql in needed)
+    filled = f"list_filter([{cells}], lambda cell: cell is not null)"
+    label = f"list_filter({filled}, lambda cell: is_total_label(cell))[1]"
+    return f"case when {lacks} then case when len({filled}) = 0 then '' else {label} end end"
+
+
 def _selected(expressions: dict[str, str]) -> str:
     return ", ".join(f"{sql} as {quoted_name(name)}" for name, sql in expressions.items())
 
@@ -113,7 +144,7 @@ def _plain(sql: str) -> str:
     return f"regexp_replace(lower({sql}), '[^\\pL\\pN]', '', 'g')"
 
 
-def _among(sql: str, values: Sequence[str]) -> str:
+def among(sql: str, values: Sequence[str]) -> str:
     return f"{_plain(sql)} in ({', '.join(quoted_text(column_key(value)) for value in values)})"
 
 
@@ -123,7 +154,7 @@ def _skip(mapping: Mapping) -> str:
         value = value_of(mapping, f"skip {name}")
         filled = [each for each in states if each]
         if filled:
-            rules.append(f"when {_among(value, filled)} then {quoted_text(name + ': ')} || {value}")
+            rules.append(f"when {among(value, filled)} then {quoted_text(name + ': ')} || {value}")
         if "" in states:
             rules.append(f"when {value} is null then {quoted_text(name + ': empty')}")
     return f"case {' '.join(rules)} end" if rules else "cast(null as varchar)"
@@ -132,13 +163,16 @@ def _skip(mapping: Mapping) -> str:
 def _event_type(mapping: Mapping) -> str:
     if mapping.events:
         rules = [
-            f"when {_among('event_type', words)} then {quoted_text(kind)}"
+            f"when {among('event_type', words)} then {quoted_text(kind)}"
             for kind, words in mapping.events.items()
         ]
         return f"case {' '.join(rules)} end"
     if "event_type" in mapping.columns:
         return "lower(event_type)"
-    return "case when try_cast(amount as decimal(38, 6)) < 0 then 'refund' else 'purchase' end"
+    given_back = "try_cast(amount as decimal(38, 6)) < 0"
+    if mapping.kind and mapping.kind.refund:
+        given_back += f" or {among('kind_told', mapping.kind.refund)}"
+    return f"case when {given_back} then 'refund' else 'purchase' end"
 
 
 def _signed() -> str:
@@ -151,18 +185,37 @@ def _further_line(mapping: Mapping) -> str:
     """Whether the row repeats, or leaves out, the total that stands on the first line of its order."""
     if mapping.amount_of == "line" or "order_id" not in mapping.columns:
         return "false"
-    order = "partition by order_id order by amount is null, feed_row"
+    order = "partition by order_id{} order by amount is null, feed_row"
+    alike = order.format(f", kind, {_is_void(mapping)}")
     return (
-        f"order_id is not null and row_number() over ({order}) > 1 "
-        f"and (amount is null or amount = first_value(amount) over ({order}))"
+        "order_id is not null and kind = 'purchase' and case when amount is null "
+        f"then row_number() over ({order.format('')}) > 1 "
+        f"else row_number() over ({alike}) > 1 and amount = first_value(amount) over ({alike}) end"
     )
 
 
+def _is_void(mapping: Mapping) -> str:
+    """Whether the row is skipped, however it is an order: what it repeats may still be one."""
+    rules = [f"coalesce({rule}, false)" for rule, _ in _no_purchases(mapping)]
+    return f"({' or '.join(['skip_rule is not null', *rules])})"
+
+
+def _no_purchases(mapping: Mapping) -> list[tuple[str, str]]:
+    """What makes a row no purchase by its status or kind, and how that is said."""
+    return [
+        (among(value, told.no_purchase), f"{quoted_text(told.column.columns[0] + ': ')} || {value}")
+        for told, value in ((mapping.status, "state"), (mapping.kind, "kind_told"))
+        if told and told.no_purchase
+    ]
+
+
 def _skip_reason(mapping: Mapping) -> str:
-    rules = ["when skip_rule is not null then skip_rule"]
-    if mapping.status and mapping.status.no_purchase:
-        column = quoted_text(mapping.status.column.columns[0] + ": ")
-        rules.append(f"when {_among('state', mapping.status.no_purchase)} then {column} || state")
+    rules = [
+        "when row_label = '' then 'empty row'",
+        "when is_total then 'total of other rows'",
+        "when skip_rule is not null then skip_rule",
+    ]
+    rules += [f"when {rule} then {said}" for rule, said in _no_purchases(mapping)]
     rules.append("when further then 'further line of an order'")
     if mapping.events:
         rules.append("when kind is null then 'other event: ' || event_type")
@@ -170,9 +223,13 @@ def _skip_reason(mapping: Mapping) -> str:
 
 
 def _fault(mapping: Mapping) -> str:
-    if mapping.status is None:
-        return "cast(null as varchar)"
-    known = (*mapping.status.purchase, *mapping.status.no_purchase)
-    return (
-        f"case when not further and (state is null or not {_among('state', known)}) then 'unknown_status' end"
-    )
+    rules = []
+    if told := mapping.status:
+        rules.append(_unknown("state", (*told.purchase, *told.no_purchase), "unknown_status"))
+    if kind := mapping.kind:
+        rules.append(_unknown("kind_told", (*kind.purchase, *kind.refund, *kind.no_purchase), "unknown_kind"))
+    return f"case when further then null {' '.join(rules)} end" if rules else "cast(null as varchar)"
+
+
+def _unknown(value: str, known: Sequence[str], reason: str) -> str:
+    return f"when {value} is null or not {among(value, known)} then {quoted_text(reason)}"

@@ -18,6 +18,7 @@ from typing import Any, TextIO
 from clv_ml.errors import InputError
 from clv_ml.ingest.encoding import UTF_8, checked_encoding, encoding_of, opened
 from clv_ml.ingest.header import LINES_LOOKED_AT, find_header, header_row
+from clv_ml.wording import count_of
 
 WORKBOOKS = (".xlsx", ".xls", ".xlsb", ".xlsm", ".ods")
 LONGEST = 100_000
@@ -63,7 +64,7 @@ def plain_text(path: Path, link: Path, reading: Reading) -> PlainText:
     if encoding != UTF_8 and not reading.encoding:
         notes.append(f"read as {encoding}, by its bytes; --encoding NAME chooses another")
     if header.above:
-        notes.append(f"{header.above} lines above the header were left out")
+        notes.append(f"{count_of(header.above, 'line')} above the header left out")
     text = PlainText(link, header.fields, header.delimiter, header.lines, header.above, tuple(notes))
     is_plain = encoding == UTF_8 and not header.above and not mixes_line_ends(path)
     return text if is_plain else _copied(path, text, encoding)
@@ -129,7 +130,7 @@ def _workbook(path: Path, link: Path, reading: Reading) -> PlainText:
     name, rows, notes = _sheet(path, reading.sheet)
     above = header_row(rows[:LINES_LOOKED_AT])
     if above:
-        notes.append(f"{above} rows above the header of sheet {name!r} were left out")
+        notes.append(f"{count_of(above, 'row')} above the header of sheet {name!r} left out")
     header = list(rows[above]) if rows else []
     while header and not header[-1]:
         header.pop()

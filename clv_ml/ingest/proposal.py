@@ -6,6 +6,7 @@ import duckdb
 
 from clv_ml.ingest.candidates import alternatives, candidates, filled, has_clock
 from clv_ml.ingest.mapping import Mapping, checked_mapping, synonyms
+from clv_ml.ingest.meanings import meant_kinds, meant_states
 from clv_ml.ingest.presets import column_key
 from clv_ml.warehouse.quoting import quoted_name
 
@@ -77,14 +78,15 @@ def _as_mapping(
     if "refund" in used:
         written["refund"] = {"amount": used["refund"]}
     if "status" in used:
-        written["status"], told = _states(connection, used)
-        notes += told
+        written["status"] = meant_states(connection, used["status"], "refund" in used, notes)
     if "order_id" in used and "line_id" not in used and _is_total(connection, used):
         written["amount_of"] = "order"
         notes.append(
             f"{used['amount']!r} is the same on all lines of each order: it counts once (amount_of: order)"
         )
-    notes += _kinds(connection, columns, used)
+    unused = tuple(column for column in columns if column not in used.values())
+    if kind := meant_kinds(connection, unused, notes):
+        written["kind"] = kind
     return checked_mapping(written, "the proposal"), notes
 
 
@@ -122,56 +124,6 @@ def _moment(connection: Connection, columns: tuple[str, ...], used: dict[str, st
         return column
     clock = next((name for name in candidates(connection, "clock", columns) if name != column), None)
     return {"together": [column, clock]} if clock else column
-
-
-def _states(connection: Connection, used: dict[str, str]) -> tuple[dict[str, object], list[str]]:
-    """
-    What each value of a status means. Those that nobody knows are in neither list, so that their rows are
-    refused until somebody says; an order whose money was given back is none where no column says how much.
-    """
-    column = used["status"]
-    found = connection.execute(
-        f"select distinct clean_text({quoted_name(column)}) as state from feed "
-        "where state is not null order by 1"
-    ).fetchall()
-    states = [state for (state,) in found]
-    none = [state for state in states if column_key(state) in synonyms()["no_purchase"]]
-    notes = []
-    given_back = [
-        state for state in states if column_key(state) in synonyms()["given_back"] and "refund" not in used
-    ]
-    for state in given_back:
-        notes.append(f"{column}: {state!r} is taken as no purchase, since no column says what was given back")
-    known = (*synonyms()["purchase"], *synonyms()["given_back"])
-    kept = [state for state in states if column_key(state) in known and state not in (*none, *given_back)]
-    none += given_back
-    for state in states:
-        if state not in (*kept, *none):
-            notes.append(
-                f"{column}: nobody knows {state!r}, so its rows are refused; write it under purchase or "
-                "no_purchase"
-            )
-    return {"column": column, "purchase": kept, "no_purchase": none}, notes
-
-
-def _kinds(connection: Connection, columns: tuple[str, ...], used: dict[str, str]) -> list[str]:
-    """A hint on a column that tells kinds of rows apart, some of which may be no purchases."""
-    for column in candidates(connection, "kind", columns):
-        if column not in used.values():
-            kinds = [
-                kind
-                for (kind,) in connection.execute(
-                    f"select clean_text({quoted_name(column)}) as kind from feed where kind is not null "
-                    "group by kind order by count(*) desc, kind limit 5"
-                ).fetchall()
-            ]
-            if len(kinds) > 1:
-                shown = ", ".join(map(repr, kinds))
-                return [
-                    f"{column!r} tells kinds of rows apart ({shown}): if some are no purchases, add "
-                    f"skip: {{{column}: [...]}} to the mapping"
-                ]
-    return []
 
 
 def _is_total(connection: Connection, used: dict[str, str]) -> bool:

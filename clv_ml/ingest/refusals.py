@@ -36,6 +36,11 @@ REASONS: dict[str, tuple[str, str, str]] = {
         "have a status that may or may not be a purchase",
         "clv inspect writes a mapping for the file: add the status to purchase or to no_purchase there.",
     ),
+    "unknown_kind": (
+        "kind",
+        "are of a type that may be a purchase, a refund or neither",
+        "clv inspect writes a mapping for the file: add the type to purchase, refund or no_purchase there.",
+    ),
     "unknown_event_type": (
         "event_type",
         "are of a type that is not known",

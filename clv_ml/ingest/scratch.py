@@ -81,7 +81,7 @@ def create_reading_macros(connection: duckdb.DuckDBPyConnection, timezone: str) 
 
 def create_shop_macros(connection: duckdb.DuckDBPyConnection) -> None:
     """How numbers and times as shops write them become plain text; after ``create_reading_macros``."""
-    for name in ("reading_shop_numbers", "reading_shop_times"):
+    for name in ("reading_shop_numbers", "reading_shop_times", "reading_totals"):
         connection.execute(sql_text(name))
 
 
@@ -192,46 +192,6 @@ def refuse_circles(connection: duckdb.DuckDBPyConnection) -> None:
     )
     while connection.execute(refuse).fetchall()[0][0]:
         pass
-
-
-def restate(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
-    """
-    Orders that were known take their newest money: what differs becomes an event of its own, the rest is
-    known.
-    """
-    connection.execute(f"create or replace temp table restated as {sql_text('restated')}")
-    connection.execute(
-        "update checked set is_new = false where event_type in ('purchase', 'refund') and order_id in "
-        "(select order_id from known_events where event_type in ('purchase', 'refund'))"
-    )
-    orders, money = connection.execute("select count(*), coalesce(sum(amount), 0) from restated").fetchall()[
-        0
-    ]
-    if not orders:
-        return ()
-    return (
-        f"{orders:,} orders were known and came with other money: {money:+,} in all, "
-        "from the day it was learnt",
-    )
-
-
-def known_orders_with_more(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[str, ...]:
-    """
-    A warning where orders are appended and a known one comes with further purchases: most likely a newer
-    export.
-    """
-    orders, money, example = connection.execute(
-        "select count(distinct order_id), sum(amount), min(order_id) from checked where is_new "
-        "and event_type = 'purchase' and order_id in "
-        "(select order_id from known_events where event_type = 'purchase')"
-    ).fetchall()[0]
-    if not orders:
-        return ()
-    return (
-        f"{orders:,} orders of {path}, such as {example!r}, were known and come with other purchases, "
-        f"{money:,} in all, which count beside those before. If the file is a newer export of the same "
-        "orders, feed it with --orders restated.",
-    )
 
 
 def append(

@@ -8,8 +8,9 @@ import duckdb
 
 from clv_ml.errors import InputError
 from clv_ml.ingest.feeds import Feed
-from clv_ml.ingest.id_checks import id_warnings
+from clv_ml.ingest.file_checks import file_warnings
 from clv_ml.ingest.mapping import Mapping
+from clv_ml.ingest.named_file import NamedFile
 from clv_ml.ingest.presets import Preset
 from clv_ml.ingest.refusals import GUESTS, PAGE, Refusal, refusals
 
@@ -113,7 +114,7 @@ def summary(
     refused = refusals(connection, layout, feed.columns, preset.table)
     warnings = feed.warnings + _warnings(connection, preset, path, count, refused)
     if preset.table == "events":
-        warnings += tuple(f"{path.name}: {found}" for found in id_warnings(connection, layout, feed.columns))
+        warnings += file_warnings(connection, NamedFile(path.name, feed.columns, layout))
     return IngestSummary(
         path=path,
         preset=preset.name,

@@ -16,6 +16,7 @@ from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect, only_value, transaction
 from clv_ml.warehouse.dbt_runner import create_tables
 from clv_ml.warehouse.earlier_tables import add_columns
+from clv_ml.wording import count_of
 
 SEEN_BEFORE = {"events": "greatest(occurred_at, recorded_at)", "attributes": "known_at"}
 """Tables whose rows past dates go on to see, with when a row became known."""
@@ -126,7 +127,7 @@ def _money_without_rate(
         [reporting_currency],
     ).fetchall()
     return tuple(
-        f"{count:,} events in {currency} have no rate now and are left out of every sum. Load the right "
-        "rates."
+        f"{count_of(count, 'event')} in {currency} {'has' if count == 1 else 'have'} no rate now and "
+        f"{'is' if count == 1 else 'are'} left out of every sum. Load the right rates."
         for currency, count in waiting
     )

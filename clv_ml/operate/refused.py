@@ -10,6 +10,7 @@ from clv_ml.ingest.losses import NO_LOSS
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect
 from clv_ml.warehouse.queries import ask
+from clv_ml.wording import count_of
 
 LOST = (
     "select subject, measured_value from {table} where check_name = 'loss' and status = 'warn' "
@@ -84,8 +85,8 @@ def refuse_loss(settings: Settings, lost: Mapping[str, float]) -> None:
     shares = " and ".join(f"{share:.1%} of the {subject}" for subject, share in lost.items())
     most = next((each for each in refused_reasons(settings) if each.reason not in NO_LOSS), None)
     example = (
-        f" Most often because of {most.reason} ({most.row_count:,} rows), as in line {most.line_number} of "
-        f"{most.source}: {most.raw_text[:SHOWN]}."
+        f" Most often because of {most.reason} ({count_of(most.row_count, 'row')}), as in line "
+        f"{most.line_number} of {most.source}: {most.raw_text[:SHOWN]}."
         if most
         else ""
     )

@@ -11,6 +11,7 @@ from clv_ml.model.model_in_use import manifest_of
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect
 from clv_ml.warehouse.queries import query_text
+from clv_ml.wording import count_of
 
 SUMMARY = (
     "select clv_method, count(*), sum(clv_estimate), max(as_of_date), max(clv_model_version) "
@@ -83,7 +84,9 @@ def changes_since(published: ScoringResult | None, now: ScoringResult) -> list[s
     if usual != usually:
         told.append(f"Most customers are valued by '{usual}'; in what readers have, by '{usually}'.")
     if (fewer := published.customers - now.customers) > 0:
-        told.append(f"{fewer:,} customers fewer than the {published.customers:,} that readers have.")
+        told.append(
+            f"{count_of(fewer, 'customer')} fewer than the {published.customers:,} that readers have."
+        )
     low, high = sorted((published.estimate_total, now.estimate_total))
     if high > LARGEST_CHANGE * low:
         told.append(

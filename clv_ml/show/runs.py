@@ -13,6 +13,7 @@ from clv_ml.operate.scores import hard_to_learn
 from clv_ml.settings import Settings
 from clv_ml.show.models import show_fit
 from clv_ml.show.terminal import err, out, print_wide, warn, warn_of_shop
+from clv_ml.wording import count_of
 
 if TYPE_CHECKING:
     from clv_ml.ingest.inspection import Inspection
@@ -38,21 +39,34 @@ def show_run(settings: Settings, result: RunResult, best: Sequence[TopCustomer])
     if result.removed.models:
         out.print(f"Removed old models: {', '.join(result.removed.models)}")
     for table, dates in result.removed.dates.items():
-        out.print(f"Removed from {table}: {len(dates)} dates up to {dates[-1]}")
+        out.print(f"Removed from {table}: {count_of(len(dates), 'date')} up to {dates[-1]}")
 
 
 def show_ingested(summaries: Sequence[IngestSummary]) -> None:
     if not summaries:
         return
-    table = Table("file", "rows", "kept", "new", "skipped", "guests", "quarantined", "why", title="Ingested")
+    out.print(_table_of_files(summaries))
+    _show_reading(summaries)
+
+
+def _table_of_files(summaries: Sequence[IngestSummary], is_trial: bool = False) -> Table:
+    """What became of each file, or what would where nothing is loaded."""
+    table = Table("file", "rows", "kept", title="A run would load" if is_trial else "Ingested")
+    for column in (*([] if is_trial else ["new"]), "skipped", "guests", "quarantined", "why"):
+        table.add_column(column)
     for one in summaries:
         guests = one.guests.rows if one.guests else 0
+        new = () if is_trial else (one.rows_new,)
         refused = one.rows_quarantined - guests
-        counts = (one.rows_in, one.rows_kept, one.rows_new, one.rows_skipped, guests, refused)
+        counts = (one.rows_in, one.rows_kept, *new, one.rows_skipped, guests, refused)
         faults = [(each.reason, each.rows) for each in one.refusals if each != one.guests]
         why = ", ".join(f"{reason} {count:,}" for reason, count in (*faults, *(one.skipped or {}).items()))
         table.add_row(one.path.name, *(f"{count:,}" for count in counts), Text(why))
-    out.print(table)
+    return table
+
+
+def _show_reading(summaries: Sequence[IngestSummary]) -> None:
+    """How files were read, what was refused, and what is odd about them."""
     for summary in summaries:
         for note in summary.notes:
             out.print(Text(f"{summary.path.name}, {note}."), soft_wrap=True)
@@ -66,8 +80,8 @@ def show_ingested(summaries: Sequence[IngestSummary]) -> None:
 
 
 def show_undone(undone: Undone) -> None:
-    refused = f", and {undone.rows_refused:,} refused rows" if undone.rows_refused else ""
-    what = f"{undone.feed_id} was taken back: {undone.rows:,} rows of {undone.table}{refused}."
+    refused = f", and {count_of(undone.rows_refused, 'refused row')}" if undone.rows_refused else ""
+    what = f"{undone.feed_id} was taken back: {count_of(undone.rows, 'row')} of {undone.table}{refused}."
     when = (
         f"Features up to {undone.seen_until} stay as they were; from the next date on it is unknown."
         if undone.seen_until
@@ -96,7 +110,8 @@ def show_inspection(result: Inspection) -> None:
         for row in rows.rows:
             table.add_row(*map(Text, row))
         print_wide(table)
-    show_ingested((replace(result.summary, notes=result.notes),))
+    out.print(_table_of_files((result.summary,), is_trial=True))
+    _show_reading((replace(result.summary, notes=result.notes),))
     if result.mapping_file:
         out.print(Text(f"Mapping written: {result.mapping_file}. Check it."), soft_wrap=True)
     out.print(Text(f"Next: clv run {result.path}"), soft_wrap=True)
@@ -141,7 +156,8 @@ def show_erasure(result: Erasure) -> None:
         table.add_row(str(file.path), *(f"{count:,}" for count in counts))
         for column, count in file.mentions.items():
             err.print(
-                f"[yellow]Look at[/yellow] {column}: the same text in {count:,} cells of another meaning?"
+                f"[yellow]Look at[/yellow] {column}: the same text in {count_of(count, 'cell')} of another "
+                "meaning?"
             )
     out.print(table)
     out.print(

@@ -1,0 +1,84 @@
+"""Rows that may count twice, or count as what they are not: a warning each, with the money and the remedy."""
+
+from collections.abc import Callable
+
+import duckdb
+
+from clv_ml.ingest.candidates import named
+from clv_ml.ingest.mapping import Mapping, synonyms
+from clv_ml.ingest.mapping_sql import among, used_columns
+from clv_ml.ingest.named_file import NamedFile
+from clv_ml.ingest.presets import column_key
+from clv_ml.warehouse.quoting import quoted_name
+from clv_ml.wording import count_of
+
+OTHERWISE = {"kind": ("kind_refund", "kind_no_purchase"), "status": ("no_purchase", "given_back")}
+"""By what a column tells, the words of it that are no purchase."""
+SEVERAL_LINES = 0.05
+"""A file has one line an order where no larger share of its orders has lines that differ."""
+
+
+def _twice(connection: duckdb.DuckDBPyConnection, file: NamedFile) -> str:
+    """One line an order, and some of them stand there twice."""
+    if not isinstance(file.layout, Mapping) or not _has_orders_alone(file.layout, file.columns):
+        return ""
+    all_orders, differing, orders, money, example = connection.execute(
+        "select count(distinct order_id), count(distinct order_id) filter (kinds > 1), "
+        "count(*) filter (lines > 1), sum(amount * (lines - 1)), "
+        "min(order_id) filter (lines > 1) from (select order_id, amount, count(*) as lines, "
+        "count(*) over (partition by order_id) as kinds from bought "
+        "group by order_id, customer_id, occurred_at, amount) as told"
+    ).fetchall()[0]
+    if not orders or differing > SEVERAL_LINES * all_orders:
+        return ""
+    return (
+        f"{count_of(orders, 'order stands', 'orders stand')} on several lines with the same customer, time "
+        f"and amount, such as {example!r}, and no column tells products apart: {money:,} counts again. If a "
+        "line is an order, add --map amount_of=order, and it counts once. If the file is loaded already, "
+        f"take it back first: clv ingest --undo {file.name}."
+    )
+
+
+def _has_orders_alone(mapping: Mapping, columns: tuple[str, ...]) -> bool:
+    """Whether nothing tells lines of an order apart, and each order has a number of its own."""
+    if "order_id" not in mapping.columns or mapping.amount_of == "order":
+        return False
+    if {"event_id", "line_id", "product_id", "quantity"} & set(mapping.columns):
+        return False
+    others = tuple(column for column in columns if column not in used_columns(mapping, columns))
+    exact = (*synonyms()["quantity"], *synonyms()["unit_price"])
+    of_products = [name for field in ("product_id", "line_id", "category") for name in named(field, others)]
+    return not of_products and not any(column_key(column) in exact for column in others)
+
+
+def _says_otherwise(connection: duckdb.DuckDBPyConnection, file: NamedFile) -> str:
+    """A column that nothing reads says of purchases that they are refunds, or none."""
+    if not isinstance(file.layout, Mapping):
+        return ""
+    read = used_columns(file.layout, file.columns)
+    for column in (column for column in file.columns if column not in read):
+        for field, meanings in OTHERWISE.items():
+            if column_key(column) in synonyms()[field] and (told := _told(connection, column, meanings)):
+                return (
+                    f'{told}, which nothing reads. Add --map {field}="{column}", or let clv inspect propose '
+                    "a mapping. If the file is loaded already, take it back first: clv ingest --undo "
+                    f"{file.name}."
+                )
+    return ""
+
+
+def _told(connection: duckdb.DuckDBPyConnection, column: str, meanings: tuple[str, ...]) -> str:
+    """What was bought by the rows of which the column says one of these; empty where there are none."""
+    words = tuple(word for meaning in meanings for word in synonyms()[meaning])
+    rows, money, example = connection.execute(
+        f"select count(*), sum(amount), min(value) from (select amount, {quoted_name(column)} as value "
+        f"from bought inner join feed_rows using (feed_row)) as told where amount > 0 "
+        f"and {among('value', words)}"
+    ).fetchall()[0]
+    if not rows:
+        return ""
+    are = count_of(rows, "row is", "rows are")
+    return f"{are} read as purchases, {money:,} in all, that say {example!r} in {column!r}"
+
+
+CHECKS: tuple[Callable[[duckdb.DuckDBPyConnection, NamedFile], str], ...] = (_twice, _says_otherwise)
