@@ -172,6 +172,14 @@ TRAITS = [
             "amount=qty*price",
         ),
     ),
+    Trait(
+        "the currency in a column's name",
+        rows("1,ann,2025-06-13 14:05,5", header="order_id,customer_id,ordered_at,total_eur"),
+        (sale("5.00", currency="EUR"),),
+        maps=("order_id=order_id", "customer_id=customer_id", "occurred_at=ordered_at", "amount=total_eur"),
+        currency="EUR",
+        said="EUR, by the name of 'total_eur'",
+    ),
     # times
     Trait("13.06.2025 14:05", time("13.06.2025 14:05"), (sale("5.00"),), said="the day stands first"),
     Trait("6/13/2025 2:05 PM", time("6/13/2025 2:05 PM"), (sale("5.00"),), said="the month stands first"),
@@ -193,6 +201,13 @@ TRAITS = [
         (sale("5.00"),),
         timezone="Europe/Berlin",
         said="on the clock of Europe/Berlin",
+    ),
+    Trait(
+        "a zone on each row",
+        rows("1,ann,2025-06-13 10:05,5,Eastern Time (US & Canada)", header=f"{HEADER},Time Zone"),
+        (sale("5.00"),),
+        maps=("timezone=Time Zone",),
+        said="'Time Zone' names: America/New_York",
     ),
     Trait(
         "day and clock in two columns",

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ingestion_helpers import NOW, empty_warehouse, stored
+from markdown_pages import DOCS
 
 from clv_ml.errors import InputError
 from clv_ml.ingest.choice import Choice
@@ -128,8 +129,8 @@ def test_a_payment_beside_its_invoice_is_no_second_purchase(tmp_path: Path):
 
     looked_at(tmp_path, "\n".join([*lines[:2], paid, ""]))
     beside = fed(tmp_path)[1]
-    looked_at(tmp_path, "\n".join([lines[0], paid, ""]), "zahlungen.csv", encoding="utf-8")
     (tmp_path / "mappings" / "bestellungen.yml").unlink()
+    looked_at(tmp_path, "\n".join([lines[0], paid, ""]), "zahlungen.csv")
 
     assert [row[0] for row in beside] == ["R1"]
     assert [row[0] for row in fed(tmp_path, "zahlungen.csv")[1]] == ["Z1"]
@@ -148,6 +149,128 @@ def test_a_column_that_no_mapping_reads_and_that_says_refund_is_named(tmp_path: 
     (told,) = warnings()
     assert "2 rows are read as purchases, 530.00 in all" in told and '--map kind="Belegart"' in told
     assert warnings(kind="Belegart") == ()
+
+
+def test_what_is_said_completes_the_proposal(tmp_path: Path):
+    """A register has no amount but debit and credit: the one option that the error asks for is enough."""
+    text = (
+        "Date,Doc No,Type,Customer,Debit,Credit,Balance\n13/02/2025,INV-1,Invoice,Acme,1000.00,,1000.00\n"
+        "15/02/2025,PAY-1,Payment,Acme,,1000.00,0.00\n20/02/2025,CN-1,Credit Note,Acme,,50.00,-50.00\n"
+    )
+    with pytest.raises(InputError, match='--map amount="COLUMN"'):
+        looked_at(tmp_path, text)
+
+    looked_at(tmp_path, text, columns={"amount": ["Debit", "Credit"]})
+
+    assert [(order, amount) for order, _, amount in fed(tmp_path)[1]] == [("CN-1", -50), ("INV-1", 1000)]
+
+
+def test_terms_with_an_amount_for_each_month_are_no_payments(tmp_path: Path):
+    """One payment a row would lose all others: refused, with the page that shows how to expand them."""
+    text = "customer,start_date,end_date,monthly_amount\nann,2025-01-01,2025-04-01,10\n"
+
+    with pytest.raises(InputError, match=r"from 'start_date' to 'end_date' with 'monthly_amount'.*SQL"):
+        looked_at(tmp_path, text)
+    one = looked_at(tmp_path, text.replace("monthly_amount", "amount"))
+    assert any("counts as one payment, on its first day" in each for each in one.summary.warnings)
+
+
+def test_a_list_of_customers_is_no_list_of_orders(tmp_path: Path):
+    """Each once, with the number of their orders and what they spent: nobody knows when."""
+    text = "customer_id,last_order_date,orders,total_spent\na1,2025-02-01,5,500\na2,2025-01-01,2,80\n"
+
+    with pytest.raises(InputError, match="a customer with the number of orders in 'orders', no order"):
+        looked_at(tmp_path, text)
+
+
+def test_words_around_a_refund_do_not_hide_it(tmp_path: Path):
+    """As payment services write it; beside no invoice a payment is what was bought, a withdrawal is nothing."""
+    text = (
+        "Transaction ID,Type,Name,Date,Gross\nT1,Express Checkout Payment,Ann,13/02/2025,50\n"
+        "T2,Payment Refund,Ann,15/02/2025,-20\nT3,General Withdrawal,,16/02/2025,-30\n"
+    )
+
+    looked_at(tmp_path, text, columns={"customer_id": "Name"})
+
+    summary, events = fed(tmp_path)
+    assert [(order, amount) for order, _, amount in events] == [("T1", 50), ("T2", -20)]
+    assert summary.skipped == {"Type: General Withdrawal": 1}
+
+
+def test_the_example_of_the_manual_expands_terms(tmp_path: Path):
+    """Ann pays 10 for three months, Bob 20 from October on; what is fed again next month is known."""
+    page = (DOCS / "how-to" / "own-data.md").read_text(encoding="utf-8")
+    (tmp_path / "terms.sql").write_text(
+        page.split("## Subscriptions")[1].split("```sql\n")[1].split("```")[0]
+    )
+    (tmp_path / "terms.csv").write_text(
+        "customer,start_date,end_date,monthly_amount\nann,2025-01-31,2025-04-30,10\nbob,2025-10-01,,20\n"
+    )
+
+    with empty_warehouse() as connection:
+        choice = Choice(preset="terms", own_folder=tmp_path)
+        first = ingest(connection, choice, tmp_path / "terms.csv", reporting_currency="EUR")
+        again = ingest(connection, choice, tmp_path / "terms.csv", reporting_currency="EUR")
+        months = stored(connection, "customer_id, cast(occurred_at as date)::varchar, amount")
+
+    assert [month for month in months if month[0] == "ann"] == [
+        ("ann", day, 10) for day in ("2025-01-31", "2025-02-28", "2025-03-31")
+    ]
+    assert [day for who, day, _ in months if who == "bob"][:3] == ["2025-10-01", "2025-11-01", "2025-12-01"]
+    assert (first.reasons, again.rows_new) == ({}, 0)
+
+
+@pytest.mark.parametrize(
+    ("header", "told", "currency"),
+    [
+        ("Amount (USD)", "", "USD"),
+        ("total_eur", "", "EUR"),
+        ("Betrag €", "", "EUR"),
+        ("Amount (USD)", "EUR", "USD"),
+        ("Amount (net)", "", "GBP"),
+        ("Order Total", "EUR", "EUR"),
+    ],
+)
+def test_the_name_of_the_amount_tells_its_currency(tmp_path: Path, header: str, told: str, currency: str):
+    """Whatever the shop counts in, and before a column that says what the order was in; and it is said."""
+    more = ",Currency" if told else ""
+    seen = looked_at(
+        tmp_path, f"Order,Customer,Date,{header}{more}\n1,ann,2025-01-01,10{told and ',' + told}\n"
+    )
+
+    assert seen.after.rows[0][seen.after.columns.index("currency")] == currency
+    assert any(currency in note for note in seen.notes if note.startswith("currency"))
+
+
+def test_a_currency_that_a_column_says_and_another_name_denies_is_said(tmp_path: Path):
+    """The mapping of the user holds; which rows the name of the amount contradicts is told."""
+    text = "Order,Customer,Date,Currency,Amount (USD)\n1,ann,2025-01-01,EUR,10\n2,ann,2025-01-02,USD,10\n"
+
+    seen = looked_at(tmp_path, text, columns={"currency": {"first_of": ["Currency"]}})
+
+    assert any("'Amount (USD)' names USD, and 1 row says otherwise, such as 'EUR'" in n for n in seen.notes)
+
+
+def test_times_are_on_the_clock_that_their_row_names(tmp_path: Path):
+    """10:00 in New York in summer is 14:00 UTC, in London 9:00; of a zone that nobody knows it is said."""
+    header, *zones = "Order,Customer,Date,Time Zone,Total", "Eastern Time (US & Canada)", "London", "Narnia"
+    rows = [f"{n},ann,2025-06-21 10:00,{zone},5" for n, zone in enumerate(zones)]
+
+    seen = looked_at(tmp_path, "\n".join([header, *rows, ""]))
+
+    place = seen.after.columns.index("occurred_at")
+    assert [row[place][11:16] for row in seen.after.rows] == ["14:00", "09:00", "10:00"]
+    assert any("nobody knows the zone 'Narnia'" in note for note in seen.notes)
+
+
+def test_a_column_that_holds_the_shop_itself_is_no_customer(tmp_path: Path):
+    """`Client` is the same on every row: another column tells who bought, and it is said why."""
+    rows = "".join(f"{n},ACME Ltd,b{n % 4},2025-01-{n:02},10\n" for n in range(10, 22))
+
+    seen = looked_at(tmp_path, f"Invoice,Client,Buyer,Date,Amount\n{rows}")
+
+    assert seen.fields["customer_id"] == "'Buyer'"
+    assert any("since 'Client' holds 'ACME Ltd' alone" in note for note in seen.notes)
 
 
 @pytest.mark.parametrize("word", ["İade", "iade edildi", "reso", "Retourniert", "devuelto"])

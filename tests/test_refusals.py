@@ -111,6 +111,11 @@ ODD_IDS = [
      [["1", "ann", "2025-01-01", "30"], ["2", "bob", "2025-01-02", "12"], ["1", "ann", "2025-01-01", "30"]],
      "1 order stands on several lines with the same customer, time and amount, such as '1', and no column "
      "tells products apart: 30.00 counts again", "amount_of=order"),
+    ("a refund to the payer's payer",
+     [["1", "ann", "2025-01-01", "30"], ["1", "shop", "2025-01-02", "-10"], ["2", "bob", "2025-01-02", "7"],
+      ["2", "bob", "2025-01-03", "-7"]],
+     "1 refund names another customer than the one who bought, 10.00 in all, such as that of order '1': "
+     "bought by 'ann', given back to 'shop'", ""),
     ("zero for guests",
      [*([str(n), "0", f"2025-01-0{n}", "5"] for n in (1, 2, 3)), ["4", "ann", "2025-01-03", "5"]],
      "customer '0' in 'Kunde' has 3 of 4 orders (75%), 15.00 in all", "guests=0"),

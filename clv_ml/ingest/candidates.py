@@ -17,6 +17,8 @@ STATES = 20
 """More values than a status or a kind has."""
 LOOKED_AT = 5000
 """Rows whose values are looked at."""
+FEW, ONE_SHARE = 4, 0.9
+"""A column of more rows holds one value where so large a share of them does."""
 SHORTEST = 4
 """Letters that a name must have to be looked for inside longer ones; other scripts need fewer."""
 
@@ -107,6 +109,15 @@ def share_of(connection: Connection, column: str, test: str) -> float:
 def has_clock(connection: Connection, column: str) -> bool:
     """Whether the column's times have hours, or are numbers since 1970."""
     return share_of(connection, column, r"regexp_matches({0}, '\d:\d|T\d{{4}}|^\d{{10,}}$')") > 1 - SHARE
+
+
+def only_value(connection: Connection, column: str) -> str:
+    """The value that a column of several rows holds on nearly all of them; empty where there is none."""
+    rows, value, most = connection.execute(
+        "select sum(rows), max_by(value, rows), max(rows) from (select clean_id("
+        f"{quoted_name(column)}) as value, count(*) as rows from feed where value is not null group by value)"
+    ).fetchall()[0]
+    return value if rows and rows > FEW and most >= ONE_SHARE * rows else ""
 
 
 def filled(connection: Connection, column: str) -> tuple[int, int]:

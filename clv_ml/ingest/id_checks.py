@@ -154,7 +154,7 @@ def _nobody(connection: duckdb.DuckDBPyConnection, file: NamedFile) -> str:
     following = people[1][1] if len(people) > 1 else 0
     is_word = customer.lower() in GUEST_LIKE and orders >= 3
     is_no_person = (
-        customers > NO_PERSON_TIMES
+        (customers > NO_PERSON_TIMES or customers == 1)
         and orders >= NO_PERSON_ORDERS
         and orders >= NO_PERSON_SHARE * total
         and orders >= NO_PERSON_TIMES * following

@@ -163,12 +163,11 @@ def _layout(
     if choice.preset or choice.mapping_file or found:
         name, layout = chosen(choice, feed.columns, path)
         return layout, name, []
-    mapping, notes = proposed(connection, feed.columns)
-    mapping = (mapping or Mapping(recognised_by=feed.columns)).with_options(**choice.options)
-    if not {"customer_id", "occurred_at"} <= set(mapping.columns):
+    mapping, notes = proposed(connection, feed.columns, Mapping().with_options(**choice.options))
+    if mapping is None:
         columns = ", ".join(map(repr, feed.columns))
         raise InputError(f"{path}: {'; '.join(notes)}. Its columns are {columns}.")
-    return mapping, None, notes
+    return mapping.with_options(**choice.options), None, notes
 
 
 def _style(

@@ -22,11 +22,15 @@ EPOCH = ("epoch",)
 
 @dataclass(frozen=True)
 class Style:
-    """How the file writes numbers and times, and the currency where no column says it."""
+    """
+    How the file writes numbers and times, the currency where no column says it, and the zones that the texts
+    of a column mean.
+    """
 
     decimal: str = "."
     formats: tuple[str, ...] = ()
     currency: str = ""
+    zones: tuple[tuple[str, str], ...] = ()
 
 
 def found_column(name: str, columns: tuple[str, ...]) -> str | None:
@@ -161,6 +165,14 @@ def _number(mapping: Mapping, purpose: str, style: Style) -> str:
 
 
 def _time(mapping: Mapping, purpose: str, style: Style) -> str:
+    read = _clock_time(mapping, purpose, style)
+    if not style.zones or purpose not in mapping.sources():
+        return read
+    zones = " ".join(f"when {quoted_text(text)} then {quoted_text(zone)}" for text, zone in style.zones)
+    return f"zoned_time({read}, case {value_of(mapping, 'timezone')} {zones} end)"
+
+
+def _clock_time(mapping: Mapping, purpose: str, style: Style) -> str:
     told = value_of(mapping, purpose)
     if not style.formats or purpose not in mapping.sources():
         return told

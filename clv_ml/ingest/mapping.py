@@ -19,7 +19,7 @@ file::
     orders: restated                                # an order that comes again replaces its older version
     decimal: ","
     dates: day first                                # or month first, or a format of strptime
-    timezone: Europe/Berlin
+    timezone: Europe/Berlin                         # or, under columns, the column that names it
     encoding: windows-1252
     delimiter: ";"
     sheet: Orders
@@ -40,7 +40,7 @@ from clv_ml.ingest.plain_text import Reading
 from clv_ml.ingest.presets import column_key
 from clv_ml.warehouse.input_contract import contract
 
-FIELDS = (*contract()["events"], "line_id")
+FIELDS = (*contract()["events"], "line_id", "timezone")
 ORDER_OF_DAY = ("day first", "month first")
 
 

@@ -48,7 +48,10 @@ def meant_kinds(
     """
     for column in candidates(connection, "kind", columns):
         kinds = values_of(connection, column)
-        if any(_is(kind, *KINDS) for kind in kinds) or column_key(column) in synonyms()["document"]:
+        if (
+            any(_is(kind, *KINDS) or _holds(kind, "kind_refund") for kind in kinds)
+            or column_key(column) in synonyms()["document"]
+        ):
             return _split(column, kinds, notes)
         if len(kinds) > 1:
             shown = ", ".join(map(repr, kinds[:5]))
@@ -60,19 +63,18 @@ def meant_kinds(
     return None
 
 
+SHORT = 5
+"""Letters of a word that is not looked for inside longer ones."""
 KINDS = ("kind_purchase", "kind_refund", "kind_no_purchase", "kind_settlement")
 
 
 def _split(column: str, kinds: list[str], notes: list[str]) -> dict[str, object]:
     """A payment is a purchase where nothing else is; beside invoices it settles one of them."""
-    bought = [kind for kind in kinds if _is(kind, "kind_purchase")]
-    paid = [kind for kind in kinds if _is(kind, "kind_settlement") and kind not in bought]
-    back = [kind for kind in kinds if _is(kind, "kind_refund")]
-    none = [
-        kind
-        for kind in kinds
-        if _is(kind, "kind_no_purchase", "no_purchase") and kind not in (*bought, *paid)
-    ]
+    back = [kind for kind in kinds if not _is(kind, "kind_purchase") and _holds(kind, "kind_refund")]
+    bought = [kind for kind in kinds if _is(kind, "kind_purchase") and kind not in back]
+    paid = [kind for kind in kinds if _holds(kind, "kind_settlement") and kind not in (*bought, *back)]
+    others = [kind for kind in kinds if kind not in (*bought, *paid, *back)]
+    none = [kind for kind in others if _holds(kind, "kind_no_purchase") or _is(kind, "no_purchase")]
     if bought and paid:
         notes.append(f"{column}: {_listed(paid)} counts for nothing, since it pays for {_listed(bought)}")
         none += paid
@@ -100,6 +102,12 @@ def values_of(connection: Connection, column: str) -> list[str]:
 
 def _is(value: str, *meanings: str) -> bool:
     return any(column_key(value) in synonyms()[meaning] for meaning in meanings)
+
+
+def _holds(value: str, meaning: str) -> bool:
+    """Whether the value is, or holds, one of the words, such as ``Payment Refund``."""
+    words = synonyms()[meaning]
+    return _is(value, meaning) or any(word in column_key(value) for word in words if len(word) > SHORT)
 
 
 def _listed(values: list[str]) -> str:

@@ -4,13 +4,26 @@ from typing import Any
 
 import duckdb
 
-from clv_ml.ingest.candidates import alternatives, candidates, filled, has_clock
+from clv_ml.ingest.candidates import alternatives, candidates, filled, has_clock, only_value
+from clv_ml.ingest.currencies import named_currency
+from clv_ml.ingest.mapped_values import found_column
 from clv_ml.ingest.mapping import Mapping, checked_mapping, synonyms
-from clv_ml.ingest.meanings import meant_kinds, meant_states
+from clv_ml.ingest.meanings import meant_kinds, meant_states, values_of
+from clv_ml.ingest.no_orders import of_customers, of_subscriptions
 from clv_ml.ingest.presets import column_key
 from clv_ml.warehouse.quoting import quoted_name
 
-FIELDS = ("occurred_at", "customer_id", "order_id", "line_id", "currency", "quantity", "refund", "status")
+FIELDS = (
+    "occurred_at",
+    "customer_id",
+    "order_id",
+    "line_id",
+    "currency",
+    "quantity",
+    "refund",
+    "status",
+    "timezone",
+)
 """Looked for in this order, before amounts and products."""
 MUST = {"customer_id": "who bought", "occurred_at": "when", "amount": "for how much"}
 NAMES = ("customername", "name", "fullname", "billtoname", "kunde", "customer", "client", "cliente", "buyer")
@@ -19,30 +32,62 @@ NAMES = ("customername", "name", "fullname", "billtoname", "kunde", "customer", 
 Connection = duckdb.DuckDBPyConnection
 
 
-def proposed(connection: Connection, columns: tuple[str, ...]) -> tuple[Mapping | None, list[str]]:
+def proposed(
+    connection: Connection, columns: tuple[str, ...], said: Mapping
+) -> tuple[Mapping | None, list[str]]:
     """
-    A mapping for the file in ``feed``, None where nothing says who bought, when or for how much; and what to
-    look at.
+    A mapping for the file in ``feed`` around the fields that are said already, None where nothing says who
+    bought, when or for how much; and what to look at.
     """
-    used: dict[str, str] = {}
+    notes: list[str] = []
+    used = {
+        field: next((column for name in source.columns if (column := found_column(name, columns))), "")
+        for field, source in said.columns.items()
+    }
     for field in FIELDS:
-        _take(connection, field, columns, used)
-    _take_amount(connection, columns, used)
+        _take(connection, field, columns, used, notes)
+    if "amount" not in said.columns:
+        _take_amount(connection, columns, used)
     for field in ("product_id", "category"):
         _take(connection, field, columns, used)
+    used = {field: column for field, column in used.items() if column}
     lacking = [field for field in MUST if field not in used]
     if lacking:
         told = " and ".join(f"{MUST[field]} ({field})" for field in lacking)
         options = " ".join(f'--map {field}="COLUMN"' for field in lacking)
         return None, [f"no column looks as if it tells {told}: say it with {options}"]
-    return _as_mapping(connection, columns, used)
+    no_orders = of_customers(connection, columns, used["customer_id"]) or of_subscriptions(
+        columns, used["amount"]
+    )
+    if no_orders and not said.columns:
+        return None, [no_orders]
+    return _as_mapping(connection, columns, used, notes)
 
 
-def _take(connection: Connection, field: str, columns: tuple[str, ...], used: dict[str, str]) -> None:
-    for column in candidates(connection, field, columns):
-        if column not in used.values():
-            used[field] = column
-            return
+def _take(
+    connection: Connection,
+    field: str,
+    columns: tuple[str, ...],
+    used: dict[str, str],
+    notes: list[str] | None = None,
+) -> None:
+    """The first candidate that is free; for the customer one that does not hold one value throughout."""
+    if field in used:
+        return
+    free = (column for column in candidates(connection, field, columns) if column not in used.values())
+    first = next(free, None)
+    if first is None:
+        return
+    used[field] = first
+    if field != "customer_id" or not (only := only_value(connection, first)):
+        return
+    other = next((column for column in free if not only_value(connection, column)), None)
+    if other and notes is not None:
+        used[field] = other
+        notes.append(
+            f"customer_id: {other!r} was taken, since {first!r} holds {only!r} alone, most likely the shop "
+            f'itself; --map customer_id="{first}" for that'
+        )
 
 
 def _take_amount(connection: Connection, columns: tuple[str, ...], used: dict[str, str]) -> None:
@@ -59,10 +104,9 @@ def _take_amount(connection: Connection, columns: tuple[str, ...], used: dict[st
 
 
 def _as_mapping(
-    connection: Connection, columns: tuple[str, ...], used: dict[str, str]
+    connection: Connection, columns: tuple[str, ...], used: dict[str, str], notes: list[str]
 ) -> tuple[Mapping, list[str]]:
-    fields = ("order_id", "line_id", "product_id", "category", "quantity", "amount", "currency")
-    notes: list[str] = []
+    fields = ("order_id", "line_id", "product_id", "category", "quantity", "amount", "currency", "timezone")
     sources: dict[str, Any] = {
         "customer_id": _customer(connection, columns, used, notes),
         "occurred_at": _moment(connection, columns, used),
@@ -72,6 +116,7 @@ def _as_mapping(
         sources["amount"] = {"product": [used["quantity"], used["unit_price"]]}
     elif others := alternatives(connection, "amount", columns, used):
         notes.append(f'amount: {used["amount"]!r} was taken; --map amount="{others[0]}" for another')
+    sources |= _currency(connection, used, notes)
     written: dict[str, object] = {"recognised_by": _telling(sources), "columns": sources}
     if "order_id" not in used:
         notes.append("no column looks like an order's number: what a customer buys on one day is one order")
@@ -90,10 +135,27 @@ def _as_mapping(
     return checked_mapping(written, "the proposal"), notes
 
 
+def _currency(connection: Connection, used: dict[str, str], notes: list[str]) -> dict[str, Any]:
+    """The currency that the amount's name says, where a column says another: that of the order, not of it."""
+    named = named_currency(used["amount"])
+    if not named or "currency" not in used:
+        return {}
+    others = [code for code in values_of(connection, used["currency"]) if code.upper() != named]
+    if not others:
+        return {}
+    notes.append(
+        f"currency: {named}, by the name of {used['amount']!r}, though {used['currency']!r} says "
+        f'{others[0]!r}; --map currency="{used["currency"]}" for that'
+    )
+    return {"currency": {"value": named}}
+
+
 def _telling(sources: dict[str, Any]) -> list[str]:
     """The columns by which the file will be known again."""
     found: list[str] = []
     for source in sources.values():
+        if isinstance(source, dict) and "value" in source:
+            continue
         parts = next(iter(source.values())) if isinstance(source, dict) else source
         found += [parts] if isinstance(parts, str) else list(parts)
     return list(dict.fromkeys(found))

@@ -5,9 +5,11 @@ from collections.abc import Callable
 import duckdb
 
 from clv_ml.ingest.candidates import named
+from clv_ml.ingest.mapped_values import found_column
 from clv_ml.ingest.mapping import Mapping, synonyms
-from clv_ml.ingest.mapping_sql import among, used_columns
+from clv_ml.ingest.mapping_sql import among, described, used_columns
 from clv_ml.ingest.named_file import NamedFile
+from clv_ml.ingest.no_orders import EXPANSION, term
 from clv_ml.ingest.presets import column_key
 from clv_ml.warehouse.quoting import quoted_name
 from clv_ml.wording import count_of
@@ -43,7 +45,8 @@ def _has_orders_alone(mapping: Mapping, columns: tuple[str, ...]) -> bool:
     """Whether nothing tells lines of an order apart, and each order has a number of its own."""
     if "order_id" not in mapping.columns or mapping.amount_of == "order":
         return False
-    if {"event_id", "line_id", "product_id", "quantity"} & set(mapping.columns):
+    read = described(mapping, columns)
+    if {"event_id", "line_id", "product_id", "category", "quantity"} & set(read):
         return False
     others = tuple(column for column in columns if column not in used_columns(mapping, columns))
     exact = (*synonyms()["quantity"], *synonyms()["unit_price"])
@@ -81,4 +84,58 @@ def _told(connection: duckdb.DuckDBPyConnection, column: str, meanings: tuple[st
     return f"{are} read as purchases, {money:,} in all, that say {example!r} in {column!r}"
 
 
-CHECKS: tuple[Callable[[duckdb.DuckDBPyConnection, NamedFile], str], ...] = (_twice, _says_otherwise)
+def _pays_for_a_term(connection: duckdb.DuckDBPyConnection, file: NamedFile) -> str:
+    """Rows that run from a day to another, dated by their first."""
+    source = file.layout.sources().get("occurred_at") if isinstance(file.layout, Mapping) else None
+    starts, ends = term(file.columns)
+    if not source or not ends or starts not in (found_column(name, file.columns) for name in source.columns):
+        return ""
+    return (
+        f"each row runs from {starts!r} to {ends!r} and counts as one payment, on its first day. If it is a "
+        f"subscription that pays again, expand it by a preset in SQL: {EXPANSION}."
+    )
+
+
+_OTHERS = """
+with
+    refunds as (
+        select feed_row, order_id, customer_id, amount from checked
+        where reason is null and event_type = 'refund'
+    ),
+    buyers as (
+        select order_id, customer_id from known_events where event_type = 'purchase'
+        union
+        select order_id, customer_id from bought
+    ),
+    compared as (
+        select
+            feed_row, order_id, refunds.customer_id as given_to, amount, min(buyers.customer_id) as bought_by,
+            bool_or(buyers.customer_id = refunds.customer_id) as is_own
+        from refunds inner join buyers using (order_id)
+        group by all
+    )
+select count(*), sum(-amount), arg_min(order_id, feed_row), arg_min(bought_by, feed_row),
+    arg_min(given_to, feed_row)
+from compared where not is_own
+"""
+
+
+def _refunds_of_others(connection: duckdb.DuckDBPyConnection, file: NamedFile) -> str:
+    """Money given back to another customer than the one who bought."""
+    rows, money, order, bought_by, given_to = connection.execute(_OTHERS).fetchall()[0]
+    if not rows:
+        return ""
+    return (
+        f"{count_of(rows, 'refund names', 'refunds name')} another customer than the one who bought, "
+        f"{money:,} in all, such as that of order {order!r}: bought by {bought_by!r}, given back to "
+        f"{given_to!r}. If {file.named('customer_id')} says who paid, that is the shop itself on a refund: "
+        "take another column for those, by a preset in SQL (docs/how-to/own-data.md)."
+    )
+
+
+CHECKS: tuple[Callable[[duckdb.DuckDBPyConnection, NamedFile], str], ...] = (
+    _twice,
+    _says_otherwise,
+    _pays_for_a_term,
+    _refunds_of_others,
+)

@@ -63,6 +63,17 @@ create or replace temp macro epoch_time(value) as
         else value
     end;
 
+-- A time without an offset on the clock of its own zone; on the feed's where that is NULL.
+create or replace temp macro zoned_time(value, zone) as
+    case
+        when zone is not null and regexp_full_match(dashed(value), '\d{4}-\d{1,2}-\d{1,2}([ Tt][\d:.]+)?')
+        then
+            strftime(
+                timezone(zone, try_cast(dashed(value) as timestamp)) at time zone 'UTC', '%Y-%m-%d %H:%M:%S.%f'
+            ) || '+00:00'
+        else value
+    end;
+
 -- When money went back: a day without a clock that is the day of the sale is the moment of the sale, or the
 -- refund would come before it; no day at all is the sale's.
 create or replace temp macro refund_time(told, sold) as

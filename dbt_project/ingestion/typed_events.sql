@@ -6,7 +6,7 @@ with
     cleaned as (
         select
             feed_row,
-            feed_row * 100 + part as event_row,
+            feed_row * 10000 + part as event_row,
             fault,
             clean_id(event_id) as event_id,
             clean_id(customer_id) as customer_id,
