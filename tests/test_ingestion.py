@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from ingestion_helpers import EVENT, NOW, empty_warehouse, everything, feed, stored, write_csv, write_events
 
 from clv_ml.errors import InputError, WarehouseError
-from clv_ml.ingest import ingestion
+from clv_ml.ingest import one_file
 from clv_ml.ingest.built_dates import newest_built_date
 from clv_ml.ingest.ingestion import ingest, ingest_folder
 
@@ -396,7 +396,7 @@ def test_a_failure_on_the_way_leaves_no_row(warehouse, tmp_path, monkeypatch):
     """
     path = write_events(tmp_path / "events.csv", {}, {"customer_id": ""})
     with monkeypatch.context() as patch:
-        patch.setattr(ingestion, "summary", lambda *_: 1 / 0)
+        patch.setattr(one_file, "summary", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             feed(warehouse, path)
 

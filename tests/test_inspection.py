@@ -175,6 +175,41 @@ def test_terms_with_an_amount_for_each_month_are_no_payments(tmp_path: Path):
     assert any("counts as one payment, on its first day" in each for each in one.summary.warnings)
 
 
+@pytest.mark.parametrize(
+    ("header", "row", "said"),
+    [
+        ("Returned", "Yes", "1 row is read as a purchase, 9.00 in all, where 'Returned' says 'Yes'"),
+        ("storniert", "ja", "1 row is read as a purchase, 9.00 in all, where 'storniert' says 'ja'"),
+        ("Qty", "-1", "1 row has a negative number of pieces in 'Qty' and counts as bought, 9.00 in all"),
+    ],
+)
+def test_what_came_back_by_a_flag_or_by_pieces_is_said(tmp_path: Path, header: str, row: str, said: str):
+    """The amount has no sign: it is a purchase until somebody says, and the money is named."""
+    text = f"Order,Customer ID,Date,Amount,{header}\n1,ann,2025-01-13,5,0\n2,ann,2025-01-14,9,{row}\n"
+
+    seen = looked_at(tmp_path, text)
+
+    assert any(said in warning for warning in seen.summary.warnings), seen.summary.warnings
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Order,Customer ID,Date,Amount\n1,ann,2025-01-13,5\n2,ann,2025-01-13,9\n",
+        "Invoice,StockCode,Quantity,InvoiceDate,Price,Customer ID,Currency\n1,a,1,2025-01-13,5,ann,EUR\n"
+        "2,b,1,2025-01-13,9,ann,EUR\n",
+    ],
+)
+def test_a_file_that_a_known_data_set_resembles_is_its_own_shops(tmp_path: Path, text: str):
+    """CDNOW merges a customer's day and counts in dollars, Online Retail in pounds: another shop does not."""
+    seen = looked_at(tmp_path, text)
+
+    assert seen.recognised_as is None
+    assert seen.fields["order_id"] in ("'Order'", "'Invoice'")
+    assert {row[seen.after.columns.index("currency")] for row in seen.after.rows} <= {"GBP", "EUR"}
+    assert seen.after.columns.count("currency") == 1 and len(seen.after.rows) == 2
+
+
 def test_a_list_of_customers_is_no_list_of_orders(tmp_path: Path):
     """Each once, with the number of their orders and what they spent: nobody knows when."""
     text = "customer_id,last_order_date,orders,total_spent\na1,2025-02-01,5,500\na2,2025-01-01,2,80\n"
@@ -184,7 +219,7 @@ def test_a_list_of_customers_is_no_list_of_orders(tmp_path: Path):
 
 
 def test_words_around_a_refund_do_not_hide_it(tmp_path: Path):
-    """As payment services write it; beside no invoice a payment is what was bought, a withdrawal is nothing."""
+    """As payment services write it; without invoices a payment is what was bought, a withdrawal is none."""
     text = (
         "Transaction ID,Type,Name,Date,Gross\nT1,Express Checkout Payment,Ann,13/02/2025,50\n"
         "T2,Payment Refund,Ann,15/02/2025,-20\nT3,General Withdrawal,,16/02/2025,-30\n"

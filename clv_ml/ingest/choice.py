@@ -14,13 +14,15 @@ from clv_ml.ingest.mapped_values import found_column
 from clv_ml.ingest.mapping import Mapping
 from clv_ml.ingest.mapping_file import load_mapping
 from clv_ml.ingest.plain_text import Reading
-from clv_ml.ingest.presets import PRESETS_FOLDER, Preset, load_preset, sql_preset_names
+from clv_ml.ingest.presets import PRESETS_FOLDER, Preset, load_preset, same_column, sql_preset_names
 
 OWN_FOLDER = "mappings"
-BY_CONTRACT = ("events", "id_history", "fx_rates", "attributes", "online_retail_ii", "cdnow")
+BY_CONTRACT = ("events", "id_history", "fx_rates", "attributes")
 """
 SQL presets that are recognised by the columns they require; an attributes feed may hold any other column.
 """
+DATA_SETS = ("online_retail_ii",)
+"""Those of one shop, its currency in them: a file with further columns is another shop's."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,9 @@ def recognised(columns: tuple[str, ...], own_folder: Path | None = None) -> Foun
         if folder == PRESETS_FOLDER:
             fitting += [
                 (len(preset.required), (name, preset))
-                for name in BY_CONTRACT
+                for name in (*BY_CONTRACT, *DATA_SETS)
                 if not (preset := load_preset(name)).missing_from(columns)
+                and (name not in DATA_SETS or all(same_column(each, preset.declared()) for each in columns))
             ]
         if fitting:
             return max(fitting, key=lambda each: each[0])[1]

@@ -73,15 +73,45 @@ def _says_otherwise(connection: duckdb.DuckDBPyConnection, file: NamedFile) -> s
 def _told(connection: duckdb.DuckDBPyConnection, column: str, meanings: tuple[str, ...]) -> str:
     """What was bought by the rows of which the column says one of these; empty where there are none."""
     words = tuple(word for meaning in meanings for word in synonyms()[meaning])
+    told = f"select bought.amount, feed_rows.{quoted_name(column)} as value"
     rows, money, example = connection.execute(
-        f"select count(*), sum(amount), min(value) from (select amount, {quoted_name(column)} as value "
-        f"from bought inner join feed_rows using (feed_row)) as told where amount > 0 "
-        f"and {among('value', words)}"
+        f"select count(*), sum(amount), min(value) from ({told} from bought inner join feed_rows "
+        f"using (feed_row)) as told where amount > 0 and {among('value', words)}"
     ).fetchall()[0]
     if not rows:
         return ""
-    are = count_of(rows, "row is", "rows are")
-    return f"{are} read as purchases, {money:,} in all, that say {example!r} in {column!r}"
+    read = count_of(rows, "row is read as a purchase", "rows are read as purchases")
+    return f"{read}, {money:,} in all, where {column!r} says {example!r}"
+
+
+def _flagged(connection: duckdb.DuckDBPyConnection, file: NamedFile) -> str:
+    """A column that nothing reads says yes of purchases: returned, cancelled, a test."""
+    if not isinstance(file.layout, Mapping):
+        return ""
+    read = used_columns(file.layout, file.columns)
+    for column in (column for column in file.columns if column not in read):
+        if column_key(column) in synonyms()["flag"] and (told := _told(connection, column, ("said_yes",))):
+            return (
+                f"{told}, which nothing reads. If they are no purchases, add skip: {{{column}: [...]}} to "
+                "the mapping that clv inspect writes. If the file is loaded already, take it back first: "
+                f"clv ingest --undo {file.name}."
+            )
+    return ""
+
+
+def _negative_pieces(connection: duckdb.DuckDBPyConnection, file: NamedFile) -> str:
+    """Pieces that came back at a price without a sign."""
+    rows, money = connection.execute(
+        "select count(*), sum(amount) from bought where quantity < 0 and amount > 0"
+    ).fetchall()[0]
+    if not rows:
+        return ""
+    return (
+        f"{count_of(rows, 'row has', 'rows have')} a negative number of pieces in {file.named('quantity')} "
+        f"and counts as bought, {money:,} in all, since the amount has no sign. If they came back, give the "
+        "amount one: multiply the pieces by the price of each (--map amount=PIECES*PRICE), or map a column "
+        "that says so (--map kind=COLUMN)."
+    )
 
 
 def _pays_for_a_term(connection: duckdb.DuckDBPyConnection, file: NamedFile) -> str:
@@ -136,6 +166,8 @@ def _refunds_of_others(connection: duckdb.DuckDBPyConnection, file: NamedFile) -
 CHECKS: tuple[Callable[[duckdb.DuckDBPyConnection, NamedFile], str], ...] = (
     _twice,
     _says_otherwise,
+    _flagged,
+    _negative_pieces,
     _pays_for_a_term,
     _refunds_of_others,
 )

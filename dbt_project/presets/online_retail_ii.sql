@@ -5,6 +5,7 @@
 -- table: events
 -- event_id: numbered content
 -- requires: InvoiceNo|Invoice, StockCode, Quantity, InvoiceDate, UnitPrice|Price, CustomerID|Customer ID
+-- optional: Description, Country
 with
     lines as (
         select
