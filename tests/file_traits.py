@@ -173,6 +173,18 @@ TRAITS = [
         ),
     ),
     Trait(
+        "cents",
+        rows("1,ann,2025-06-13 14:05,123450,1000", header=f"{HEADER},back"),
+        (sale(), sale("-10.00")),
+        maps=("amounts=cents", "refund=back"),
+    ),
+    Trait(
+        "whole numbers, which may be cents",
+        amount("1999", "2450"),
+        (sale("1999.00"), sale("2450.00", order="2")),
+        said="--map amounts=cents for cents",
+    ),
+    Trait(
         "the currency in a column's name",
         rows("1,ann,2025-06-13 14:05,5", header="order_id,customer_id,ordered_at,total_eur"),
         (sale("5.00", currency="EUR"),),

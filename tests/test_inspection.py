@@ -210,6 +210,20 @@ def test_a_file_that_a_known_data_set_resembles_is_its_own_shops(tmp_path: Path,
     assert seen.after.columns.count("currency") == 1 and len(seen.after.rows) == 2
 
 
+@pytest.mark.parametrize(
+    ("amount", "order", "written"),
+    [("amount_cents", "7", "19.99"), ("amount", "ch_7", "19.99"), ("amount", "7", "1999.00")],
+)
+def test_cents_are_told_by_their_name_or_by_whose_ids_stand_beside(tmp_path: Path, amount, order, written):
+    """What programs write is a hundred times too much for a reader; where nothing tells, it is said."""
+    seen = looked_at(
+        tmp_path, f"id,customer id,created,{amount}\n{order},c,2025-01-01,1999\n{order}1,c,2025-01-02,2450\n"
+    )
+
+    assert seen.after.rows[0][seen.after.columns.index("amount")] == written
+    assert any("amounts=" in note for note in seen.notes)
+
+
 def test_a_list_of_customers_is_no_list_of_orders(tmp_path: Path):
     """Each once, with the number of their orders and what they spent: nobody knows when."""
     text = "customer_id,last_order_date,orders,total_spent\na1,2025-02-01,5,500\na2,2025-01-01,2,80\n"

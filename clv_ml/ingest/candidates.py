@@ -17,6 +17,8 @@ STATES = 20
 """More values than a status or a kind has."""
 LOOKED_AT = 5000
 """Rows whose values are looked at."""
+CENTS = ("cents", "minorunit", "inminor", "amountminor", "centavos", "centimes", "kuruş", "grosze")
+"""Words in the name of an amount that is not in whole units."""
 FEW, ONE_SHARE = 4, 0.9
 """A column of more rows holds one value where so large a share of them does."""
 SHORTEST = 4
@@ -109,6 +111,17 @@ def share_of(connection: Connection, column: str, test: str) -> float:
 def has_clock(connection: Connection, column: str) -> bool:
     """Whether the column's times have hours, or are numbers since 1970."""
     return share_of(connection, column, r"regexp_matches({0}, '\d:\d|T\d{{4}}|^\d{{10,}}$')") > 1 - SHARE
+
+
+def in_cents(connection: Connection, amount: str, order_id: str) -> str:
+    """Why the amounts are hundredths, as the programs of payment services write them; empty if nothing says so."""
+    key = column_key(amount)
+    if share_of(connection, amount, r"regexp_full_match(trim({0}), '-?\d+')") < 1:
+        return ""
+    if any(word in key for word in CENTS):
+        return "by its name"
+    of_stripe = order_id and share_of(connection, order_id, "regexp_matches({0}, '^(ch|pi|py|in|txn)_')") == 1
+    return "since they are whole and the ids are those of Stripe's programs" if of_stripe else ""
 
 
 def only_value(connection: Connection, column: str) -> str:

@@ -9,11 +9,14 @@ from dataclasses import dataclass, field, replace
 
 import duckdb
 
-from clv_ml.ingest.currencies import THREE_DECIMALS, currency_of, only_currency
+from clv_ml.ingest.currencies import THREE_DECIMALS, WITHOUT_CENTS, currency_of, only_currency
 from clv_ml.ingest.dates import time_formats, zone_note
 from clv_ml.ingest.mapped_values import NUMBERS, Style, told_values
 from clv_ml.ingest.mapping import Mapping
 from clv_ml.ingest.zones import zones_of
+
+FEWEST = 2
+"""Fewer amounts say nothing about all."""
 
 
 @dataclass
@@ -37,10 +40,30 @@ def style_of(
         time_formats(connection, mapping, columns, currency or reporting_currency, notes),
         currency,
     )
+    if mapping.amounts == "units" and (note := _whole(connection, mapping, columns, style)):
+        notes.append(note)
     style = replace(style, zones=zones_of(connection, mapping, columns, notes))
     if not style.zones and (zone := zone_note(connection, mapping, columns)):
         notes.append(zone)
     return Taken(style, notes)
+
+
+def _whole(
+    connection: duckdb.DuckDBPyConnection, mapping: Mapping, columns: tuple[str, ...], style: Style
+) -> str:
+    """What to say where amounts may be cents: all are whole, none is small, and not all are round."""
+    if style.currency in WITHOUT_CENTS or only_currency(connection, mapping, columns) in WITHOUT_CENTS:
+        return ""
+    rows, whole, example = connection.execute(
+        r"select count(*), count(*) filter (regexp_full_match(value, '-?\d{3,}')), "
+        "max(value) filter (not ends_with(value, '00')) "
+        f"from ({told_values(mapping, columns, ('amount',))}) as told where value is not null"
+    ).fetchall()[0]
+    if rows < FEWEST or whole < rows or not example:
+        return ""
+    return (
+        f"numbers: all are whole, such as {example!r}, and are read as units (--map amounts=cents for cents)"
+    )
 
 
 def _decimal(

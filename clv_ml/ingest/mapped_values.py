@@ -158,10 +158,12 @@ def _number(mapping: Mapping, purpose: str, style: Style) -> str:
         f"shop_number({quoted_name(told)}, {quoted_name(told + ' tidy')}, {quoted_text(style.decimal)})"
         for told in (_text_of(purpose, part) for part in range(max(1, len(source.product))))
     ]
-    if len(read) == 1:
+    is_cents = mapping.amounts == "cents" and purpose != "quantity"
+    if len(read) == 1 and not is_cents:
         return read[0]
     factors = [f"try_cast({factor} as decimal(18, 6))" for factor in read]
-    return f"cast(round({' * '.join(factors)}, 2) as varchar)"
+    units = f"cast(round({' * '.join(factors)}{' / 100' if is_cents else ''}, 2) as varchar)"
+    return f"coalesce({units}, {read[0]})" if is_cents else units
 
 
 def _time(mapping: Mapping, purpose: str, style: Style) -> str:

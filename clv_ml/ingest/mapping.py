@@ -15,6 +15,7 @@ file::
     events: {purchase: [sale], refund: [return]}    # what values of event_type mean; others are skipped
     guests: ["0"]                                   # ids under which people buy who have none
     plain_ids: true                                 # 007, 7 and 7.0 are one customer, as are Ann and "ann "
+    amounts: cents                                  # 1999 is 19.99; default: units
     amount_of: order                                # the order's total, which counts once; default: line
     orders: restated                                # an order that comes again replaces its older version
     decimal: ","
@@ -173,6 +174,7 @@ class Mapping(_Strict):
     guests: tuple[str, ...] = ()
     plain_ids: bool = False
     lookups: tuple[Lookup, ...] = ()
+    amounts: Literal["units", "cents"] = "units"
     amount_of: Literal["line", "order"] = "line"
     orders: Literal["appended", "restated"] = "appended"
     decimal: Literal["", ".", ","] = ""

@@ -124,15 +124,15 @@ others.
 
 def _row_label(mapping: Mapping, columns: tuple[str, ...]) -> str:
     """
-    What a row says of itself where nobody bought or at no time: its first cell that says it is a total,
+    What a row says of itself that has no time, or is the last: its first cell that says it is a total, or
     nothing where all its cells are empty.
     """
-    needed = [raw(mapping.sources()[field], columns) for field in ("customer_id", "occurred_at")]
+    time = raw(mapping.sources()["occurred_at"], columns)
     cells = ", ".join(f"clean_text({quoted_name(column)})" for column in columns)
-    lacks = " or ".join(f"{sql} is null or is_total_label({sql})" for sql in needed)
     filled = f"list_filter([{cells}], lambda cell: cell is not null)"
     label = f"list_filter({filled}, lambda cell: is_total_label(cell))[1]"
-    return f"case when {lacks} then case when len({filled}) = 0 then '' else {label} end end"
+    is_looked_at = f"{time} is null or is_total_label({time}) or feed_row = (select max(feed_row) from feed)"
+    return f"case when {is_looked_at} then case when len({filled}) = 0 then '' else {label} end end"
 
 
 def _selected(expressions: dict[str, str]) -> str:

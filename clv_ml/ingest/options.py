@@ -8,7 +8,7 @@ from clv_ml.errors import SettingsError
 from clv_ml.ingest.choice import Choice
 from clv_ml.ingest.mapping import FIELDS
 
-LINES = ("amount_of", "plain_ids", "refund", "status", "kind")
+LINES = ("amounts", "amount_of", "plain_ids", "refund", "status", "kind")
 """What else of a mapping may be said so, with one value."""
 LISTS = ("guests",)
 """The same, with a value for each time it is said."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import duckdb
 
-from clv_ml.ingest.candidates import alternatives, candidates, filled, has_clock, only_value
+from clv_ml.ingest.candidates import alternatives, candidates, filled, has_clock, in_cents, only_value
 from clv_ml.ingest.currencies import named_currency
 from clv_ml.ingest.mapped_values import found_column
 from clv_ml.ingest.mapping import Mapping, checked_mapping, synonyms
@@ -118,6 +118,9 @@ def _as_mapping(
         notes.append(f'amount: {used["amount"]!r} was taken; --map amount="{others[0]}" for another')
     sources |= _currency(connection, used, notes)
     written: dict[str, object] = {"recognised_by": _telling(sources), "columns": sources}
+    if why := in_cents(connection, used["amount"], used.get("order_id", "")):
+        written["amounts"] = "cents"
+        notes.append(f"amount: {used['amount']!r} is in cents, {why} (--map amounts=units for whole units)")
     if "order_id" not in used:
         notes.append("no column looks like an order's number: what a customer buys on one day is one order")
     if "refund" in used:
