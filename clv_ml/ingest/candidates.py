@@ -114,7 +114,7 @@ def has_clock(connection: Connection, column: str) -> bool:
 
 
 def in_cents(connection: Connection, amount: str, order_id: str) -> str:
-    """Why the amounts are hundredths, as the programs of payment services write them; empty if nothing says so."""
+    """Why the amounts are hundredths, as programs of payment services write; empty if nothing says so."""
     key = column_key(amount)
     if share_of(connection, amount, r"regexp_full_match(trim({0}), '-?\d+')") < 1:
         return ""
