@@ -150,6 +150,25 @@ EXPORTS = [
         {"C1": (1, "15.00")},
         0,
     ),
+    # 50.00 before fees, 20.00 of it given back; an own purchase, a withdrawal and a pending one are none
+    Export(
+        "paypal_activity",
+        {
+            "Download.csv": "Date,Time,TimeZone,Name,Type,Status,Currency,Gross,Fee,Net,From Email Address,"
+            "To Email Address,Transaction ID,Reference Txn ID,Balance Impact\n"
+            "06/21/2025,10:00:00,PST,Ann,Express Checkout Payment,Completed,GBP,50.00,-1.75,48.25,"
+            "Ann@x.example,shop@x.example,TX1,,Credit\n"
+            "06/22/2025,10:00:00,PST,Ann,Payment Refund,Completed,GBP,-20.00,0.00,-20.00,"
+            "shop@x.example,ann@x.example,TX2,TX1,Debit\n"
+            "06/23/2025,10:00:00,PST,Hosting,PreApproved Payment Bill User Payment,Completed,GBP,-9.00,0.00,"
+            "-9.00,shop@x.example,host@x.example,TX3,,Debit\n"
+            "06/24/2025,10:00:00,PST,,General Withdrawal,Completed,GBP,-19.25,0.00,-19.25,,,TX4,,Debit\n"
+            "06/25/2025,10:00:00,PST,Eve,Website Payment,Pending,GBP,70.00,0.00,70.00,"
+            "eve@x.example,shop@x.example,TX5,,Memo\n"
+        },
+        {"ann@x.example": (1, "30.00")},
+        3,
+    ),
     # 2 pieces for 12.00 together, and 8.50 on another line; a cancelled order
     Export(
         "amazon_orders",

@@ -59,8 +59,8 @@ def test_the_same_export_twice_changes_nothing(tmp_path, export):
 
 
 ONE_LINE_AN_ORDER = {
-    "bigcommerce_orders", "etsy_orders", "magento_orders", "square_transactions", "stripe_payments",
-    "subscription_invoices", "woocommerce_orders",
+    "bigcommerce_orders", "etsy_orders", "magento_orders", "paypal_activity", "square_transactions",
+    "stripe_payments", "subscription_invoices", "woocommerce_orders",
 }  # fmt: skip
 
 

@@ -63,6 +63,15 @@ def raw(source: Source, columns: tuple[str, ...], none: Sequence[str] = ()) -> s
     return cleaned[0] if len(cleaned) == 1 else f"coalesce({', '.join(cleaned)})"
 
 
+def _plain(sql: str) -> str:
+    """A value as it is compared: as column_key does."""
+    return f"regexp_replace(lower({sql}), '[^\\pL\\pN]', '', 'g')"
+
+
+def among(sql: str, values: Sequence[str]) -> str:
+    return f"{_plain(sql)} in ({', '.join(quoted_text(column_key(value)) for value in values)})"
+
+
 def told_values(mapping: Mapping, columns: tuple[str, ...], fields: tuple[str, ...]) -> str:
     """SQL for all texts of the fields' columns, each with its row."""
     sources = [source for name, source in mapping.sources().items() if name in fields and not source.value]
@@ -143,6 +152,9 @@ def _field(mapping: Mapping, name: str, style: Style) -> str:
 def _customer(mapping: Mapping) -> str:
     """Who bought; case does not count in e-mail addresses, nor in ids that are to be compared plainly."""
     told = value_of(mapping, "customer_id")
+    if mapping.kind and mapping.kind.refunded_to:
+        is_refund = among(value_of(mapping, "kind"), mapping.kind.refund)
+        told = f"case when {is_refund} then {value_of(mapping, 'refunded_to')} else {told} end"
     if mapping.plain_ids:
         return f"plain_id({told})"
     if any("mail" in column_key(name) for name in mapping.columns["customer_id"].columns):

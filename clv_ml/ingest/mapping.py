@@ -124,12 +124,15 @@ class Kind(_Strict):
     """
     What types of documents or transactions mean. What a refund gives back counts as negative, however the
     file writes it. A value in no list is refused by name; without lists, the words that shops use are known.
+    ``refunded_to`` says who got a refund in a ledger of both directions, where a purchase below zero is one
+    that the shop itself made.
     """
 
     column: Source
     purchase: tuple[str, ...] = ()
     refund: tuple[str, ...] = ()
     no_purchase: tuple[str, ...] = ()
+    refunded_to: Source | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -214,6 +217,8 @@ class Mapping(_Strict):
             found["status"] = self.status.column
         if self.kind:
             found["kind"] = self.kind.column
+            if self.kind.refunded_to:
+                found["refunded_to"] = self.kind.refunded_to
         return found | {f"skip {name}": Source(first_of=(name,)) for name in self.skip}
 
     def with_options(self, **options: Any) -> "Mapping":

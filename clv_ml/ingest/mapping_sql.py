@@ -8,9 +8,9 @@ is no event carries ``skip``, a row that nobody can judge carries ``fault``.
 from collections.abc import Sequence
 
 from clv_ml.errors import InputError
-from clv_ml.ingest.mapped_values import Style, found_column, raw, texts, tidied, value_of, values
+from clv_ml.ingest.mapped_values import Style, among, found_column, raw, texts, tidied, value_of, values
 from clv_ml.ingest.mapping import Mapping
-from clv_ml.ingest.presets import Preset, column_key
+from clv_ml.ingest.presets import Preset
 from clv_ml.warehouse.input_contract import contract
 from clv_ml.warehouse.quoting import quoted_name, quoted_text
 
@@ -139,15 +139,6 @@ def _selected(expressions: dict[str, str]) -> str:
     return ", ".join(f"{sql} as {quoted_name(name)}" for name, sql in expressions.items())
 
 
-def _plain(sql: str) -> str:
-    """A value as it is compared: as column_key does."""
-    return f"regexp_replace(lower({sql}), '[^\\pL\\pN]', '', 'g')"
-
-
-def among(sql: str, values: Sequence[str]) -> str:
-    return f"{_plain(sql)} in ({', '.join(quoted_text(column_key(value)) for value in values)})"
-
-
 def _skip(mapping: Mapping) -> str:
     rules = []
     for name, states in mapping.skip.items():
@@ -206,7 +197,15 @@ def _no_purchases(mapping: Mapping) -> list[tuple[str, str]]:
         (among(value, told.no_purchase), f"{quoted_text(told.column.columns[0] + ': ')} || {value}")
         for told, value in ((mapping.status, "state"), (mapping.kind, "kind_told"))
         if told and told.no_purchase
-    ]
+    ] + _paid_out(mapping)
+
+
+def _paid_out(mapping: Mapping) -> list[tuple[str, str]]:
+    """What the shop itself bought, in a ledger of both directions."""
+    if not (mapping.kind and mapping.kind.refunded_to):
+        return []
+    paid = f"{among('kind_told', mapping.kind.purchase)} and try_cast(amount as decimal(38, 6)) < 0"
+    return [(paid, quoted_text("paid by the shop"))]
 
 
 def _skip_reason(mapping: Mapping) -> str:

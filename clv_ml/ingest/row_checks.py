@@ -5,9 +5,9 @@ from collections.abc import Callable
 import duckdb
 
 from clv_ml.ingest.candidates import named
-from clv_ml.ingest.mapped_values import found_column
+from clv_ml.ingest.mapped_values import among, found_column
 from clv_ml.ingest.mapping import Mapping, synonyms
-from clv_ml.ingest.mapping_sql import among, described, used_columns
+from clv_ml.ingest.mapping_sql import described, used_columns
 from clv_ml.ingest.named_file import NamedFile
 from clv_ml.ingest.no_orders import EXPANSION, term
 from clv_ml.ingest.presets import column_key
