@@ -324,6 +324,8 @@ BAD_RATES = [
     ("invalid_rate", {"currency": "USD", "rate_to_reporting": "1e11"}),
     ("invalid_rate", {"currency": "USD", "rate_to_reporting": "inf"}),
     ("invalid_rate", {"currency": "GBP", "rate_to_reporting": "1.1"}),
+    ("invalid_rate", {"quote_currency": "eur", "rate_to_reporting": "1.1"}),
+    ("invalid_currency", {"quote_currency": "EURO"}),
     ("nul_byte", {"rate_to_reporting": "1\0"}),
 ]
 ATTRIBUTE = {"customer_id": "ann", "known_at": "2025-01-01", "city": "Ghent"}

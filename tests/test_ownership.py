@@ -8,7 +8,7 @@ import duckdb
 import pytest
 import yaml
 from jinja2 import Environment
-from shops import ROOT, query
+from shops import RAW_TABLES, ROOT, query
 
 from clv_ml.errors import BuildError, SettingsError
 from clv_ml.settings import Settings, load_settings
@@ -91,11 +91,13 @@ def test_what_an_earlier_version_built_is_found_and_goes_on(team: Settings):
 
 def test_nothing_is_created_in_a_teams_input_schema(team: Settings):
     """
-    It has events and lacks what ingestion would have made: refused, with statements that are all it takes.
+    It has events and lacks what ingestion would have made: refused, with statements that are all it takes. So
+    is a view of theirs without a column that is read.
     """
+    columns = ", ".join(f"null::{each['data_type']} as {each['name']}" for each in RAW_TABLES["events"])
     with connect(team, read_only=False) as connection:
         connection.execute("create schema raw")
-        connection.execute("create view raw.events as select * from (values (1)) as their(own) where false")
+        connection.execute(f"create view raw.events as select {columns} where false")
 
     with pytest.raises(BuildError, match="lacks id_history, fx_rates") as refused:
         create_tables(team)
@@ -107,6 +109,11 @@ def test_nothing_is_created_in_a_teams_input_schema(team: Settings):
             connection.execute(statement)
     create_tables(team)
     assert len(_tables(team, "raw")) == len(statements)
+    with connect(team, read_only=False) as connection:
+        connection.execute("drop table raw.fx_rates")
+        connection.execute("create view raw.fx_rates as select 'USD' as currency, now() as valid_from")
+    with pytest.raises(BuildError, match=r"fx_rates is a view .*lacks the column rate_to_reporting\. Add"):
+        create_tables(team)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from ingestion_helpers import NOW, empty_warehouse, feed, stored, write_csv, wri
 from clv_ml.errors import InputError
 from clv_ml.ingest.choice import Choice
 from clv_ml.ingest.undo import undo
-from clv_ml.warehouse.earlier_tables import add_columns
 
 BUILT = date(2025, 7, 1)
 ORDER = ["order_id", "customer_id", "ordered_at", "amount", "currency"]
@@ -214,19 +213,6 @@ def test_the_older_version_of_a_restated_order_counts_again(warehouse, tmp_path)
     assert stored(warehouse, "sum(amount)") == [(80,)]
     take_back(warehouse, "b.csv")
     assert stored(warehouse, "sum(amount)") == [(100,)]
-
-
-def test_a_warehouse_of_an_earlier_version_gets_the_columns(tmp_path):
-    """Tables without the columns that came later are given them, empty, and keep their rows."""
-    with empty_warehouse() as connection:
-        feed(connection, write_events(tmp_path / "old.csv", {}))
-        for table in ("events", "quarantine"):
-            connection.execute(f"alter table raw.{table} drop column feed_id")
-
-        add_columns(connection, '"raw"')
-        feed(connection, write_events(tmp_path / "new.csv", {"event_id": "n"}))
-
-        assert stored(connection, "event_id, feed_id") == [("e1", None), ("n", "new.csv")]
 
 
 def test_the_outcome_is_plain_json(warehouse, tmp_path):

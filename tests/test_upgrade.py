@@ -24,6 +24,10 @@ PREDICTIONS = (
 BASELINES = (
     "select customer_id, as_of_date, simple_value, persistence_value, build_hash from scored_baselines"
 )
+RATE = (
+    "insert into raw.fx_rates (currency, valid_from, rate_to_reporting) "
+    "values ('USD', timestamp '2025-01-01', 0.8)"
+)
 BOUGHT = "select count(*), sum(total_revenue), sum(total_purchases) from customer_clv"
 
 
@@ -79,11 +83,13 @@ def test_a_shop_of_an_earlier_version_goes_on_and_loses_nothing(
 ):
     """
     A run of this version on its warehouse and models keeps rows, money, past predictions and versions, scores
-    everybody anew, and notes the version.
+    everybody anew, says what rates are quoted in, and notes the version.
     """
     shop = left_by(archive, tmp_path, empty_shop)
     if archive.stem == "0.1.0":
         shop = shop.model_copy(update={"chosen_schema": "main"})
+    with duckdb.connect(shop.warehouse) as connection:
+        connection.execute(RATE)
     events, predictions, baselines = (set(query(shop, sql)) for sql in (EVENTS, PREDICTIONS, BASELINES))
     ((customers, revenue, purchases),) = query(shop, BOUGHT)
     models = {model.version for model in registry.list_models(shop.models)}
@@ -98,5 +104,6 @@ def test_a_shop_of_an_earlier_version_goes_on_and_loses_nothing(
     assert events < set(query(shop, EVENTS)) and len(query(shop, EVENTS)) == len(events) + 1
     assert predictions < set(query(shop, PREDICTIONS)) and predictions
     assert baselines < set(query(shop, BASELINES)) and baselines
+    assert query(shop, "select currency, quote_currency from raw.fx_rates") == [("USD", "GBP")]
     assert models and models <= {model.version for model in registry.list_models(shop.models)}
     assert (version("clv-ml"),) in query(shop, "select product_version from shop_identity")

@@ -34,7 +34,6 @@ from clv_ml.ingest.scratch import (
     store_settings,
 )
 from clv_ml.ingest.summary import IngestSummary, summary
-from clv_ml.warehouse.earlier_tables import add_columns
 
 STEPS = {"events": ("typed_events", "judged_events")}
 """What the check of a table reads, made in this order by the statements of these names."""
@@ -64,7 +63,6 @@ def ingest_file(
     """Feeds one file with those beside it, inside a transaction."""
     feed, name, layout = read_by(connection, choice, path)
     schema = schema_sql(rules.raw_schema)
-    add_columns(connection, schema)
     name_inputs(connection, rules.raw_schema)
     own_zone = layout.timezone if isinstance(layout, Mapping) else ""
     create_reading_macros(connection, own_zone or rules.timezone)

@@ -86,7 +86,10 @@ def create_shop_macros(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def name_inputs(connection: duckdb.DuckDBPyConnection, raw_schema: str) -> None:
-    """Give the checks the raw tables under fixed names, so that their SQL needs no template."""
+    """
+    Give the checks the raw tables under fixed names, so that their SQL needs no template, and what can be
+    converted.
+    """
     tables = {
         "known_events": "events",
         "known_rates": "fx_rates",
@@ -108,6 +111,7 @@ def name_inputs(connection: duckdb.DuckDBPyConnection, raw_schema: str) -> None:
             raise WarehouseError(
                 f"The warehouse has no table {raw_schema}.{table}. Create the input tables first: dbt run."
             ) from error
+    connection.execute(sql_text("rated_currencies"))
 
 
 def store_settings(connection: duckdb.DuckDBPyConnection, settings: CheckSettings) -> None:

@@ -142,15 +142,7 @@ def _warnings(
 ) -> tuple[str, ...]:
     warnings: tuple[str, ...] = ()
     if "no_fx_rate" in count.reasons:
-        ((currency,),) = connection.execute(
-            "select currency from checked where reason = 'no_fx_rate' group by all order by count(*) "
-            "desc, 1 limit 1"
-        ).fetchall()
-        warnings += (
-            f"{count.reasons['no_fx_rate']} rows of {path} are in a currency without a rate, most of them "
-            f"in {currency}. Load rates (preset fx_rates) and feed the file again, or, if the shop counts "
-            f"in it, --vars '{{reporting_currency: {currency}}}'.",
-        )
+        warnings += (_no_rate(connection, path, count.reasons["no_fx_rate"]),)
     if count.rows_in and not count.kept and refused:
         other = f" clv inspect {path} looks for another way to read it." if preset.table == "events" else ""
         first = refused[0]
@@ -164,6 +156,28 @@ def _warnings(
             "(recorded_at in docs/reference/feeds.md).",
         )
     return warnings
+
+
+def _no_rate(connection: duckdb.DuckDBPyConnection, path: Path, rows: int) -> str:
+    """Money that waits for a rate, with the currency and day to load one for."""
+    ((currency, first_day),) = connection.execute(
+        "select currency, cast(min(occurred_at) as date) from checked where reason = 'no_fx_rate' "
+        "group by currency order by count(*) desc, currency limit 1"
+    ).fetchall()
+    quotes = connection.execute(
+        "select distinct quote_currency from known_rates where currency = ? and quote_currency is not null "
+        "order by quote_currency",
+        [currency],
+    ).fetchall()
+    told = ", ".join(quote for (quote,) in quotes)
+    crossed = (
+        f" Its rates are quoted in {told}: rates of that in the shop's currency do, too." if told else ""
+    )
+    return (
+        f"{rows} rows of {path} are in a currency without a rate on their day, most of them in {currency}, "
+        f"the first on {first_day}. Load rates (preset fx_rates) and feed the file again, or, if the shop "
+        f"counts in it, --vars '{{reporting_currency: {currency}}}'.{crossed}"
+    )
 
 
 def _late(connection: duckdb.DuckDBPyConnection, table: str) -> int:

@@ -11,11 +11,10 @@ import duckdb
 from clv_ml.errors import InputError
 from clv_ml.ingest.built_dates import as_utc, known_from, newest_built_date
 from clv_ml.ingest.feed_records import FedFile, standing_feed
-from clv_ml.ingest.scratch import schema_sql
+from clv_ml.ingest.scratch import drop_scratch, name_inputs, schema_sql
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect, only_value, transaction
 from clv_ml.warehouse.dbt_runner import create_tables
-from clv_ml.warehouse.earlier_tables import add_columns
 from clv_ml.wording import count_of
 
 SEEN_BEFORE = {"events": "greatest(occurred_at, recorded_at)", "attributes": "known_at"}
@@ -65,7 +64,7 @@ def undo(
     """The same on an open connection, outside a transaction; ``now`` is naive UTC or bears its zone."""
     schema, clock = schema_sql(raw_schema), as_utc(now)
     with transaction(connection):
-        add_columns(connection, schema)
+        name_inputs(connection, raw_schema)
         feed = standing_feed(connection, schema, feed_id)
         feed_id = feed.feed_id
         if feed.table == "events":
@@ -80,6 +79,7 @@ def undo(
         rows, refused = _remove(connection, schema, feed)
         connection.execute(f"update {schema}.feeds set undone_at = ? where feed_id = ?", [clock, feed_id])
         warnings = _money_without_rate(connection, schema, feed, reporting_currency)
+        drop_scratch(connection)
     return Undone(feed_id, feed.table, rows, refused, seen_until, warnings)
 
 
@@ -121,10 +121,10 @@ def _money_without_rate(
         return ()
     waiting = connection.execute(
         f"select currency, count(*) from {schema}.events as events where amount is not null "
-        f"and currency <> ? and not exists (select 1 from {schema}.fx_rates as rates "
-        "where rates.currency = events.currency and rates.valid_from <= events.occurred_at) "
+        "and currency <> $reporting and not exists (select 1 from rated_currencies($reporting) as rates "
+        "where rates.currency = events.currency and rates.rated_from <= events.occurred_at) "
         "group by currency order by currency",
-        [reporting_currency],
+        {"reporting": reporting_currency},
     ).fetchall()
     return tuple(
         f"{count_of(count, 'event')} in {currency} {'has' if count == 1 else 'have'} no rate now and "

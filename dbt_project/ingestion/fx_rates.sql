@@ -1,5 +1,6 @@
 -- Grain: one row per row of the feed, typed, with the first reason against it (NULL: kept) and whether it
--- is new. One rate per currency and instant; the first one stands. A rate may be known ahead of its day.
+-- is new. One rate per pair of currencies and instant; the first one stands. A rate may be known ahead of its
+-- day.
 with
     settings as (select * from ingest_settings),
 
@@ -7,42 +8,70 @@ with
         select
             feed_row,
             upper(clean_text(currency)) as currency,
+            upper(clean_text(quote_currency)) as quote_currency,
             utc_instant(clean_text(valid_from)) as valid_from,
             rate(clean_text(rate_to_reporting)) as rate_to_reporting,
-            has_nul(concat(currency, valid_from, rate_to_reporting)) as has_nul
+            has_nul(concat(currency, quote_currency, valid_from, rate_to_reporting)) as has_nul
         from mapped
+    ),
+
+    -- what is known and says no quote comes again, maybe under another reporting currency
+    quoted as (
+        select
+            typed.* exclude (quote_currency),
+            coalesce(
+                typed.quote_currency,
+                (
+                    select min(coalesce(known.quote_currency, reporting_currency))
+                    from known_rates as known
+                    where
+                        known.currency = typed.currency
+                        and known.valid_from = typed.valid_from
+                        and known.rate_to_reporting = typed.rate_to_reporting
+                ),
+                reporting_currency
+            ) as quote_currency
+        from typed
+        cross join settings
     ),
 
     judged as (
         select
-            typed.*,
+            *,
             case
                 when has_nul
                 then 'nul_byte'
-                when currency is null or not regexp_full_match(currency, '[A-Z]{3}')
+                when
+                    currency is null
+                    or not regexp_full_match(currency, '[A-Z]{3}')
+                    or not regexp_full_match(quote_currency, '[A-Z]{3}')
                 then 'invalid_currency'
                 when valid_from is null
                 then 'invalid_valid_from'
                 when rate_to_reporting is null or rate_to_reporting <= 0
                 then 'invalid_rate'
-                when currency = reporting_currency and rate_to_reporting <> 1
+                when currency = quote_currency and rate_to_reporting <> 1
                 then 'invalid_rate'
             end as own_reason
-        from typed
-        cross join settings
+        from quoted
     ),
 
     copies as (
         select
             *, row_number() over same_key as copy, first_value(rate_to_reporting) over same_key as first_rate
         from judged
-        window same_key as (partition by own_reason, currency, valid_from order by feed_row)
+        window same_key as (partition by own_reason, currency, quote_currency, valid_from order by feed_row)
     ),
 
     known as (
-        select currency, valid_from, min(rate_to_reporting) as rate_to_reporting
+        select
+            currency,
+            coalesce(quote_currency, reporting_currency) as quote_currency,
+            valid_from,
+            min(rate_to_reporting) as rate_to_reporting
         from known_rates
-        group by currency, valid_from
+        cross join settings
+        group by all
     ),
 
     checked as (
@@ -51,6 +80,7 @@ with
             copies.currency,
             copies.valid_from,
             copies.rate_to_reporting,
+            copies.quote_currency,
             case
                 when copies.own_reason is not null
                 then copies.own_reason
@@ -61,7 +91,11 @@ with
             end as reason,
             reason is null and known.currency is null as is_new
         from copies
-        left join known on copies.currency = known.currency and copies.valid_from = known.valid_from
+        left join
+            known
+            on copies.currency = known.currency
+            and copies.quote_currency = known.quote_currency
+            and copies.valid_from = known.valid_from
     )
 
 select *

@@ -1,12 +1,13 @@
 -- Grain: one row per event of the feed, with the first reason of its own against it (NULL: none). Also when
--- it counts as known, and what makes it the same event as another. Reads typed_events, known_rates and
--- ingest_settings.
+-- it counts as known, and what makes it the same event as another. Reads typed_events, rated_currencies
+-- and ingest_settings.
 create or replace temp table judged_events as
 with
     settings as (select * from ingest_settings),
 
     rates as (
-        select currency as rated_currency, min(valid_from) as rated_from from known_rates group by currency
+        select currency as rated_currency, rated_from
+        from rated_currencies((select reporting_currency from ingest_settings))
     ),
 
     judged as (

@@ -33,6 +33,11 @@
 
 {% macro default__money(amount) -%} cast(round({{ amount }}, 2) as decimal(18, 2)) {%- endmacro %}
 
+{#- A rate of exchange from a double: eight decimals, NULL where a rate has no room for it. -#}
+{% macro exchange_rate(number) -%}
+    try_cast(round(({{ number }}) * 100000000.0e0) / 100000000.0e0 as decimal(18, 8))
+{%- endmacro %}
+
 {#- An angle's sine or cosine: position `number` on a circle of `period`, NULL where the number is. -#}
 {% macro on_circle(function, number, period) -%}
     {{ function }} (2.0e0 * 3.141592653589793e0 * cast({{ number }} as double) / {{ period }}.0e0)

@@ -62,6 +62,21 @@
     {{ return(run_query("show tables in " ~ schema.schema).columns[1].values() | map("lower") | list) }}
 {%- endmacro %}
 
+{#- Names of the views in a schema, in lower case. -#}
+{% macro views_in(schema) -%} {{ return(adapter.dispatch("views_in", "clv")(schema)) }} {%- endmacro %}
+
+{% macro duckdb__views_in(schema) -%}
+    {%- set found = run_query(
+        "select lower(table_name) from system.information_schema.tables where table_type = 'VIEW' and lower(table_catalog) ="
+        ~ " lower('" ~ schema.database ~ "') and lower(table_schema) = lower('" ~ schema.schema ~ "')"
+    ) -%}
+    {{ return(found.columns[0].values() | list) }}
+{%- endmacro %}
+
+{% macro spark__views_in(schema) -%}
+    {{ return(run_query("show views in " ~ schema.schema).columns[1].values() | map("lower") | list) }}
+{%- endmacro %}
+
 {#- Names of all that the product makes in the target's schema: models and the tables that Python writes. -#}
 {% macro own_names() -%}
     {%- set names = source_tables("model") | map(attribute="name") | list -%}
@@ -157,11 +172,16 @@
 {#- Nothing: models made on Spark name no shop, and a shop may move to Spark with its models. -#}
 {% macro spark__require_own_model() -%} {%- endmacro %}
 
-{#- Refuses a raw schema that others made and that lacks a table: it is theirs, and nothing is created there. -#}
-{% macro require_raw_tables(tables) -%}
+{#- The schema of the raw tables. -#}
+{% macro raw_schema() -%}
     {%- set parts = setting("raw_schema").split(".") -%}
     {%- set catalog = parts[0] if parts | length > 1 else target.database | default(none) -%}
-    {%- set present = names_in(api.Relation.create(database=catalog, schema=parts[-1])) -%}
+    {{ return(api.Relation.create(database=catalog, schema=parts[-1])) }}
+{%- endmacro %}
+
+{#- Refuses a raw schema that others made and that lacks a table: it is theirs, and nothing is created there. -#}
+{% macro require_raw_tables(tables) -%}
+    {%- set present = names_in(raw_schema()) -%}
     {%- set missing = tables | rejectattr("name", "in", present) | list -%}
     {%- if "events" in present and "quarantine" not in present -%}
         {%- set statements = [] -%}

@@ -1,5 +1,6 @@
--- Exchange rates: one unit of currency is rate_to_reporting units of the reporting currency, from
--- valid_from on.
+-- Exchange rates: one unit of currency is rate_to_reporting units of quote_currency, from valid_from on.
+-- Without a quote_currency it is the reporting currency.
 -- table: fx_rates
 -- requires: currency, valid_from, rate_to_reporting
-select feed_row, currency, valid_from, rate_to_reporting from feed
+-- optional: quote_currency
+select feed_row, currency, valid_from, rate_to_reporting, quote_currency from feed

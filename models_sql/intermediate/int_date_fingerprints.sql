@@ -15,7 +15,7 @@ with
 
     ids as (select * from {{ ref("stg_id_history") }}),
 
-    rates as (select * from {{ ref("stg_fx_rates") }}),
+    rates as (select * from {{ ref("stg_reporting_rates") }}),
 
     told_attributes as (
         select customer_id, known_at, attributes, cast(null as timestamp) as undone_at

@@ -1,6 +1,8 @@
 -- Grain: one row an event, as delivered, whether or not its feed was taken back. Casts, and money converted
 -- at the rate of its day; nothing else. Pieces and money that no line can hold are NULL, so that no sum
--- leaves its type.
+-- leaves its type. Money whose rates lead to another reporting currency is refused.
+{{ config(post_hook="{{ refuse_unrated_money() }}") }}
+
 with
     delivered as (
         select
@@ -36,7 +38,7 @@ with
         from {{ source("raw", "undone_events") }}
     ),
 
-    rates as (select * from {{ ref("stg_fx_rates") }}),
+    rates as (select * from {{ ref("stg_reporting_rates") }}),
 
     events as (
         select
