@@ -15,7 +15,6 @@ NOT_HASHED = {
     "currencies.sql",
     "engines.sql",
     "freshness.sql",
-    "identities.sql",
     "inherited_columns.sql",
     "settings.sql",
 }

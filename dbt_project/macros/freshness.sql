@@ -26,7 +26,7 @@
 {%- endmacro %}
 
 {% macro feature_macro_files() -%}
-    {{ return(["arithmetic.sql", "attributes.sql", "constants.sql", "features.sql", "histories.sql", "returns.sql", "windows.sql"]) }}
+    {{ return(["arithmetic.sql", "attributes.sql", "constants.sql", "features.sql", "histories.sql", "identities.sql", "returns.sql", "windows.sql"]) }}
 {%- endmacro %}
 
 {#- dbt asks this before every materialization. A dated table whose hash went stale rebuilds itself, under plain

@@ -1,20 +1,15 @@
-{#- Fails the model on a cycle of customer numbers (a -> b -> a), and names one: no person can be told from it. -#}
-{% macro refuse_id_cycles() -%}
-    {%- if execute and load_relation(this) is not none -%}
-        {%- set unresolved -%}
-            select near.old_customer_id
-            from {{ this }} as near
-            inner join {{ this }} as far on far.old_customer_id = near.customer_id
-            order by near.old_customer_id
-            limit 5
-        {%- endset -%}
-        {%- set names = run_query(unresolved).columns[0].values() -%}
-        {%- if names | length > 0 -%}
-            {{ exceptions.raise_compiler_error(
-                "The id history never ends for customer '" ~ names | join("', '")
-                ~ "': each number leads back to another (a cycle, or more than 64 merges). Correct "
-                ~ setting("raw_schema") ~ ".id_history."
-            ) }}
-        {%- endif -%}
-    {%- endif -%}
+{#- Which number stands for a customer: chains of merges, followed to their end. -#}
+{#- The CTEs up to `round_6`: each old number of the CTE `history` with the number that 64 merges lead to, or the last of
+    fewer, by doubling. -#}
+{% macro followed_merges() -%}
+    round_0 as (select old_customer_id, new_customer_id as customer_id from history)
+    {%- for round in range(1, 7) %}
+        ,
+
+        round_{{ round }} as (
+            select near.old_customer_id, coalesce(far.customer_id, near.customer_id) as customer_id
+            from round_{{ round - 1 }} as near
+            left join round_{{ round - 1 }} as far on far.old_customer_id = near.customer_id
+        )
+    {%- endfor %}
 {%- endmacro %}

@@ -1,21 +1,18 @@
--- Grain: one row per replaced customer number, with the number that stands for the person today. Chains
--- are followed by doubling: six rounds reach 64 merges, and a chain that has not ended by then is a
--- cycle, which the post-hook refuses.
-{{ config(post_hook="{{ refuse_id_cycles() }}") }}
-
+-- Grain: one row per replaced customer number, with the number that stands for the person today, at the end
+-- of its chain of merges. Merges that lead in a circle are left out: their numbers stand for themselves.
 with
-    history as (select * from {{ ref("stg_id_history") }}),
+    merges as (select * from {{ ref("stg_id_history") }}),
 
-    round_0 as (select old_customer_id, new_customer_id as customer_id from history)
-    {%- for round in range(1, 7) %}
-        ,
+    circular as (select * from {{ ref("int_circular_merges") }}),
 
-        round_{{ round }} as (
-            select near.old_customer_id, coalesce(far.customer_id, near.customer_id) as customer_id
-            from round_{{ round - 1 }} as near
-            left join round_{{ round - 1 }} as far on far.old_customer_id = near.customer_id
-        )
-    {%- endfor %}
+    history as (
+        select merges.old_customer_id, merges.new_customer_id
+        from merges
+        left join circular on circular.old_customer_id = merges.old_customer_id
+        where circular.old_customer_id is null
+    ),
+
+    {{ followed_merges() }}
 
 select
     cast(resolved.old_customer_id as string) as old_customer_id,
