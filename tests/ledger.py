@@ -197,14 +197,13 @@ class Ledger:
             customer = latest[customer]
         return customer
 
-    def worth(self, row: Row) -> Decimal:
-        """In the home currency, at the rate of its time."""
+    def worth(self, row: Row, at: datetime | None = None) -> Decimal:
+        """In the home currency, at the rate of its time, or of another."""
         assert row.amount is not None
         if row.currency == HOME:
             return row.amount
-        begun = [
-            begin for currency, begin in self.rates if currency == row.currency and begin <= row.occurred
-        ]
+        at = at or row.occurred
+        begun = [begin for currency, begin in self.rates if currency == row.currency and begin <= at]
         rate = self.rates[row.currency or "", max(begun)]
         return (row.amount * rate).quantize(CENT, ROUND_HALF_UP)
 

@@ -15,7 +15,10 @@ from ledger import CENT, MONEY, Ledger, Row
 
 @dataclass(frozen=True)
 class Line:
-    """A line of money of a person, in the home currency and its own, and the order it belongs to."""
+    """
+    A line of money of a person, in the home currency and its own, and the order it belongs to. A refund that
+    names its sale bears when that was.
+    """
 
     row: Row
     person: str
@@ -23,6 +26,7 @@ class Line:
     order: str | None
     known: datetime
     named: bool = False
+    sold: datetime | None = None
 
     @property
     def is_refund(self) -> bool:
@@ -92,12 +96,15 @@ def people(ledger: Ledger, day: date) -> dict[str, Person]:
         if row.kind in MONEY
     ]
     for name in people:
-        _stand(people[name], [line for line in lines if line.person == name])
+        _stand(people[name], [line for line in lines if line.person == name], ledger)
     return people
 
 
-def _stand(person: Person, lines: list[Line]) -> None:
-    """The orders and refunds of a person that stand, of all lines that were known."""
+def _stand(person: Person, lines: list[Line], ledger: Ledger) -> None:
+    """
+    The orders and refunds of a person that stand, of all lines that were known. A refund of a sale is worth
+    what it was on the day of that.
+    """
     lines = _with_notes(_with_names(lines))
     pairs = _pairs(
         Unit(
@@ -134,7 +141,9 @@ def _stand(person: Person, lines: list[Line]) -> None:
         if ends.get(by_id[sale].order, at) >= at:
             voided |= {sale, refund}
     person.refunds += [
-        (line.row.occurred, line.amount) for line in lines if line.is_refund and line.row.id not in voided
+        (line.row.occurred, ledger.worth(line.row, line.sold))
+        for line in lines
+        if line.is_refund and line.row.id not in voided
     ]
     for own in orders.values():
         sales = [line for line in own if not line.is_refund]
@@ -155,7 +164,8 @@ def _with_names(lines: list[Line]) -> list[Line]:
         ]
         if line.is_refund and line.order and sales:
             known = max(line.known, *(sale.known for sale in sales))
-            line = replace(line, named=True, known=known)
+            sold = min(sale.row.occurred for sale in sales)
+            line = replace(line, named=True, known=known, sold=sold)
         named.append(line)
     return named
 
@@ -176,12 +186,14 @@ def _with_notes(lines: list[Line]) -> list[Line]:
             occurred, known = min(line.row.occurred for line in own), max(line.known for line in own)
             settles = replace(own[0], known=known).settles
             units.append(Unit((*currencies, abs(total)), number, is_refund, occurred, known, settles))
+    occurred = {unit.id: unit.occurred for unit in units if not unit.is_refund}
     order_of = {note: (order, at) for order, note, at in _pairs(units)}
     noted = []
     for line in lines:
         note = order_of.get(line.order or line.row.id)
         if note and line.is_refund and not line.named and line.row.product is None:
-            line = replace(line, order=note[0], named=True, known=max(line.known, note[1]))
+            known = max(line.known, note[1])
+            line = replace(line, order=note[0], named=True, known=known, sold=occurred[note[0]])
         noted.append(line)
     return noted
 

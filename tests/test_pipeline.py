@@ -56,9 +56,20 @@ def _lines(settings: Settings) -> pd.DataFrame:
     events["customer_id"] = [_final(merges, customer) for customer in events.customer_id]
     events["source"] = [Decimal(amount) for amount in events.amount]
     events["pounds"] = [
-        _pounds(rates, *row) for row in zip(events.source, events.currency, events.occurred_at, strict=True)
+        _pounds(rates, row.source, row.currency, _rated_at(events, row)) for row in events.itertuples()
     ]
     return events[events.pounds.notna()]
+
+
+def _rated_at(events: pd.DataFrame, row: tuple) -> pd.Timestamp:
+    """When the rate is taken: a refund's on the day of its order, as far as that was known by then."""
+    sales = events[
+        (events.event_type == "purchase")
+        & (events.customer_id == row.customer_id)
+        & (events.order_id == row.order_id)
+        & (events.known_at <= row.known_at)
+    ]
+    return sales.occurred_at.min() if row.event_type == "refund" and len(sales) else row.occurred_at
 
 
 def _final(merges: dict[str, str], customer: str) -> str:

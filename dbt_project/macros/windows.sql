@@ -46,3 +46,10 @@
         + interval '{{ setting("label_maturity_days") }} days' as timestamp
     )
 {%- endmacro %}
+
+{#- Whether a row of the CTE `rates` is the rate of a currency that holds at an instant. -#}
+{% macro rate_holds(currency, instant) -%}
+    rates.currency = {{ currency }}
+    and rates.valid_from <= {{ instant }}
+    and (rates.valid_until is null or rates.valid_until > {{ instant }})
+{%- endmacro %}

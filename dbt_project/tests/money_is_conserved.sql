@@ -1,6 +1,7 @@
 -- Fails where money got lost or was counted twice. What stands today (orders and refunds) and what was
--- voided must make all that was delivered, and what was voided must come to zero in the currency that it
--- was paid in. In that currency, too, the lines must make all that was delivered.
+-- voided must make all lines, and what was voided must come to zero in the currency that it was paid in. In
+-- that currency the lines must make all that was delivered, and sales in the reporting currency, too: a
+-- return is converted at the rate of its purchase.
 with
     -- what was taken back counts as of past dates alone
     events as (
@@ -17,7 +18,7 @@ with
 
     entries as (
         select customer_id, amount as delivered, 0 as accounted
-        from events
+        from lines
         union all
         select customer_id, 0 as delivered, order_value as accounted
         from {{ ref("int_orders") }}
@@ -49,12 +50,24 @@ select
     coalesce(paid.total, 0) - coalesce(kept.total, 0) as difference
 from
     (
-        select customer_id, currency, sum(source_amount) as total from events group by customer_id, currency
+        select
+            customer_id,
+            currency,
+            sum(source_amount) as total,
+            sum(case when event_type = 'purchase' then amount else 0 end) as sold
+        from events
+        group by customer_id, currency
     ) as paid
 full join
     (
-        select customer_id, currency, sum(source_amount) as total from lines group by customer_id, currency
+        select
+            customer_id,
+            currency,
+            sum(source_amount) as total,
+            sum(case when is_refund then 0 else amount end) as sold
+        from lines
+        group by customer_id, currency
     ) as kept
     on kept.customer_id = paid.customer_id
     and kept.currency = paid.currency
-where coalesce(paid.total, 0) <> coalesce(kept.total, 0)
+where coalesce(paid.total, 0) <> coalesce(kept.total, 0) or coalesce(paid.sold, 0) <> coalesce(kept.sold, 0)

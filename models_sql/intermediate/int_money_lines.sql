@@ -1,13 +1,16 @@
 -- Grain: one row per purchase or refund line, and one per rest of a refund. Pairs a return with its sale:
 -- both carry `voided_at`, the moment from which the pair is known to have come to nothing. What a refund
 -- gave back beyond its sale, or a rounding difference, is a line of its own that stands. Everything is
--- ordered by `known_at`, so that a later event never changes what an earlier date saw.
+-- ordered by `known_at`, so that a later event never changes what an earlier date saw. A return is converted
+-- at the rate of its purchase's day, so that both come to nothing in any currency.
 with
     lines as (select * from {{ ref("int_order_lines") }}),
 
     cancelled_orders as (select * from {{ ref("int_cancelled_orders") }}),
 
     found as (select * from {{ ref("int_line_pairs") }}),
+
+    rates as (select * from {{ ref("stg_reporting_rates") }}),
 
     -- what an order's cancellation took back cannot be taken back again
     pairs as (
@@ -73,16 +76,27 @@ with
         left join rests on rests.refund_id = lines.event_id
     ),
 
-    divided as (
+    converted as (
         select
             matched.*,
+            source_amount - source_rest as source_sold,
+            cast(source_amount - source_rest as decimal(19, 2)) * rates.rate_to_reporting as sold
+        from matched
+        left join rates on {{ rate_holds("matched.currency", "matched.sold_at") }}
+    ),
+
+    divided as (
+        select
+            converted.*,
             event_id as line_id,
-            source_amount - source_rest as own_source,
-            amount - rest as own_amount
-        from matched
+            source_sold as own_source,
+            coalesce(
+                case when abs(sold) < {{ largest_amount() }} then {{ money("sold") }} end, amount - rest
+            ) as own_amount
+        from converted
         union all
-        select matched.*, event_id || ':rest' as line_id, source_rest as own_source, rest as own_amount
-        from matched
+        select converted.*, event_id || ':rest' as line_id, source_rest as own_source, rest as own_amount
+        from converted
         where source_rest <> 0
     )
 

@@ -71,11 +71,7 @@ with
     rated as (
         select events.*, cast(events.source_amount as decimal(19, 2)) * rates.rate_to_reporting as converted
         from events
-        left join
-            rates
-            on rates.currency = events.currency
-            and rates.valid_from <= events.occurred_at
-            and (rates.valid_until is null or rates.valid_until > events.occurred_at)
+        left join rates on {{ rate_holds("events.currency", "events.occurred_at") }}
     )
 
 select
