@@ -117,9 +117,9 @@ def test_a_source_column_has_the_type_that_its_description_says(built: Project) 
         for name, source in built.sources.items()
     }
     staged = {
-        name.removeprefix("stg_").replace("told", "undone"): built.types[name]
+        of_source: built.types[name]
         for name in built.models
-        if name.startswith("stg_")
+        if (of_source := name.removeprefix("stg_").replace("told", "undone")) in described
     }
 
     for name, columns in described.items():

@@ -135,6 +135,7 @@ def fx_rates_of(shop: Shop) -> pa.Table:
         "currency": pa.array(np.tile(CURRENCIES[1:], len(rates))),
         "valid_from": _time_text(np.repeat(valid_from, rates.shape[1])),
         "rate_to_reporting": pa.array([f"{rate:.{RATE_DECIMALS}f}" for rate in rates.ravel()]),
+        "quote_currency": pa.array([CURRENCIES[0]] * rates.size),
     }
     return pa.Table.from_pydict(columns, schema=FX_RATES)
 

@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 
 from clv_ml.errors import InputError, WarehouseError
 from clv_ml.settings import Settings
+from clv_ml.warehouse.input_contract import source_tables
 
 RAW_TABLES = (
     "events",
@@ -28,7 +29,7 @@ BUCKETS = 1_000_000
 def name_raw_tables(spark: SparkSession, settings: Settings, folder: Path | str) -> tuple[str, ...]:
     """
     Lays the raw tables over a folder's Parquet files (``events.parquet``, or a folder of that name; likewise
-    the others of ``RAW_TABLES``, which may be absent). Nothing is copied, and nothing is checked: a team that
+    the others of ``RAW_TABLES``, which may be absent and are empty then). Nothing is copied, and nothing is checked: a team that
     brings its own events answers for the input contract.
 
     Returns:
@@ -47,6 +48,9 @@ def name_raw_tables(spark: SparkSession, settings: Settings, folder: Path | str)
     for name, path in found.items():
         spark.sql(f"drop table if exists {schema}.{name}")
         spark.sql(f"create table {schema}.{name} using parquet location '{path.resolve()}'")
+    for table in source_tables():
+        columns = ", ".join(f"{column['name']} {column['data_type']}" for column in table["columns"])
+        spark.sql(f"create table if not exists {schema}.{table['name']} ({columns}) using parquet")
     return tuple(found)
 
 
