@@ -21,7 +21,7 @@ from clv_ml.operate import refused
 from clv_ml.operate.publication import Publication
 from clv_ml.operate.retention import Removed
 from clv_ml.operate.scored_dates import missing_dates
-from clv_ml.operate.scores import ScoringResult, changes_since, hard_to_learn, require_customers
+from clv_ml.operate.scores import ScoringResult, changes_since, hard_to_learn, require_customers, too_young
 from clv_ml.operate.steps import Clock, Step, no_steps
 from clv_ml.settings import Settings
 from clv_ml.simulate.simulator import Shop, write_simulation
@@ -141,6 +141,8 @@ def _score(engine: Engine, warnings: list[str]) -> ScoringResult:
             f"clv_estimate is a formula ({', '.join(formulas)}), the best of those that need no model. Its "
             "total may be far off: baseline_ranking says on how many past dates it was measured."
         )
+    if young := too_young(scoring, engine.settings.vars.horizon_days):
+        warnings.append(young)
     if scoring.caution:
         warnings.append(hard_to_learn(scoring.caution))
     return scoring

@@ -21,6 +21,7 @@ from shops import (
     query,
     refused_by,
     regular_shop,
+    visit,
     with_vars,
 )
 
@@ -271,6 +272,22 @@ def test_a_shop_of_one_customer_works(open_shop: OpenShop):
     assert result.training is None
     assert "No model was trained" in result.warnings[0]
     assert "clv_estimate is a formula" in result.warnings[1]
+
+
+@pytest.mark.long
+def test_two_days_of_history_are_no_pace_of_a_year(open_shop: OpenShop):
+    """
+    8.50 in two days is at most 8.50 a month, not 1,551 a year, and the run says what the total rests on.
+    """
+    settings = open_shop([purchase("first", 0, 8.5), visit("second", 1.5)], horizon_days=365)
+
+    result = pipeline.run(settings)
+
+    assert 0 < result.scoring.estimate_total <= 8.5 * 365 / 30 + 0.01
+    (young,) = [warning for warning in result.warnings if "days of history" in warning]
+    assert "has 2 days of history and looks 365 days ahead" in young
+    assert "100% of the total" in young and "so far is 8.50" in young
+    assert not any("unusual" in warning for warning in result.warnings)
 
 
 @pytest.mark.long

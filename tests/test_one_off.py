@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import re
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +19,7 @@ from clv_ml.errors import HistoryError, PublishError, SettingsError
 from clv_ml.operate.one_off import differences, kept_aside
 from clv_ml.operate.publication import publish
 from clv_ml.operate.scored_dates import missing_dates
-from clv_ml.operate.scores import ScoringResult, changes_since
+from clv_ml.operate.scores import ScoringResult, changes_since, too_young
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect
 
@@ -127,6 +129,29 @@ def scores(version: str | None, total: float = 100.0, customers: int = 10) -> Sc
     return ScoringResult(
         PAST, customers, {"model" if version else "simple: no model": customers}, total, version
     )
+
+
+@pytest.mark.parametrize(
+    ("version", "history_days", "formula_total", "told"),
+    [
+        (None, 2, 100.0, "2 days of history and looks 365 days ahead.* 100% of the total of 100 .* is 8.50"),
+        (None, 364, 25.0, "364 days of history .* 25% of the total"),
+        (None, 365, 100.0, None),
+        ("v1", 2, 0.0, None),
+        (None, None, 100.0, None),
+    ],
+)
+def test_a_shop_younger_than_the_horizon_says_what_rests_on_that(
+    version: str | None, history_days: int | None, formula_total: float, told: str | None
+):
+    """By days, share of the total and what was spent; not where a model scored, nor after a whole horizon."""
+    scoring = replace(
+        scores(version), history_days=history_days, formula_total=formula_total, revenue_total=8.5
+    )
+
+    found = too_young(scoring, 365)
+
+    assert re.search(told, found) if told and found else found is told
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,16 @@ from clv_ml.warehouse.queries import query_text
 from clv_ml.wording import count_of
 
 SUMMARY = (
-    "select clv_method, count(*), sum(clv_estimate), max(as_of_date), max(clv_model_version) "
+    "select clv_method, count(*), sum(clv_estimate), max(as_of_date), max(clv_model_version), "
+    "min(first_purchase_at), sum(total_revenue) "
     "from {table} group by clv_method order by count(*) desc, clv_method"
 )
-"""Per method: customers, their estimates' sum, the date, the model version."""
+"""
+Per method: customers, their estimates' sum, the date, the model version, the first purchase, what was spent.
+"""
 
+NO_MODEL = ": "
+"""What `clv_method` has between a formula and why no model scored."""
 LARGEST_CHANGE = 1.5
 """The factor beyond which a change of the total is told."""
 
@@ -27,7 +32,9 @@ LARGEST_CHANGE = 1.5
 class ScoringResult:
     """
     What stands in ``customer_clv`` now: customers by ``clv_method``, the total in the reporting currency,
-    the model that scored (or None), and what speaks against it.
+    the model that scored (or None), and what speaks against it. ``history_days`` lie between the first
+    purchase of all and the date; ``revenue_total`` is what was spent in them, and ``formula_total`` the part
+    of the total that no model said.
     """
 
     as_of_date: date | None
@@ -36,6 +43,9 @@ class ScoringResult:
     estimate_total: float
     model_version: str | None
     caution: str | None = None
+    history_days: int | None = None
+    revenue_total: float = 0.0
+    formula_total: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -58,12 +68,17 @@ def read_scoring(settings: Settings) -> ScoringResult:
 
 def scoring_result(settings: Settings, rows: Sequence[tuple[Any, ...]]) -> ScoringResult:
     """The summary from the rows of ``SUMMARY``, with what the model that scored says against itself."""
+    date_scored = max((row[3] for row in rows), default=None)
+    first_purchase = min((row[5] for row in rows if row[5]), default=None)
     result = ScoringResult(
-        as_of_date=max((row[3] for row in rows), default=None),
+        as_of_date=date_scored,
         customers=sum(row[1] for row in rows),
         methods={row[0]: row[1] for row in rows},
         estimate_total=float(sum(row[2] for row in rows)),
         model_version=max((row[4] for row in rows if row[4]), default=None),
+        history_days=(date_scored - first_purchase.date()).days if date_scored and first_purchase else None,
+        revenue_total=float(sum(row[6] or 0 for row in rows)),
+        formula_total=float(sum(row[2] for row in rows if NO_MODEL in row[0])),
     )
     manifest = manifest_of(settings, result.model_version)
     caution = manifest.parameters.get("caution") if manifest else None
@@ -94,6 +109,22 @@ def changes_since(published: ScoringResult | None, now: ScoringResult) -> list[s
             f"{published.estimate_total:,.0f} in what readers have, as of {published.as_of_date}."
         )
     return told
+
+
+def too_young(scoring: ScoringResult, horizon_days: int) -> str | None:
+    """
+    What to think of formulas where the shop is younger than the horizon is long; None where it is not, or
+    where a model scored everybody.
+    """
+    if scoring.history_days is None or scoring.history_days >= horizon_days or not scoring.formula_total:
+        return None
+    share = scoring.formula_total / (scoring.estimate_total or scoring.formula_total)
+    return (
+        f"The shop has {scoring.history_days:,} days of history and looks {horizon_days:,} days ahead: no "
+        f"estimate of such a length could be compared with what came. {share:.0%} of the total of "
+        f"{scoring.estimate_total:,.0f} rests on that; all that was spent so far is "
+        f"{scoring.revenue_total:,.2f}. Look less far ahead (horizon_days), or wait."
+    )
 
 
 def hard_to_learn(caution: str) -> str:

@@ -29,8 +29,8 @@ BUCKETS = 1_000_000
 def name_raw_tables(spark: SparkSession, settings: Settings, folder: Path | str) -> tuple[str, ...]:
     """
     Lays the raw tables over a folder's Parquet files (``events.parquet``, or a folder of that name; likewise
-    the others of ``RAW_TABLES``, which may be absent and are empty then). Nothing is copied, and nothing is checked: a team that
-    brings its own events answers for the input contract.
+    the others of ``RAW_TABLES``, which may be absent and are empty then). Nothing is copied, and nothing is
+    checked: a team that brings its own events answers for the input contract.
 
     Returns:
         The tables named.

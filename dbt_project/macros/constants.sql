@@ -8,7 +8,6 @@
 {% macro largest_quantity() -%} 1000000000 {%- endmacro %}
 
 {#- The product. -#}
-{#- The product. -#}
 {% macro product_version() -%} {{ return("0.2.0") }} {%- endmacro %}
 
 {#- Returns. -#}
@@ -36,6 +35,8 @@
 {% macro largest_regular_variance() -%} 0.223143551e0 {%- endmacro %}
 
 {% macro least_fit_days() -%} 84 {%- endmacro %}
+
+{% macro least_pace_days() -%} 30 {%- endmacro %}
 
 {#- The level. -#}
 {% macro half_trusted_days() -%} 90.0e0 {%- endmacro %}

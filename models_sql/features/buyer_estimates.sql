@@ -58,7 +58,7 @@ select
     histories.age_days / 7.0e0 as age_weeks,
     greatest(0.0e0, histories.revenue) as spent,
     {{ money(
-        "histories.revenue_365d * (" ~ setting("horizon_days") ~ ".0E0 / least(365, greatest(1, dates.shop_age_days)))"
+        "histories.revenue_365d * (" ~ setting("horizon_days") ~ ".0E0 / least(365, greatest(" ~ least_pace_days() ~ ", dates.shop_age_days)))"
     ) }}
     as persistence_value,
     -- no spread between customers beyond chance: everybody gets the mean

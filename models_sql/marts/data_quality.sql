@@ -49,7 +49,7 @@ select
                     or checks.measured_value > checks.usual_value * {{ setting("volume_factor") }}
                 )
                 and abs(checks.measured_value - checks.usual_value)
-                > {{ chance_deviations() }} * sqrt(checks.usual_value)
+                > {{ chance_deviations() }} * sqrt(greatest(checks.measured_value, checks.usual_value))
             then 'warn'
             else 'ok'
         end as string
