@@ -1,7 +1,6 @@
 -- Grain: one row per merge that leads back to where it began, in one step or several. Nobody can tell which
--- of its numbers is the person's. So is what lies more than 64 merges down a chain.
-{{ config(materialized="view") }}
-
+-- of its numbers is the person's. So is what lies more than 64 merges down a chain. A table, since an engine
+-- that lays doubling upon doubling plans for ever.
 with
     history as (select * from {{ ref("stg_id_history") }}),
 
