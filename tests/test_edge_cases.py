@@ -279,7 +279,8 @@ def test_two_days_of_history_are_no_pace_of_a_year(open_shop: OpenShop):
     """
     8.50 in two days is at most 8.50 a month, not 1,551 a year, and the run says what the total rests on.
     """
-    settings = open_shop([purchase("first", 0, 8.5), visit("second", 1.5)], horizon_days=365)
+    events = [purchase("first", 0, 4.25), purchase("first", 1.5, 4.25), visit("second", 1.6)]
+    settings = open_shop(events, horizon_days=365)
 
     result = pipeline.run(settings)
 

@@ -137,6 +137,7 @@ def scores(version: str | None, total: float = 100.0, customers: int = 10) -> Sc
         (None, 2, 100.0, "2 days of history and looks 365 days ahead.* 100% of the total of 100 .* is 8.50"),
         (None, 364, 25.0, "364 days of history .* 25% of the total"),
         (None, 365, 100.0, None),
+        (None, 2, 0.0, "0% of the total"),
         ("v1", 2, 0.0, None),
         (None, None, 100.0, None),
     ],

@@ -116,9 +116,10 @@ def too_young(scoring: ScoringResult, horizon_days: int) -> str | None:
     What to think of formulas where the shop is younger than the horizon is long; None where it is not, or
     where a model scored everybody.
     """
-    if scoring.history_days is None or scoring.history_days >= horizon_days or not scoring.formula_total:
+    is_formula = any(NO_MODEL in method for method in scoring.methods)
+    if scoring.history_days is None or scoring.history_days >= horizon_days or not is_formula:
         return None
-    share = scoring.formula_total / (scoring.estimate_total or scoring.formula_total)
+    share = scoring.formula_total / scoring.estimate_total if scoring.estimate_total else 1.0
     return (
         f"The shop has {scoring.history_days:,} days of history and looks {horizon_days:,} days ahead: no "
         f"estimate of such a length could be compared with what came. {share:.0%} of the total of "
