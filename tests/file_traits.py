@@ -159,6 +159,24 @@ TRAITS = [
     Trait(
         "$, which many have", amount("$1,234.50"), (sale(currency="USD"),), currency="USD", said="USD, by '$'"
     ),
+    Trait(
+        "signs of several currencies",
+        amount("1234.50 €", "£5.00", "7.00"),
+        (
+            sale("5.00", order="2"),
+            sale("7.00", order="3"),
+        ),
+        reasons={"no_fx_rate": 1},
+        said="EUR, by '€' beside the amounts",
+    ),
+    Trait(
+        "a word beside the amount",
+        amount("1234.50 руб."),
+        (sale(currency="RUB"),),
+        currency="RUB",
+        said="RUB, by 'руб'",
+    ),
+    Trait("a word that nobody knows", amount("1234.50 gil"), (sale(),), said="nobody knows 'gil'"),
     Trait("no currency", PLAIN, (sale(),), said="none is given, so amounts are in GBP"),
     Trait(
         "a price times pieces",

@@ -21,6 +21,9 @@ SIGNS = {
     "₺": ("TRY",),
     "₩": ("KRW",),
     "₽": ("RUB",),
+    "руб": ("RUB",),
+    "грн": ("UAH",),
+    "лв": ("BGN",),
     "₴": ("UAH",),
     "₪": ("ILS",),
     "₫": ("VND",),
@@ -51,6 +54,8 @@ SIGNS = {
     "Fr": ("CHF",),
 }
 """Signs beside amounts, and the currencies that they may mean, the likeliest first."""
+MOST_SIGNS = 20
+"""More signs than a file has."""
 CODES = frozenset(
     {code for codes in SIGNS.values() for code in codes}
     | THREE_DECIMALS
@@ -105,24 +110,56 @@ def currency_of(
     if named:
         notes.append(f"currency: {named}, by the name of {column!r} (--currency chooses)")
         return named
-    amounts = told_values(mapping, columns, ("amount",))
-    rows = connection.execute(
-        r"select distinct trim(regexp_replace(value, '[\s\d.,''’()+\x{a0}\x{202f}\x{2212}-]', '', 'g'), '.') "
-        f"as sign from ({amounts}) as told where value is not null and sign <> '' limit 3"
-    ).fetchall()
-    if len(rows) == 1 and (meant := _meant(rows[0][0], reporting_currency)):
-        code, others = meant
-        other = f", such as {others[0]}, for another currency of that sign" if others else ""
-        notes.append(f"currency: {code}, by {rows[0][0]!r} beside the amounts (--currency chooses{other})")
-        return code
-    notes.append(f"currency: none is given, so amounts are in {reporting_currency} (--currency chooses)")
+    codes = _codes_of_signs(connection, mapping, columns, reporting_currency, notes)
+    if len(set(codes.values())) == 1:
+        return next(iter(codes.values()))
+    if not codes:
+        notes.append(f"currency: none is given, so amounts are in {reporting_currency} (--currency chooses)")
     return reporting_currency
+
+
+def signs_of(
+    connection: duckdb.DuckDBPyConnection, mapping: Mapping, columns: tuple[str, ...], reporting_currency: str
+) -> tuple[tuple[str, str], ...]:
+    """The currency of each sign, where amounts have several; none where one currency is said for all."""
+    source = mapping.columns.get("currency")
+    if (source and source.value) or _column_of_currency(mapping, columns)[1]:
+        return ()
+    codes = _codes_of_signs(connection, mapping, columns, reporting_currency, [])
+    return tuple(codes.items()) if len(codes) > 1 else ()
+
+
+def _codes_of_signs(
+    connection: duckdb.DuckDBPyConnection,
+    mapping: Mapping,
+    columns: tuple[str, ...],
+    reporting_currency: str,
+    notes: list[str],
+) -> dict[str, str]:
+    """The currency of each sign beside the amounts, the shop's for one that nobody knows; said in words."""
+    amounts = told_values(mapping, columns, ("amount",))
+    signs = connection.execute(
+        f"select sign_beside(value) as sign from ({amounts}) as told where sign <> '' "
+        f"group by sign order by count(*) desc, sign limit {MOST_SIGNS}"
+    ).fetchall()
+    codes: dict[str, str] = {}
+    for (sign,) in signs:
+        meant = _meant(sign, reporting_currency)
+        codes[sign], others = meant or (reporting_currency, ())
+        other = f", such as {others[0]}, for another currency of that sign" if others else ""
+        notes.append(
+            f"currency: {codes[sign]}, by {sign!r} beside the amounts (--currency chooses{other})"
+            if meant
+            else f"currency: nobody knows {sign!r} beside amounts, so those are in {codes[sign]} "
+            "(--currency chooses)"
+        )
+    return codes
 
 
 def _meant(sign: str, reporting_currency: str) -> tuple[str, tuple[str, ...]] | None:
     """The currency of a sign, the shop's own where it has that sign, and the others that have it too."""
-    if re.fullmatch("[A-Z]{3}", sign):
-        return sign, ()
+    if re.fullmatch("[A-Z]{3}", sign) or sign.upper() in CODES:
+        return sign.upper(), ()
     meant = next((codes for name, codes in SIGNS.items() if name.lower() == sign.lower()), ())
     if not meant:
         return None

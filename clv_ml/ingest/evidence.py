@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import duckdb
 
-from clv_ml.ingest.currencies import THREE_DECIMALS, WITHOUT_CENTS, currency_of, only_currency
+from clv_ml.ingest.currencies import THREE_DECIMALS, WITHOUT_CENTS, currency_of, only_currency, signs_of
 from clv_ml.ingest.dates import time_formats, zone_note
 from clv_ml.ingest.mapped_values import NUMBERS, Style, told_values
 from clv_ml.ingest.mapping import Mapping
@@ -42,7 +42,11 @@ def style_of(
     )
     if mapping.amounts == "units" and (note := _whole(connection, mapping, columns, style)):
         notes.append(note)
-    style = replace(style, zones=zones_of(connection, mapping, columns, notes))
+    style = replace(
+        style,
+        zones=zones_of(connection, mapping, columns, notes),
+        signs=signs_of(connection, mapping, columns, reporting_currency),
+    )
     if not style.zones and (zone := zone_note(connection, mapping, columns)):
         notes.append(zone)
     return Taken(style, notes)

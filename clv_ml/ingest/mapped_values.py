@@ -23,14 +23,15 @@ EPOCH = ("epoch",)
 @dataclass(frozen=True)
 class Style:
     """
-    How the file writes numbers and times, the currency where no column says it, and the zones that the texts
-    of a column mean.
+    How the file writes numbers and times, the currency where no column says it, and what the texts of a
+    column of zones, and several signs beside amounts, mean.
     """
 
     decimal: str = "."
     formats: tuple[str, ...] = ()
     currency: str = ""
     zones: tuple[tuple[str, str], ...] = ()
+    signs: tuple[tuple[str, str], ...] = ()
 
 
 def found_column(name: str, columns: tuple[str, ...]) -> str | None:
@@ -137,16 +138,24 @@ def _field(mapping: Mapping, name: str, style: Style) -> str:
         day = f"substr(cast(utc_instant({_time(mapping, 'occurred_at', style)}) as varchar), 1, 10)"
         return f"{value_of(mapping, 'customer_id')} || '-' || {day}"
     if name == "currency":
-        return (
-            f"coalesce({value_of(mapping, name)}, {quoted_text(style.currency)})"
-            if style.currency
-            else value_of(mapping, name)
-        )
+        known = [value_of(mapping, name), _by_sign(mapping, style)]
+        known += [quoted_text(style.currency)] if style.currency else []
+        return f"coalesce({', '.join(known)})"
     if name == "customer_id":
         return _customer(mapping)
     if name in TIMES:
         return _time(mapping, name, style)
     return _number(mapping, name, style) if name in NUMBERS else value_of(mapping, name)
+
+
+def _by_sign(mapping: Mapping, style: Style) -> str:
+    """The currency of the sign beside the row's amount, where the file has several."""
+    source = mapping.sources().get("amount")
+    if not style.signs or not source:
+        return "cast(null as varchar)"
+    texts = ", ".join(quoted_name(_text_of("amount", part)) for part in range(max(1, len(source.product))))
+    codes = " ".join(f"when {quoted_text(sign)} then {quoted_text(code)}" for sign, code in style.signs)
+    return f"case sign_beside(concat({texts})) {codes} end"
 
 
 def _customer(mapping: Mapping) -> str:

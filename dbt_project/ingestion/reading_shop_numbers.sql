@@ -68,3 +68,7 @@ create or replace temp macro mark_told(body) as
         then '.'
         else ','
     end;
+
+-- What stands beside a number: a currency's sign, code or word.
+create or replace temp macro sign_beside(value) as
+    trim(regexp_replace(value, '[\s\d.,''’()+\x{a0}\x{2007}\x{202f}\x{2212}-]', '', 'g'), '.');
