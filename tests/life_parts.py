@@ -21,7 +21,7 @@ import hypothesis.strategies as st
 import kills
 from dbt.adapters.sql import SQLConnectionManager
 from ingestion_helpers import write_csv
-from ledger import Fed, Ledger, Row
+from ledger import HOME, Fed, Ledger, Row
 from shops import OPENING, settings_for
 
 from clv_ml.engines import engine_of
@@ -190,7 +190,7 @@ def raw_of(ledger: Ledger) -> tuple:
         for row in ledger.rows.values()
     ]
     rates = [
-        (currency, begins, rate.quantize(Decimal("0.00000001")))
+        (currency, begins, rate.quantize(Decimal("0.00000001")), HOME)
         for (currency, begins), rate in ledger.rates.items()
     ]
     return (
