@@ -32,7 +32,7 @@ from clv_ml.settings import PACKAGE_NAME, Settings
 from clv_ml.warehouse.connection import connect, harden
 from clv_ml.warehouse.dbt_runner import create_tables, run_dbt
 
-SCORING = ("calibration+", "feature_bins+", "customer_predictions+", "customer_drivers+")
+SCORING = ("calibration+", "amount_quantiles+", "feature_bins+", "customer_predictions+", "customer_drivers+")
 """What asks for the model, as dbt selects it."""
 PACKAGE = f"package:{PACKAGE_NAME}"
 """The product's own models, in whatever project."""

@@ -22,5 +22,6 @@ def evaluation(
         high=nothing,
         confidence=nothing,
         confidence_floor=0.0,
+        nominal_coverage=0.8,
         churn=nothing,
     )

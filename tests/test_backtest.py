@@ -261,7 +261,9 @@ def test_intervals_are_counted_alike_in_sql(tested: tuple[Settings, BacktestResu
     rows = query(
         settings,
         "select cast(origin as varchar), avg(cast(actual between predicted_low and predicted_high as int)), "
-        "avg(predicted_high - predicted_low) / avg(actual), "
+        "avg(predicted_high - predicted_low "
+        "+ 10 * greatest(0, actual - predicted_high, predicted_low - actual)) / avg(actual), "
+        "avg(cast(actual > predicted_high as int)), "
         "avg(pow(cast(label_purchases = 0 as int) - churn_probability, 2)) from backtest_predictions as b "
         "inner join training_rows as t on t.customer_id = b.customer_id and t.as_of_date = b.origin "
         "where estimator = 'model' group by origin",
@@ -269,7 +271,7 @@ def test_intervals_are_counted_alike_in_sql(tested: tuple[Settings, BacktestResu
     assert len(rows) == DATES
     for day, *values in rows:
         found = result.figures(day)["model"]
-        mine = [found[name] for name in ("coverage", "mean_width_to_mean", "churn_brier")]
+        mine = [found[name] for name in ("coverage", "interval_score_to_mean", "above_high", "churn_brier")]
         assert mine == pytest.approx(values, rel=1e-9)
     assert not query(
         settings,
@@ -291,7 +293,7 @@ def test_queries_of_the_docs_run(tested: tuple[Settings, BacktestResult], sql: s
     """
     As they stand, and find rows; but those that say no row is to be found find none.
     """
-    none_expected = "ratio_low) > 1e-9" in sql or "label_revenue between" in sql
+    none_expected = "abs(clv_low)" in sql or "label_revenue between" in sql
 
     assert bool(query(tested[0], sql)) is not none_expected
 

@@ -169,22 +169,28 @@ def test_what_is_counted_twice_fails_and_what_is_unusual_warns(shop: Settings):
 
 def test_accuracy_is_judged_by_the_settings(shop: Settings):
     """
-    A total off by 20 % is within 0.25, one off by 65 % is not.
+    A total off by 20 % is within 0.25, one off by 65 % is not. Where many buy nothing, more than 80 % lie
+    inside their bounds, which is no fault; that 21 % end above is one, and so is that 21 % end below.
     """
     row = (
         "insert into clv_accuracy (as_of_date, estimator, customers, bias, nmae_to_best_baseline, "
-        "interval_coverage) values "
+        "interval_coverage, above_high_share) values "
     )
     execute(
         shop,
-        f"{row} (date '2024-02-01', 'model', 9, 0.18, 1.2, 0.8), (date "
-        "'2024-02-01', 'typical', 9, 0, 0.9, null)",
+        f"{row} (date '2024-02-01', 'model', 9, 0.18, 1.2, 0.95, 0.05), (date "
+        "'2024-02-01', 'typical', 9, 0, 0.9, null, null)",
     )
     near = findings(shop)["accuracy"]
-    execute(shop, f"{row} (date '2024-03-01', 'model', 9, 0.5, 0.9, 0.8)")
+    execute(shop, f"{row} (date '2024-03-01', 'model', 9, 0.5, 0.9, 0.9, 0.1)")
     far = findings(shop)["accuracy"]
+    execute(shop, f"{row} (date '2024-04-01', 'model', 9, 0, 0.9, 0.79, 0.21)")
+    above = findings(shop)["accuracy"]
+    execute(shop, f"{row} (date '2024-05-01', 'model', 9, 0, 0.9, 0.69, 0.1)")
+    below = findings(shop)["accuracy"]
 
     assert near.status == "ok" and "+20%" in near.text and "0.90" in near.text
+    assert above.status == below.status == "warn" and "bounds held 79%" in above.text
     assert far.status == "warn" and "2024-03-01" in far.text and "+65%" in far.text
 
 

@@ -79,7 +79,9 @@ def test_coverage_is_counted_by_hand():
 
     assert figures["coverage"] == pytest.approx(0.8)
     assert figures["coverage_top_fifth"] == pytest.approx(0.5)
-    assert figures["mean_width_to_mean"] == pytest.approx((7 + 7 + 0.4) / 10 / 4.5)
+    assert (figures["above_high"], figures["below_low"]) == (0.0, 0.2)
+    # ten times what lies outside: one customer is 1 below the lower bound, one 0.5
+    assert figures["interval_score_to_mean"] == pytest.approx((7 + 7 + 0.4 + 10 * (1 + 0.5)) / 10 / 4.5)
 
 
 def test_churn_is_shown_by_tenth_of_its_chance():

@@ -1,4 +1,4 @@
-"""Intervals and confidence: nominal on exchangeable customers, and equal in Python, SQL and manifest."""
+"""Bounds and confidence: nominal on exchangeable customers, and equal in Python, SQL and manifest."""
 
 import json
 from dataclasses import replace
@@ -6,15 +6,21 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
+import pandas as pd
 import pytest
 from made_rows import made_rows
 from shops import query
 
+from clv_ml.learn.amounts import measure_amounts
 from clv_ml.learn.intervals import measure_intervals, recency_of
-from clv_ml.learn.out_of_sample import HeldOut
+from clv_ml.learn.out_of_sample import Foretold
 from clv_ml.measure.metrics import calibration_error, came_true
+from clv_ml.model import registry
+from clv_ml.model.amounts import SHARES, AmountGroup, value_quantile
 from clv_ml.model.interval_bins import Bin, IntervalBins
+from clv_ml.operate.published_functions import CHANCE_OF_AT_LEAST
 from clv_ml.settings import Settings
+from clv_ml.warehouse.connection import connect
 
 CUSTOMERS = 6000
 FLOOR = 10.0
@@ -22,21 +28,30 @@ CERTAIN = 0.0
 """A shop whose total has never been missed; the least uncertainty still applies."""
 
 
-def _customers(seed: int, zeros: float = 0.0, customers: int = CUSTOMERS) -> HeldOut:
+def _foretold(
+    revenue: np.ndarray, predicted: np.ndarray, leaving: float = 0.0, **rows: np.ndarray
+) -> Foretold:
+    """Rows of these customers, of whom whoever spends something buys, and one chance of churn for all."""
+    made = made_rows(revenue, purchases=(revenue != 0).astype(float), **rows)
+    return Foretold(made, predicted, np.full(predicted.size, leaving))
+
+
+def _customers(seed: int, zeros: float = 0.0, customers: int = CUSTOMERS) -> Foretold:
     """
     Predictions of customers with different recency, each right on average. The longer ago, the wilder the
-    outcome, and a share of ``zeros`` spends nothing.
+    outcome, and a share of ``zeros`` spends nothing, as was foretold.
     """
     rng = np.random.default_rng(seed)
     predicted, recency = rng.lognormal(3, 1, customers), rng.integers(1, 400, customers).astype(float)
     shape = np.where(recency < 130, 9.0, 1.5)
     spent = predicted * rng.gamma(shape, 1 / shape) / (1 - zeros) * (rng.random(customers) >= zeros)
-    return HeldOut(made_rows(spent, recency=recency), predicted)
+    return _foretold(spent, predicted, zeros, recency=recency)
 
 
-def _inside(bins: IntervalBins, held: HeldOut) -> np.ndarray:
-    low, high, _ = bins.intervals(held.predicted, recency_of(held.rows))
-    return (held.rows.revenue >= low) & (held.rows.revenue <= high)
+def _outside(bins: IntervalBins, held: Foretold) -> tuple[np.ndarray, np.ndarray]:
+    """Who ends below the lower bound, and who above the upper one."""
+    low, high = bins.bounds(held.predicted, held.leaving)
+    return held.rows.revenue < low, held.rows.revenue > high
 
 
 @pytest.fixture(scope="module")
@@ -46,73 +61,89 @@ def measured() -> IntervalBins:
 
 
 @pytest.mark.parametrize("coverage", [0.6, 0.8, 0.9])
-def test_the_nominal_share_of_unseen_customers_lies_inside(coverage: float):
+@pytest.mark.parametrize("zeros", [0.0, 0.03])
+def test_as_many_unseen_customers_end_below_and_above_as_was_said(coverage: float, zeros: float):
     """
-    Tolerance: four binomial standard deviations of both samples (3 points at 80 %), and two points either way
-    for choosing the shortest interval in each bin and for the least uncertainty of the total.
+    In each fifth of predictions too. Tolerance: four binomial standard deviations of both samples, and one
+    point for the least uncertainty of the total.
     """
-    calibration = measure_intervals([_customers(1)], CERTAIN, coverage, FLOOR)
+    calibration = measure_intervals([_customers(1, zeros)], CERTAIN, coverage, FLOOR)
+    later = _customers(2, zeros)
+    outside = (1 - coverage) / 2
 
-    inside = _inside(calibration, _customers(2))
+    for beyond in _outside(calibration, later):
+        for rows in (np.arange(CUSTOMERS), *np.array_split(np.argsort(later.predicted), 5)):
+            noise = 4 * np.sqrt(2 * outside * (1 - outside) / rows.size)
+            assert beyond[rows].mean() == pytest.approx(outside, abs=noise + 0.01)
 
-    noise = 4 * np.sqrt(2 * coverage * (1 - coverage) / CUSTOMERS)
-    assert inside.mean() == pytest.approx(coverage, abs=noise + 0.02)
 
-
-def test_it_does_so_within_groups_of_recency_and_prediction(measured: IntervalBins):
+def test_bounds_are_the_quantiles_of_what_such_customers_spend():
     """
-    Recent customers are predicted far better, and have narrower intervals that hold as often as the others':
-    one interval for everybody would hold nearly all of the first and too few of the second.
-    """
-    held = _customers(2)
-    inside, recent = _inside(measured, held), recency_of(held.rows) < 120
-    top = held.predicted > np.quantile(held.predicted, 0.8)
-    low, high, _ = measured.intervals(held.predicted, recency_of(held.rows))
-    width = (high - low) / held.predicted
-
-    for group in (recent, recency_of(held.rows) > 140, top, top & recent):
-        noise = 4 * np.sqrt(0.16 * (1 / group.sum() + 1 / group.sum()))
-        assert inside[group].mean() == pytest.approx(0.8, abs=noise + 0.02)
-    assert np.median(width[recent]) < 0.6 * np.median(width[~recent])
-
-
-def test_intervals_are_the_shortest_that_hold_the_share():
-    """
-    Outcomes are exponential, densest at zero: equal tails would begin at 0.105 times the prediction and be
-    2.2 wide, the shortest begin at 0 and are 1.61 wide (ln 5).
+    Amounts are exponential: 10 % of buyers spend less than 0.105 times what was expected, 10 % more than 2.3
+    times. Where a twentieth buys nothing, the lower bound is what 5 % of the others stay below.
     """
     rng = np.random.default_rng(3)
     predicted = rng.lognormal(3, 0.1, 20000)
-    held = HeldOut(made_rows(predicted * rng.exponential(size=20000)), predicted)
 
-    bins = measure_intervals([held], CERTAIN, 0.8, FLOOR).bins
+    def bounds(leaving: float) -> list[float]:
+        buys = rng.random(20000) >= leaving
+        held = _foretold(predicted * rng.exponential(size=20000) * buys / (1 - leaving), predicted, leaving)
+        measured = measure_intervals([held], CERTAIN, 0.8, FLOOR)
+        return [float((one / predicted).mean()) for one in measured.bounds(predicted, held.leaving)]
 
-    assert max(one.ratio_low for one in bins) < 0.03
-    assert np.mean([one.ratio_high for one in bins]) == pytest.approx(np.log(5), rel=0.05)
+    assert bounds(0.0) == pytest.approx([-np.log(0.9), -np.log(0.1)], rel=0.04)
+    assert bounds(0.05) == pytest.approx(
+        [-np.log(0.9 / 0.95) / 0.95, -np.log(0.1 / 0.95) / 0.95], rel=0.04, abs=0.005
+    )
+    assert bounds(0.5) == pytest.approx([0.0, -np.log(0.1 / 0.5) / 0.5], rel=0.04)
+    assert bounds(0.95) == [0.0, 0.0]
 
 
-def test_an_uncertain_total_widens_intervals_until_whole_seasons_are_held(measured: IntervalBins):
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.35, 0.5, 0.9, 0.97])
+@pytest.mark.parametrize("leaving", [0.0, 0.04, 0.3, 0.97])
+def test_a_quantile_is_that_of_a_million_such_customers(share: float, leaving: float):
     """
-    A shop whose totals are off by 40 % (sd of the logarithm), seen where customers are else predictable: over
-    300 windows, each thrown off as a whole, the wide intervals still hold 80 % on average. Those of a certain
-    total are narrower and hold less than two thirds.
+    Second way: customers are drawn who buy nothing, or else spend a ratio drawn from the group's, some of
+    which take money back. Tolerance: a hundredth of what a buyer is expected to spend.
     """
-    wide = measure_intervals([_customers(1)], 0.4, 0.8, FLOOR)
-    everybody = _customers(2)
-    predictable = recency_of(everybody.rows) < 120
-    predicted, revenue = everybody.predicted[predictable], everybody.rows.revenue[predictable]
-    shocks = np.exp(np.random.default_rng(5).normal(-(0.4**2) / 2, 0.4, 300))
+    ratios = np.quantile(np.random.default_rng(1).normal(1.0, 0.8, 10**5), SHARES)
+    group = AmountGroup(-np.inf, np.inf, 10**5, tuple(ratios.tolist()))
+    rng = np.random.default_rng(2)
+    expected = 50.0
+    spent = expected * np.interp(rng.random(10**6), SHARES, ratios) * (rng.random(10**6) >= leaving)
 
-    def held_and_width(bins: IntervalBins) -> tuple[float, float]:
-        low, high, _ = bins.intervals(predicted, recency_of(everybody.rows)[predictable])
-        held = [((revenue * shock >= low) & (revenue * shock <= high)).mean() for shock in shocks]
-        return float(np.mean(held)), float(np.mean((high - low) / predicted))
+    told = value_quantile([group], np.array([expected * (1 - leaving)]), np.array([leaving]), share)
 
-    (held_wide, width_wide), (held_narrow, width_narrow) = held_and_width(wide), held_and_width(measured)
+    assert told[0] == pytest.approx(np.quantile(spent, share), abs=0.01 * expected)
 
-    assert held_wide == pytest.approx(0.8, abs=0.03)
-    assert held_narrow < 2 / 3
-    assert width_wide > 1.3 * width_narrow
+
+def test_an_uncertain_total_moves_amounts_by_a_third_of_what_lies_between_buyers():
+    """
+    Ratios are lognormal with a spread of 0.6. A total that may be off by 40 % widens them by 0.2, one that
+    may be off by 10 % by 0.1: by hand, the 90 % quantile is the exponent of 1.2816 times the root of the
+    squares, about a mean that stays.
+    """
+    rng = np.random.default_rng(4)
+    predicted = np.full(20000, 100.0)
+    held = _foretold(predicted * rng.lognormal(-0.18, 0.6, 20000), predicted)
+
+    for level, widening in ((0.4, 0.2), (0.1, 0.1)):
+        spread = np.hypot(0.6, widening)
+        _, high = measure_intervals([held], level, 0.8, FLOOR).bounds(predicted[:1], held.leaving[:1])
+        assert high[0] == pytest.approx(100 * np.exp(1.2816 * spread - spread**2 / 2), rel=0.02)
+
+
+def test_where_all_pay_the_same_a_total_that_is_often_missed_moves_no_amount():
+    """
+    Subscribers pay 20 six times or leave before: however far totals were off, those who stay pay 120, give or
+    take the five percent that nobody knows better.
+    """
+    predicted = np.full(1000, 120.0 * 0.98)
+    held = _foretold(np.where(np.arange(1000) < 20, 0.0, 120.0), predicted, 0.02)
+
+    low, high = measure_intervals([held], 0.5, 0.8, FLOOR).bounds(predicted[:1], held.leaving[:1])
+
+    assert 120 * 0.92 < low[0] < 120 < high[0] < 120 * 1.08
 
 
 def test_nobody_is_sure_of_a_total(measured: IntervalBins):
@@ -129,16 +160,18 @@ def test_the_calibration_window_s_own_total_is_taken_out(measured: IntervalBins)
     apart.
     """
     held = _customers(1)
-    richer = HeldOut(made_rows(3 * held.rows.revenue, recency=recency_of(held.rows)), held.predicted)
+    richer = _foretold(3 * held.rows.revenue, held.predicted, recency=recency_of(held.rows))
 
-    for one, other in zip(measure_intervals([richer], CERTAIN, 0.8, FLOOR).bins, measured.bins, strict=True):
-        assert (one.ratio_low, one.ratio_high) == pytest.approx((other.ratio_low, other.ratio_high))
+    for one, other in zip(
+        measure_intervals([richer], CERTAIN, 0.8, FLOOR).amounts, measured.amounts, strict=True
+    ):
+        assert one.ratios == pytest.approx(other.ratios)
 
 
 def test_each_window_s_own_total_is_taken_out_where_dates_are_held_together():
     """
-    Two dates in one set of rows, twice and half of what was expected: the same bins as where both came out as
-    expected.
+    Two dates in one set of rows, twice and half of what was expected: the same ratios as where both came out
+    as expected.
     """
     held = _customers(1)
     second = np.arange(CUSTOMERS) % 2 == 1
@@ -147,13 +180,9 @@ def test_each_window_s_own_total_is_taken_out_where_dates_are_held_together():
     even = replace(dated, revenue=dated.revenue / dated.total_ratio(held.predicted) * level)
     odd = replace(even, revenue=even.revenue * np.where(second, 2.0, 0.5))
 
-    one, other = (
-        measure_intervals([HeldOut(rows, held.predicted)], CERTAIN, 0.8, FLOOR).bins for rows in (even, odd)
-    )
+    one, other = (measure_amounts([replace(held, rows=rows)], CERTAIN) for rows in (even, odd))
 
-    assert [(bin.ratio_low, bin.ratio_high) for bin in one] == [
-        pytest.approx((bin.ratio_low, bin.ratio_high)) for bin in other
-    ]
+    assert [group.ratios for group in one] == [pytest.approx(group.ratios) for group in other]
 
 
 @pytest.mark.parametrize("customers", [1, 2, 7, 12, 39, 81])
@@ -168,79 +197,39 @@ def test_a_handful_of_customers_is_measured_together(customers: int):
 
     assert sum(one.customers for one in bins if one.predicted_below != FLOOR) <= 2 * customers
     assert len(bins) <= 2 * max(1, customers // 40)
-    assert all(one.customers > 0 and one.ratio_low <= 1 <= one.ratio_high for one in bins)
+    assert all(one.customers > 0 for one in bins)
 
 
-def test_a_few_refunds_leave_no_good_customer_with_a_low_bound_below_zero():
+def test_whoever_takes_back_more_than_they_buy_comes_first():
     """
-    Three in a hundred give back a little more than they bought, and nobody spends nothing: however close
-    together those lie to the rest, the interval starts at zero or above and holds the nominal share. Where
-    half do, they cannot be left out.
+    Of ten buyers each, three take back 2 % of what was expected: the lower bound is what they take. Where one
+    in twenty does, it is not.
     """
     rng = np.random.default_rng(7)
     predicted = rng.lognormal(3, 0.1, 4000)
 
-    def low(share: float) -> tuple[float, float]:
-        given_back = rng.random(4000) < share
-        held = HeldOut(made_rows(predicted * np.where(given_back, -0.02, rng.uniform(0, 1, 4000))), predicted)
-        calibration = measure_intervals([held], CERTAIN, 0.8, FLOOR)
-        return min(one.ratio_low for one in calibration.bins), float(_inside(calibration, held).mean())
+    def low(share: float) -> float:
+        given_back = np.arange(4000) % 100 < 100 * share
+        spent = predicted * np.where(given_back, -0.02, rng.uniform(0.5, 1.5, 4000))
+        held = _foretold(spent, predicted * spent.sum() / predicted.sum())
+        bounds = measure_intervals([held], CERTAIN, 0.8, FLOOR).bounds(predicted, held.leaving)
+        return float((bounds[0] / predicted).max())
 
-    assert low(0.03)[0] >= 0
-    assert low(0.03)[1] == pytest.approx(0.8, abs=0.03)
-    assert low(0.5)[0] < 0
+    assert low(0.3) < 0
+    assert low(0.05) > 0.4
 
 
-def test_where_many_spend_nothing_the_interval_starts_at_zero():
+def test_where_nobody_bought_amounts_are_what_is_expected():
     """
-    A fifth spend nothing: zero is the likeliest single outcome and inside every interval, though the other
-    outcomes lie so close together that a shorter interval would leave it out. Where one in fifty spends
-    nothing, it does leave it out wherever outcomes are tame, which is a third of the bins.
+    Nothing was measured, and nothing is made up: whoever buys spends what is expected of them.
     """
-    held = _customers(1, zeros=0.2)
-    calibration = measure_intervals([held], CERTAIN, 0.6, FLOOR)
-    hardly = measure_intervals([_customers(1, zeros=0.02)], CERTAIN, 0.6, FLOOR)
+    held = _foretold(np.zeros(100), np.full(100, 3.0), 0.9)
 
-    low, _, _ = calibration.intervals(held.predicted, recency_of(held.rows))
+    low, high = measure_intervals([held], CERTAIN, 0.8, FLOOR).bounds(
+        np.array([9.0, 9.0]), np.array([0.1, 0.95])
+    )
 
-    assert not low.any()
-    assert _inside(calibration, _customers(2, zeros=0.2)).mean() == pytest.approx(0.6, abs=0.05)
-    assert np.mean([one.ratio_low > 0.05 for one in hardly.bins]) >= 1 / 3
-
-
-@pytest.mark.parametrize(("refunded", "below_zero"), [(0.03, False), (0.3, True)])
-def test_a_few_refunds_do_not_open_the_interval_below_zero(refunded: float, below_zero: bool):
-    """
-    Of customers of whom a fifth spend nothing, a few get back up to what they were predicted to spend: the
-    interval still starts at zero and holds its share. Where more do than may be outside, it reaches down to
-    them.
-    """
-
-    def shop(seed: int) -> HeldOut:
-        held = _customers(seed, zeros=0.2)
-        chance, share = np.random.default_rng(seed + 100).random((2, len(held.rows)))
-        revenue = np.where(chance < refunded, -share * held.predicted, held.rows.revenue)
-        return HeldOut(
-            replace(held.rows, revenue=revenue), held.predicted * revenue.sum() / held.predicted.sum()
-        )
-
-    calibration = measure_intervals([shop(1)], CERTAIN, 0.8, FLOOR)
-
-    assert _inside(calibration, shop(2)).mean() == pytest.approx(0.8, abs=0.05)
-    assert {one.ratio_low < 0 for one in calibration.bins} == {below_zero}
-
-
-def test_every_interval_holds_its_prediction():
-    """
-    A model that is twice too low for one half and too high for the other still names a value that it calls
-    possible.
-    """
-    held = _customers(1)
-    odd = np.arange(CUSTOMERS) % 2 > 0
-    biased = HeldOut(made_rows(held.rows.revenue * np.where(odd, 4.0, 0.01)), held.predicted)
-
-    for one in measure_intervals([biased], CERTAIN, 0.5, FLOOR).bins:
-        assert one.ratio_low <= 1 <= one.ratio_high
+    assert (low.tolist(), high.tolist()) == ([0.0, 0.0], [10.0, 0.0])
 
 
 def test_bins_tile_all_predictions_and_recencies(measured: IntervalBins):
@@ -284,16 +273,16 @@ def test_confidence_holds_on_both_sides_of_the_floor(mean: float):
     customers straddle the floor, wherever those lay that the bins were measured on.
     """
 
-    def shop(seed: int, mean: float) -> HeldOut:
+    def shop(seed: int, mean: float) -> Foretold:
         rng = np.random.default_rng(seed)
         predicted = mean * rng.uniform(0.95, 1.05, CUSTOMERS)
-        return HeldOut(made_rows(20 * predicted * (rng.random(CUSTOMERS) < 0.05)), predicted)
+        return _foretold(20 * predicted * (rng.random(CUSTOMERS) < 0.05), predicted, 0.95)
 
     calibration = measure_intervals([shop(1, mean)], CERTAIN, 0.8, FLOOR)
     later = shop(2, FLOOR)
     below = later.predicted < FLOOR
 
-    _, _, confidence = calibration.intervals(later.predicted, recency_of(later.rows))
+    confidence = calibration.confidence(later.predicted, recency_of(later.rows))
     true = came_true(later.rows.revenue, later.predicted, FLOOR)
 
     for side in (below, ~below):
@@ -306,7 +295,7 @@ def test_equal_predictions_share_a_bin():
     Nine of ten customers are predicted the same: they are measured together, not told apart by their order.
     """
     predicted = np.where(np.arange(1000) % 10 == 0, 50.0, 5.0)
-    held = HeldOut(made_rows(np.random.default_rng(1).gamma(1, predicted)), predicted)
+    held = _foretold(np.random.default_rng(1).gamma(1, predicted), predicted)
 
     bins = measure_intervals([held], CERTAIN, 0.8, FLOOR).bins
 
@@ -322,15 +311,16 @@ def test_a_prediction_of_nothing_has_no_ratio_and_stays_itself():
     """
     held = _customers(1)
     predicted = np.append(held.predicted, [0.0, 0.0])
-    with_zeros = HeldOut(made_rows(np.append(held.rows.revenue, [0.0, 0.0])), predicted)
-    without = HeldOut(made_rows(held.rows.revenue), held.predicted)
-    nothing = HeldOut(made_rows(np.array([5.0, 0.0])), np.zeros(2))
+    with_zeros = _foretold(np.append(held.rows.revenue, [0.0, 0.0]), predicted)
+    without = _foretold(held.rows.revenue, held.predicted)
+    nothing = _foretold(np.array([5.0, 0.0]), np.zeros(2))
 
-    both = [measure_intervals([one], CERTAIN, 0.8, FLOOR).bins for one in (with_zeros, without)]
+    both = [measure_intervals([one], CERTAIN, 0.8, FLOOR) for one in (with_zeros, without)]
     alone = measure_intervals([nothing], CERTAIN, 0.8, FLOOR)
 
     assert both[0] == both[1]
-    assert [one.tolist() for one in alone.intervals(np.zeros(1), np.zeros(1))] == [[0.0], [0.0], [0.0]]
+    assert [one.tolist() for one in alone.bounds(np.zeros(1), np.zeros(1))] == [[0.0], [0.0]]
+    assert alone.confidence(np.zeros(1), np.zeros(1)).tolist() == [0.0]
 
 
 def test_two_dates_are_measured_together():
@@ -349,7 +339,7 @@ def test_confidence_comes_true_out_of_sample(measured: IntervalBins):
     Recent ones are surer.
     """
     held = _customers(2)
-    _, _, confidence = measured.intervals(held.predicted, recency_of(held.rows))
+    confidence = measured.confidence(held.predicted, recency_of(held.rows))
     hits = came_true(held.rows.revenue, held.predicted, FLOOR)
 
     for third in np.array_split(np.argsort(confidence, kind="stable"), 3):
@@ -437,14 +427,43 @@ def test_the_warehouse_looks_up_what_python_does(trained: Settings):
     calibration = IntervalBins.from_json(json.loads(manifest)["calibration"])
     rows = query(
         trained,
-        "select p.clv_predicted, f.days_since_last_purchase, p.calibration_bin, p.clv_low, p.clv_high, "
-        "p.clv_prediction_confidence from customer_predictions as p "
+        "select p.clv_predicted, p.churn_probability, f.days_since_last_purchase, p.calibration_bin, "
+        "p.clv_low, p.clv_high, p.clv_prediction_confidence from customer_predictions as p "
         "inner join customer_features as f using (customer_id, as_of_date)",
     )
-    predicted, recency, number, low, high, confidence = np.array(rows, dtype=float).T
+    predicted, leaving, recency, number, low, high, confidence = np.array(rows, dtype=float).T
 
     assert len(rows) > 100
     np.testing.assert_array_equal(calibration.find(predicted, recency) + 1, number)
-    expected = calibration.intervals(predicted, recency)
+    expected = (*calibration.bounds(predicted, leaving), calibration.confidence(predicted, recency))
     for got, said in zip((low, high, confidence), expected, strict=True):
         np.testing.assert_allclose(got, said, rtol=1e-12)
+
+
+def test_the_chance_of_any_amount_agrees_with_the_bounds(trained: Settings):
+    """
+    A tenth of customers spends more than the upper bound, nine tenths more than the lower one, and whoever
+    buys spends something. Bounds are those that the manifest gives customers of many values and chances.
+    """
+    with connect(trained) as connection:
+        quantiles = connection.execute("from amount_quantiles").df()
+    model = registry.load(trained.models)
+    assert model is not None
+    predicted, leaving = (one.ravel() for one in np.meshgrid([0.5, 4, 30, 70, 900], [0.01, 0.08, 0.5, 0.96]))
+    low, high = model.intervals.bounds(predicted, leaving)
+    customers = pd.DataFrame({"predicted": predicted, "leaving": leaving, "low": low, "high": high})
+    amounts = ("low", "high", "1e-6", "1e9", "0", "null")
+    with duckdb.connect() as reader:
+        reader.register("customers", customers)
+        reader.execute("create table amount_quantiles as from quantiles")
+        reader.execute(CHANCE_OF_AT_LEAST)
+        chances = ", ".join(f"chance_of_at_least(predicted, leaving, {amount})" for amount in amounts)
+        columns = zip(*reader.execute(f"select {chances} from customers").fetchall(), strict=True)
+        of_low, of_high, of_little, of_all, of_nothing, of_unknown = map(np.array, columns)
+
+    assert (low > 0).sum() == 10 and (high > 0).sum() == 15
+    np.testing.assert_allclose(of_low[low > 0].astype(float), 0.9, atol=1e-9)
+    np.testing.assert_allclose(of_high[high > 0].astype(float), 0.1, atol=1e-9)
+    np.testing.assert_allclose(of_little.astype(float), 1 - leaving, atol=1e-3)
+    assert not of_all.any() and (of_nothing == 1).all()
+    assert set(of_unknown) == {None} and quantiles.shape[0] >= 40

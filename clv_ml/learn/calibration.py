@@ -14,7 +14,7 @@ from clv_ml.learn.candidates import (
 from clv_ml.learn.churn import ChurnCalibration, chance_of_churn, fit_churn
 from clv_ml.learn.median_value import fit_spread
 from clv_ml.learn.model_types import fit_recipe
-from clv_ml.learn.out_of_sample import HeldOut, OutOfSample, out_of_fold, out_of_time
+from clv_ml.learn.out_of_sample import Foretold, HeldOut, OutOfSample, out_of_fold, out_of_time
 from clv_ml.learn.store_history import StoreHistory
 from clv_ml.learn.training_data import Customers, TrainingData
 from clv_ml.measure.metrics import Array
@@ -39,10 +39,11 @@ class Calibration:
     leaving: Array
 
     @property
-    def held_out(self) -> HeldOut:
+    def held_out(self) -> Foretold:
         """What the candidate to publish predicted of these rows."""
         rows = self.full.rows
-        return HeldOut(rows, candidate_estimate(self.choice.candidate, rows, self.full.predicted))
+        estimate = candidate_estimate(self.choice.candidate, rows, self.full.predicted)
+        return Foretold(rows, estimate, self.leaving)
 
     @property
     def spread(self) -> float:

@@ -46,7 +46,7 @@ def evaluate_fit(
         settings.vars.interval_coverage,
         settings.vars.confidence_floor,
     )
-    low, high, confidence = bins.intervals(mean, recency_of(rows))
+    low, high = bins.bounds(mean, leaving)
     fitted = {name: predicted for name, predicted in others.items() if np.isfinite(predicted).all()}
     return Evaluation(
         as_of=str(days[0]) if days.size == 1 else None,
@@ -58,8 +58,9 @@ def evaluate_fit(
         predicted={"model": mean, "typical": median_value(mean, 1 - leaving, calibration.spread), **fitted},
         low=low,
         high=high,
-        confidence=confidence,
+        confidence=bins.confidence(mean, recency_of(rows)),
         confidence_floor=settings.vars.confidence_floor,
+        nominal_coverage=settings.vars.interval_coverage,
         churn=leaving,
         unfitted=tuple(name for name in others if name not in fitted),
     )

@@ -24,6 +24,13 @@ class HeldOut:
 
 
 @dataclass(frozen=True)
+class Foretold(HeldOut):
+    """And the chance of churn that was. Shape (n,)."""
+
+    leaving: Array
+
+
+@dataclass(frozen=True)
 class OutOfSample:
     """Recipe ``k`` predicts the rows whose ``fold``, shape (n,), is k: it learned from none of them."""
 

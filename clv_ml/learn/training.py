@@ -30,7 +30,7 @@ from clv_ml.learn.model_description import (
     without_nan,
 )
 from clv_ml.learn.model_types import fit_recipe
-from clv_ml.learn.out_of_sample import HeldOut
+from clv_ml.learn.out_of_sample import Foretold, HeldOut
 from clv_ml.learn.store_history import (
     StoreHistory,
     read_store_history,
@@ -201,7 +201,7 @@ def _measure(task: Task) -> Measured:
     calibration = calibration.confirmed(tested, data, task.is_small_shop)
     evaluation = evaluate_fit(late, calibration, test, history, task.settings, test.baselines)
     bins = measure_intervals(
-        [calibration.held_out, HeldOut(test, evaluation.predicted["model"])],
+        [calibration.held_out, Foretold(test, evaluation.predicted["model"], evaluation.churn)],
         history.level_log_sd(np.datetime64(history.as_of_date)),
         task.settings.vars.interval_coverage,
         task.settings.vars.confidence_floor,

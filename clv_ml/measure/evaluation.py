@@ -36,7 +36,8 @@ class Evaluation:
     the reporting currency.
 
     ``predicted`` maps an estimator to its prediction; ``model`` is ``clv_predicted`` as it would have been
-    published, by the ``candidate`` named. ``low``, ``high`` and ``confidence`` belong to it, ``churn`` is its
+    published, by the ``candidate`` named. ``low``, ``high`` (which ``nominal_coverage`` of customers should
+    lie between) and ``confidence`` belong to it, ``churn`` is its
     chance of no purchase, and ``left`` whether there was none. ``groups`` maps a column's name to each
     customer's group. ``unfitted`` names estimators that have no prediction, as a fit that does not converge.
     """
@@ -52,6 +53,7 @@ class Evaluation:
     high: Array
     confidence: Array
     confidence_floor: float
+    nominal_coverage: float
     churn: Array
     unfitted: tuple[str, ...] = ()
 
@@ -116,17 +118,24 @@ def segments(evaluation: Evaluation) -> dict[str, NDArray[np.bool_]]:
 
 def interval_metrics(evaluation: Evaluation) -> dict[str, float]:
     """
-    Of ``model``: shares of customers inside their interval, its mean width over the mean actual, and the
-    error of the confidence.
+    Of ``model``: shares of customers inside their interval, above and below it; its score (width, and 2 / a
+    times what lies outside where a share of a may) over the mean actual; and the error of the confidence.
+
+    Source: Gneiting and Raftery (2007), "Strictly proper scoring rules", section 6.2.
     """
     actual, predicted = evaluation.actual, evaluation.predicted["model"]
-    inside = (actual >= evaluation.low) & (actual <= evaluation.high)
+    above, below = actual > evaluation.high, actual < evaluation.low
+    inside = ~above & ~below
+    beyond = np.maximum(actual - evaluation.high, 0) + np.maximum(evaluation.low - actual, 0)
+    score = evaluation.high - evaluation.low + 2 / (1 - evaluation.nominal_coverage) * beyond
     top = predicted >= np.quantile(predicted, 0.8)
     hits = came_true(actual, predicted, evaluation.confidence_floor)
     return {
         "coverage": float(inside.mean()),
         "coverage_top_fifth": float(inside[top].mean()),
-        "mean_width_to_mean": float((evaluation.high - evaluation.low).mean() / max(actual.mean(), 1e-9)),
+        "above_high": float(above.mean()),
+        "below_low": float(below.mean()),
+        "interval_score_to_mean": float(score.mean() / max(actual.mean(), 1e-9)),
         "confidence_error": calibration_error(evaluation.confidence, hits),
     }
 

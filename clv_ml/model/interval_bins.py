@@ -1,13 +1,14 @@
-"""The bins of intervals and confidence in a manifest, and which one a prediction falls into."""
+"""The intervals and confidence of a manifest: buyers' amounts, and the bins that a prediction falls into."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clv_ml.measure.metrics import Array
+from clv_ml.model.amounts import AmountGroup, value_quantile
 
 RECENCY = "days_since_last_purchase"
 """The column that bins are cut by, next to the prediction."""
@@ -18,9 +19,8 @@ class Bin:
     """
     Customers alike in prediction and recency, in half-open ranges, and how many they are.
 
-    ``ratio_low`` and ``ratio_high`` times the prediction are the interval; ``ratio_sd`` is the spread of
-    actual over predicted around its mean, without the error of the total. ``confidence`` is the share
-    whose actual fell within 50 % of the prediction, or within the floor.
+    ``ratio_sd`` is the spread of actual over predicted around its mean, without the error of the total.
+    ``confidence`` is the share whose actual fell within 50 % of the prediction, or within the floor.
     """
 
     predicted_from: float
@@ -28,8 +28,6 @@ class Bin:
     recency_from_days: float
     recency_below_days: float
     customers: int
-    ratio_low: float
-    ratio_high: float
     ratio_sd: float
     confidence: float
 
@@ -38,13 +36,15 @@ class Bin:
 class IntervalBins:
     """
     The bins, which tile all predictions and recencies; the uncertainty of the total (sd of its logarithm);
-    the nominal share of customers inside, and the floor of the confidence in currency.
+    the nominal share of customers inside; the floor of the confidence in currency; and the groups of buyers
+    that bounds come from, which models made before 0.3.0 lack.
     """
 
     bins: tuple[Bin, ...]
     level_log_sd: float
     coverage: float
     confidence_floor: float
+    amounts: tuple[AmountGroup, ...] = ()
 
     def as_json(self) -> dict:
         """For the manifest. Open ends are None."""
@@ -52,7 +52,7 @@ class IntervalBins:
             {key: value if np.isfinite(value) else None for key, value in asdict(one).items()}
             for one in self.bins
         ]
-        return {**asdict(self), "bins": bins}
+        return {**asdict(self), "bins": bins, "amounts": [one.as_json() for one in self.amounts]}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "IntervalBins":
@@ -62,6 +62,7 @@ class IntervalBins:
             stored.get("level_log_sd", 0.0),
             stored.get("coverage", 0.0),
             stored.get("confidence_floor", 0.0),
+            tuple(AmountGroup.from_json(one) for one in stored.get("amounts", [])),
         )
 
     def find(self, predicted: Array, recency: Array) -> NDArray[np.intp]:
@@ -72,18 +73,22 @@ class IntervalBins:
             found[inside & (recency >= one.recency_from_days) & (recency < one.recency_below_days)] = index
         return found
 
-    def intervals(self, predicted: Array, recency: Array) -> tuple[Array, Array, Array]:
-        """Low, high and confidence of each prediction. Shape (n,) each."""
-        index = self.find(predicted, recency)
-        low, high, confidence = (
-            np.array([getattr(one, name) for one in self.bins])[index]
-            for name in ("ratio_low", "ratio_high", "confidence")
+    def bounds(self, predicted: Array, leaving: Array) -> tuple[Array, Array]:
+        """The quantiles that ``coverage`` leaves on either side of each customer's value. Shape (n,) each."""
+        outside = (1 - self.coverage) / 2
+        low, high = (
+            value_quantile(self.amounts, predicted, leaving, share) for share in (outside, 1 - outside)
         )
-        return predicted * low, predicted * high, confidence
+        return low, high
+
+    def confidence(self, predicted: Array, recency: Array) -> Array:
+        """The share of customers in each one's bin that came true. Shape (n,)."""
+        return np.array([one.confidence for one in self.bins])[self.find(predicted, recency)]
 
 
 def _bin(stored: Mapping[str, Any]) -> Bin:
     """A bin from JSON: a null is an open end, on the side that its name says."""
-    ends = {name: -np.inf if name.endswith(("_from", "_from_days")) else np.inf for name in stored}
-    values = {name: ends[name] if value is None else value for name, value in stored.items()}
+    names = [field.name for field in fields(Bin)]
+    ends = {name: -np.inf if name.endswith(("_from", "_from_days")) else np.inf for name in names}
+    values = {name: ends[name] if stored[name] is None else stored[name] for name in names}
     return Bin(**values)  # pyrefly: ignore[bad-argument-type]

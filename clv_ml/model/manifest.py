@@ -15,6 +15,8 @@ from clv_ml.errors import ModelError
 from clv_ml.model.recipe import STRICT, Output, booster_names
 
 VERSION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+BOUNDS = ("clv_low", "clv_high")
+"""Quantiles of a customer's value, made from the outputs of the same row."""
 ONNX_FILE, MANIFEST_FILE = "model.onnx", "manifest.json"
 NO_FACTS = {"anchor_parts", "anchor_components", "anchor_factors"}
 """How models made before 0.2.0 name what they explain by: parts of the anchor, of which none is a fact."""
@@ -148,6 +150,12 @@ class Manifest(ModelDescription):
     def feature_names(self) -> tuple[str, ...]:
         """Names of the features, in order."""
         return tuple(feature.name for feature in self.features)
+
+    @property
+    def score_fields(self) -> tuple[str, ...]:
+        """What scoring gives: the outputs, and the bounds, which models made before 0.3.0 lack."""
+        bounds = BOUNDS if self.calibration.get("amounts") else ()
+        return (*(output.name for output in self.outputs), *bounds)
 
     @property
     def candidate(self) -> JsonValue:

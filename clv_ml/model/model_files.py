@@ -13,6 +13,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import version as library_version
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 
 from clv_ml.errors import ExportError, ModelError, ModelTamperedError
 from clv_ml.model.booster_text import booster_text, read_forest
+from clv_ml.model.interval_bins import IntervalBins
 from clv_ml.model.manifest import (
     MANIFEST_FILE,
     ONNX_FILE,
@@ -64,6 +66,11 @@ class LoadedModel:
     manifest_sha256: str
     recipe: Recipe
     session: ort.InferenceSession
+
+    @cached_property
+    def intervals(self) -> IntervalBins:
+        """What its bounds and its confidence are made from."""
+        return IntervalBins.from_json(self.manifest.calibration)
 
 
 def write_model(

@@ -133,5 +133,5 @@ def _described(manifest: Manifest) -> dict[str, Any]:
         "features": [{"name": feature.name} for feature in manifest.features],
         "explained_columns": manifest.explained_columns,
         "training_dates": manifest.training_dates.get("refit", ()),
-        "outputs": [output.name for output in manifest.outputs],
+        "outputs": manifest.score_fields,
     }

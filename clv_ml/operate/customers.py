@@ -43,6 +43,7 @@ class CustomerExplanation:
     clv_method: str
     clv_low: float | None
     clv_high: float | None
+    certainty: str | None
     clv_prediction_confidence: float | None
     churn_probability: float | None
     clv_model_version: str | None

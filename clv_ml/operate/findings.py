@@ -92,23 +92,26 @@ def _accuracy(settings: Settings, connection: duckdb.DuckDBPyConnection) -> Find
         return Finding("accuracy", "absent", text)
     model = rows["model"]
     best = rows.get("typical", model)["nmae_to_best_baseline"]
-    coverage, bias = model["interval_coverage"], model["bias"]
+    coverage, above, bias = model["interval_coverage"], model["above_high_share"], model["bias"]
     texts = [f"predictions of {model['as_of_date']} for {model['customers']:,} customers"]
     if bias is not None:
         texts.append(f"total off by {math.expm1(bias):+.0%}")
     if best is not None:
         texts.append(f"error {best:.2f} of the best baseline's")
     if coverage is not None:
-        texts.append(f"intervals covered {coverage:.0%}")
+        texts.append(f"bounds held {coverage:.0%}")
     is_off = (
         abs(bias or 0) > settings.vars.accuracy_bias
-        or (
-            coverage is not None
-            and abs(coverage - settings.vars.interval_coverage) > settings.vars.accuracy_coverage_gap
-        )
+        or (coverage is not None and _too_many_outside(settings, above, 1 - coverage - above))
         or (best or 0) > 1
     )
     return Finding("accuracy", "warn" if is_off else "ok", ", ".join(texts), rows)
+
+
+def _too_many_outside(settings: Settings, above: float, below: float) -> bool:
+    """Nobody ends below 0, so that few below is no fault."""
+    outside, gap = (1 - settings.vars.interval_coverage) / 2, settings.vars.accuracy_coverage_gap
+    return abs(above - outside) > gap or below > outside + gap
 
 
 def _more(rows: list) -> str:

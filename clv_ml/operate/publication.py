@@ -17,6 +17,7 @@ from uuid import uuid4
 import duckdb
 
 from clv_ml.errors import PublishError
+from clv_ml.operate.published_functions import FUNCTIONS
 from clv_ml.operate.scores import SUMMARY, ScoringResult, scoring_result
 from clv_ml.settings import Settings, models_of, published_folder
 from clv_ml.warehouse.connection import connect, only_value
@@ -30,11 +31,6 @@ READABLE_BY = "v1.0.0"
 NOBODY = (
     "Nobody is scored in customer_clv, so nothing was published. Load orders and score them (clv run FILE)."
 )
-CSV_SAFE = (
-    r"create macro csv_safe(value) as case when regexp_matches(value, '^[=+\-@＝＋－＠\t\r\n]') "
-    "then '''' || value else value end"
-)
-"""For CSV exports: text that a spreadsheet would run as a formula gets an apostrophe before it."""
 
 
 RECORD_COLUMNS = {
@@ -167,7 +163,7 @@ def _write(settings: Settings, folder: Path, version: str, run_id: str) -> dict[
         if not rows["customer_clv"]:
             raise PublishError(NOBODY)
         copy.execute(f"create table {RECORD} as {record_query(settings, version, run_id, 'customer_clv')}")
-        for statement in (*comments, *_record_comments(), CSV_SAFE):
+        for statement in (*comments, *_record_comments(), *FUNCTIONS):
             copy.execute(statement)
         copy.execute("detach source")
         for name in (RECORD, *tables):

@@ -88,7 +88,7 @@ def _register_model(connection: duckdb.DuckDBPyConnection, manifest: Manifest, m
     names = manifest.feature_names
     columns = dict.fromkeys((*names, *((manifest.anchor,) if manifest.anchor else ())), "DOUBLE")
     explained = dict.fromkeys(manifest.explained_columns, "DOUBLE")
-    outputs = {output.name: "DOUBLE" for output in manifest.outputs}
+    outputs = dict.fromkeys(manifest.score_fields, "DOUBLE")
 
     def clv_score(rows: pa.Array | pa.ChunkedArray) -> pa.Array:
         return score(model(), _whole(rows))

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from clv_ml.errors import ModelError
 from clv_ml.model import registry
-from clv_ml.model.interval_bins import RECENCY, IntervalBins
+from clv_ml.model.interval_bins import RECENCY
 from clv_ml.model.manifest_files import recorded_sha256
 from clv_ml.model.model_files import LoadedModel, load_model
 from clv_ml.serve.columns import feature_matrix
@@ -112,15 +112,11 @@ class Predictor:
         scores = score(self._model, table)
         columns = {field.name: scores.field(field.name) for field in scores.type}
         predicted = columns["clv_predicted"].to_numpy(zero_copy_only=False)
-        bins = IntervalBins.from_json(self._model.manifest.calibration)
+        bins = self._model.intervals
         if bins.bins:
             recency = feature_matrix(table, (RECENCY,), self.version)[:, 0]
-            found = bins.intervals(predicted, np.nan_to_num(recency))
-            names = ("clv_low", "clv_high", "clv_prediction_confidence")
-            columns |= {
-                name: pa.array(values, mask=np.isnan(predicted))
-                for name, values in zip(names, found, strict=True)
-            }
+            confidence = bins.confidence(predicted, np.nan_to_num(recency))
+            columns["clv_prediction_confidence"] = pa.array(confidence, mask=np.isnan(predicted))
         return pa.table(columns)
 
     def explain(self, customer: Mapping[str, Any]) -> Explanation:

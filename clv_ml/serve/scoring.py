@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from clv_ml.model.manifest import BOUNDS
 from clv_ml.model.model_files import LoadedModel
 from clv_ml.model.onnx_session import padded_rows, run_padded
 from clv_ml.serve.columns import Batch, select_columns, to_doubles
@@ -18,15 +19,15 @@ FILL_ROWS = 1_024
 
 def score(model: LoadedModel, batch: Batch) -> pa.StructArray:
     """
-    Every output of the model for every row. May be called from several threads at once.
+    Every output of the model for every row, and the bounds. May be called from several threads at once.
 
     Args:
         batch: Must hold the model's features and its anchor; order is free, other columns are ignored. NULL
             is a missing value.
 
     Returns:
-        One row per input row; a double field per output, in the manifest's order. A field is NULL where the
-        row has no prediction: its anchor or whole struct is NULL, or the number overflows.
+        One row per input row; a double field for each of the manifest's ``score_fields``. A field is NULL
+        where the row has no prediction: its anchor or whole struct is NULL, or the number overflows.
 
     Raises:
         FeatureMismatchError: Naming each column that is missing or not a number.
@@ -34,7 +35,7 @@ def score(model: LoadedModel, batch: Batch) -> pa.StructArray:
     anchor = model.manifest.anchor
     names = model.manifest.feature_names + (() if anchor is None else (anchor,))
     batches = select_columns(batch, names, model.manifest.version)
-    results = [np.empty(sum(one.num_rows for one in batches)) for _ in model.manifest.outputs]
+    results = [np.empty(sum(one.num_rows for one in batches)) for _ in model.manifest.score_fields]
     for start, chunk in _chunks(batches):
         for result, values in zip(results, _score_chunk(model, chunk), strict=True):
             result[start : start + chunk.num_rows] = values
@@ -52,7 +53,7 @@ def _chunks(batches: list[pa.RecordBatch]) -> Iterator[tuple[int, pa.RecordBatch
 
 
 def _score_chunk(model: LoadedModel, chunk: pa.RecordBatch) -> list[NDArray[np.float64]]:
-    """One array of shape (n,) per output, in order."""
+    """One array of shape (n,) per score field, in order."""
     rows, count = chunk.num_rows, len(model.manifest.features)
     matrix = np.zeros((padded_rows(rows), count))
     columns = [to_doubles(column) for column in chunk.columns]
@@ -64,14 +65,16 @@ def _score_chunk(model: LoadedModel, chunk: pa.RecordBatch) -> list[NDArray[np.f
     if model.manifest.anchor is not None:
         anchor = np.zeros(len(matrix))
         anchor[:rows] = columns[count]
-    outputs = run_padded(model.session, matrix, anchor)
-    return [outputs[output.name][:rows] for output in model.manifest.outputs]
+    outputs = {name: values[:rows] for name, values in run_padded(model.session, matrix, anchor).items()}
+    if model.intervals.amounts:
+        bounds = model.intervals.bounds(outputs["clv_predicted"], outputs["churn_probability"])
+        outputs |= dict(zip(BOUNDS, bounds, strict=True))
+    return [outputs[name] for name in model.manifest.score_fields]
 
 
 def _as_struct(model: LoadedModel, results: list[NDArray[np.float64]], batch: Batch) -> pa.StructArray:
-    names = [output.name for output in model.manifest.outputs]
     no_row = np.zeros(len(batch) if isinstance(batch, pa.StructArray) else batch.num_rows, dtype=np.bool_)
     if isinstance(batch, pa.StructArray) and batch.null_count:
         no_row = np.asarray(batch.is_null())
     arrays = [pa.array(values, mask=no_row | ~np.isfinite(values)) for values in results]
-    return pa.StructArray.from_arrays(arrays, names=names)
+    return pa.StructArray.from_arrays(arrays, names=list(model.manifest.score_fields))

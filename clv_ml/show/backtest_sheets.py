@@ -36,7 +36,9 @@ SEGMENT_HEADS = {name: HEADS[name] for name in ("nmae", "r2", "spearman", "gini"
 COVERAGE_HEADS = {
     "coverage": "coverage",
     "coverage_top_fifth": "of top fifth",
-    "mean_width_to_mean": "width / mean",
+    "above_high": "above",
+    "below_low": "below",
+    "interval_score_to_mean": "score / mean",
     "confidence_error": "conf. error",
     "churn_brier": "Brier",
     "churn_brier_of_constant": "constant's",

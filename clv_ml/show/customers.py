@@ -29,8 +29,8 @@ def show_explanation(found: CustomerExplanation) -> None:
         return
     if found.clv_low is not None and found.clv_high is not None:
         say(
-            f"Interval: {found.currency} {amount_text(found.clv_low)} to {amount_text(found.clv_high)}; "
-            f"confidence {found.clv_prediction_confidence or 0:.0%}"
+            f"Bounds: {found.currency} {amount_text(found.clv_low)} to {amount_text(found.clv_high)}; "
+            f"certainty {found.certainty}, confidence {found.clv_prediction_confidence or 0:.0%}"
         )
     if found.churn_probability is not None:
         say(f"Chance of no purchase: {found.churn_probability:.0%}")

@@ -68,9 +68,10 @@ def _show_metrics(metrics: Mapping[str, Any]) -> None:
     if "intervals" in metrics and "churn" in metrics:
         intervals, churn = metrics["intervals"], metrics["churn"]
         out.print(
-            f"Intervals covered {intervals['coverage']:.0%} ({intervals['coverage_top_fifth']:.0%} of the "
-            f"top fifth), confidence was off by {intervals['confidence_error']:.2f}, churn had a Brier score "
-            f"of {churn['brier']:.3f} ({churn['brier_of_constant']:.3f} for a constant)."
+            f"Bounds held {intervals['coverage']:.0%} of customers "
+            f"({intervals['coverage_top_fifth']:.0%} of the top fifth), confidence was off by "
+            f"{intervals['confidence_error']:.2f}, churn had a Brier score of {churn['brier']:.3f} "
+            f"({churn['brier_of_constant']:.3f} for a constant)."
         )
 
 

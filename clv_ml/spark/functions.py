@@ -69,7 +69,7 @@ def _register_model(spark: SparkSession, model: LoadedModel) -> None:
     spark.addArtifacts(str(archive), file=True)
     shipped = (archive.name, manifest.version, model.manifest_sha256)
     outputs = types.StructType(
-        [types.StructField(output.name, types.DoubleType()) for output in manifest.outputs]
+        [types.StructField(name, types.DoubleType()) for name in manifest.score_fields]
     )
     drivers = types.StructType([types.StructField(name, TYPES[kind]) for name, kind in DRIVER_FIELDS.items()])
     for name, body, returns in (

@@ -63,6 +63,10 @@
 
 {% macro least_measured_customers() -%} 20 {%- endmacro %}
 
+{% macro wait_dates_learned_from() -%} 12 {%- endmacro %}
+
+{% macro wait_share_outside() -%} 0.08 {%- endmacro %}
+
 {% macro least_bin_share() -%} 0.0001e0 {%- endmacro %}
 
 {% macro usual_volume_weeks() -%} 8 {%- endmacro %}

@@ -3,7 +3,12 @@
     refund that voided it if both lie in the window; a refund of an earlier sale does. -#}
 {% macro label_parts() -%}
     bought as (
-        select orders.customer_id, dates.as_of_date, count(*) as purchases, sum(orders.order_value) as revenue
+        select
+            orders.customer_id,
+            dates.as_of_date,
+            count(*) as purchases,
+            sum(orders.order_value) as revenue,
+            min(orders.ordered_at) as first_at
         from dates
         inner join
             orders

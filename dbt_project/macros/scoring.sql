@@ -124,3 +124,44 @@
     {%- else -%} false
     {%- endif -%}
 {%- endmacro %}
+
+{#- How far an estimate may be relied on for one customer: whether nearly all such customers buy again, most, or fewer. -#}
+{% macro certainty(churn_probability) -%}
+    cast(
+        case
+            when {{ churn_probability }} < {{ (1 - setting("interval_coverage")) / 2 }}
+            then 'high'
+            when {{ churn_probability }} < 0.5e0
+            then 'medium'
+            when {{ churn_probability }} is not null
+            then 'low'
+        end as string
+    )
+{%- endmacro %}
+
+{#- Which of a number of equal groups of known rows a row belongs to, 0 the lowest, by how many known rows lie below it.
+    Equal values share a group; the column `is_known` is 1 or 0. -#}
+{% macro place_among_known(groups, within, key) -%}
+    least(
+        {{ groups - 1 }},
+        cast(
+            floor(
+                coalesce(
+                    {{ ratio(
+                        groups ~ " * (sum(is_known) over (partition by " ~ within ~ " order by " ~ key
+                        ~ " nulls last) - sum(is_known) over (partition by " ~ within ~ ", " ~ key ~ "))",
+                        "nullif(sum(is_known) over (partition by " ~ within ~ "), 0)"
+                    ) }},
+                    0.0e0
+                )
+            ) as int
+        )
+    )
+{%- endmacro %}
+
+{#- Three quantiles of how long buyers waited: the ends of the window of the next order, and its middle. -#}
+{% macro wait_quantiles(days) -%}
+    percentile_disc({{ wait_share_outside() }}) within group (order by {{ days }}) as low_days,
+    percentile_disc(0.5) within group (order by {{ days }}) as middle_days,
+    percentile_disc({{ 1 - wait_share_outside() | float }}) within group (order by {{ days }}) as high_days
+{%- endmacro %}

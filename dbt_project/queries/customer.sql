@@ -9,6 +9,7 @@ select
     customers.clv_method,
     customers.clv_low,
     customers.clv_high,
+    customers.certainty,
     customers.clv_prediction_confidence,
     customers.churn_probability,
     customers.clv_model_version,

@@ -4,7 +4,7 @@ select
     customers.clv_estimate,
     customers.clv_low,
     customers.clv_high,
-    customers.clv_prediction_confidence,
+    customers.certainty,
     customers.total_purchases,
     customers.days_since_last_purchase,
     narratives.narrative

@@ -30,6 +30,8 @@ with
         'decile_mape',
         'coverage',
         'coverage_top_fifth',
+        'above_high',
+        'below_low',
         'confidence_error',
         'brier',
         'brier_of_constant',

@@ -1,15 +1,17 @@
--- Warns of past scoring dates on which the total was off, intervals covered too many or too few, or a
--- baseline was closer.
+-- Warns of past scoring dates whose total was off, whose bounds did not hold, or where a baseline was closer.
 {{ config(severity="warn") }}
+{% set outside = (1 - setting("interval_coverage")) / 2 %}
 with accuracy as (select * from {{ ref("clv_accuracy") }})
 
 select 'the total is off' as fault, accuracy.*
 from accuracy
 where estimator = 'model' and abs(bias) > {{ setting("accuracy_bias") }}
 union all
-select 'intervals do not hold what they say' as fault, accuracy.*
+select 'bounds do not hold what they say' as fault, accuracy.*
 from accuracy
-where abs(interval_coverage - {{ setting("interval_coverage") }}) > {{ setting("accuracy_coverage_gap") }}
+where
+    abs(above_high_share - {{ outside }}) > {{ setting("accuracy_coverage_gap") }}
+    or 1 - interval_coverage - above_high_share > {{ outside }} + {{ setting("accuracy_coverage_gap") }}
 union all
 select 'a baseline is closer' as fault, accuracy.*
 from accuracy

@@ -35,6 +35,7 @@ with
                 when clv_low is not null
                 then 0
             end as is_inside,
+            case when actual_revenue > clv_high then 1 when clv_high is not null then 0 end as is_above,
             clv_prediction_confidence as confidence,
             case when {{ came_true("actual_revenue", "clv_predicted") }} then 1 else 0 end as is_hit,
             churn_probability as churn,
@@ -46,6 +47,7 @@ with
             happened.*,
             clv_typical as predicted,
             null as is_inside,
+            null as is_above,
             null as confidence,
             null as is_hit,
             null as churn,
@@ -58,6 +60,7 @@ with
                 happened.*,
                 cast(baselines.{{ column }} as double) as predicted,
                 null as is_inside,
+                null as is_above,
                 null as confidence,
                 null as is_hit,
                 null as churn,
@@ -78,6 +81,7 @@ select
     actual_revenue,
     predicted,
     is_inside,
+    is_above,
     confidence,
     is_hit,
     churn,

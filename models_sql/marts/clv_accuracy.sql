@@ -15,6 +15,7 @@ with
             cast(sum({{ whole("100.0E0 * abs(predicted - actual_revenue)") }}) as decimal(28, 0))
             * 0.01 as error_total,
             {{ ratio("sum(is_inside)", "count(is_inside)") }} as interval_coverage,
+            {{ ratio("sum(is_above)", "count(is_above)") }} as above_high_share,
             sum({{ whole("1000000.0E0 * confidence") }}) as confidence_millionths,
             count(confidence) as confidence_count,
             {{ ratio("sum(is_hit)", "count(is_hit)") }} as confidence_hit_rate,
@@ -55,6 +56,7 @@ select
         0.0e0
     ) as nmae_to_best_baseline,
     measured.interval_coverage,
+    measured.above_high_share,
     {{ ratio("measured.confidence_millionths", "1000000 * measured.confidence_count") }} as confidence_stated,
     measured.confidence_hit_rate,
     {{ ratio("measured.churn_millionths", "1000000 * measured.churn_count") }} as churn_stated,

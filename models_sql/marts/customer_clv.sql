@@ -1,7 +1,7 @@
 -- Grain: customer_id. The customer's profile on the scoring date and what they are expected to be worth
 -- in the horizon. `clv_estimate` is always there; `clv_method` says where it came from.
 {% set plan = scoring_plan() %}
-{% set rounded = "cast(" ~ money("predictions.clv_predicted") ~ " as double)" %}
+{% set churn_probability = "coalesce(predictions.churn_probability, returned.churn_probability, fallbacks.churn_probability)" %}
 {% set version = plan.model.version if plan.model is not none else "" %}
 
 with
@@ -46,13 +46,11 @@ select
     ) as clv_method,
     predictions.clv_predicted,
     predictions.clv_typical,
-    -- the estimate is rounded, and lies inside all the same
-    coalesce(least(predictions.clv_low, {{ rounded }}), fallbacks.clv_low) as clv_low,
-    coalesce(greatest(predictions.clv_high, {{ rounded }}), fallbacks.clv_high) as clv_high,
+    coalesce(predictions.clv_low, fallbacks.clv_low) as clv_low,
+    coalesce(predictions.clv_high, fallbacks.clv_high) as clv_high,
+    {{ certainty(churn_probability) }} as certainty,
     predictions.clv_prediction_confidence,
-    coalesce(
-        predictions.churn_probability, returned.churn_probability, fallbacks.churn_probability
-    ) as churn_probability,
+    {{ churn_probability }} as churn_probability,
     purchases.total_purchases,
     purchases.total_revenue,
     purchases.avg_order_value,

@@ -1,5 +1,5 @@
 -- Grain: one row per bin of the model in use: customers with a like prediction and recency, and what was
--- measured on them out of time. Every customer's interval and confidence is looked up here.
+-- measured on them out of time. Every customer's confidence is looked up here.
 {{ config(
     tags=["challenger"], alias="challenger_calibration" if setting("is_challenger") else "calibration"
 ) }}
@@ -16,8 +16,6 @@ with
                 {{ number_or(bin.recency_from_days, "-Infinity") }} as recency_from_days,
                 {{ number_or(bin.recency_below_days, "Infinity") }} as recency_below_days,
                 {{ bin.customers }} as customers,
-                {{ number_or(bin.ratio_low, 0) }} as ratio_low,
-                {{ number_or(bin.ratio_high, 0) }} as ratio_high,
                 {{ number_or(bin.ratio_sd, 0) }} as ratio_sd,
                 {{ number_or(bin.confidence, 0) }} as confidence,
                 {{ number_or(plan.model.calibration.level_log_sd, 0) }} as level_log_sd,
@@ -32,8 +30,6 @@ with
                 null as recency_from_days,
                 null as recency_below_days,
                 null as customers,
-                null as ratio_low,
-                null as ratio_high,
                 null as ratio_sd,
                 null as confidence,
                 null as level_log_sd,
@@ -50,8 +46,6 @@ select
     cast(recency_from_days as double) as recency_from_days,
     cast(recency_below_days as double) as recency_below_days,
     cast(customers as int) as customers,
-    cast(ratio_low as double) as ratio_low,
-    cast(ratio_high as double) as ratio_high,
     cast(ratio_sd as double) as ratio_sd,
     cast(confidence as double) as confidence,
     cast(level_log_sd as double) as level_log_sd,

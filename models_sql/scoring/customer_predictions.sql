@@ -32,12 +32,10 @@ with
             select
                 customer_id,
                 as_of_date,
-                {%- for output in ["clv_predicted", "clv_typical", "churn_probability"] %}
+                {%- for output in ["clv_predicted", "clv_typical", "clv_low", "clv_high", "churn_probability"] %}
                     {{ "score." ~ output if output in model.outputs else "null" }} as {{ output }},
                 {%- endfor %}
                 bins.bin_number as calibration_bin,
-                score.clv_predicted * bins.ratio_low as clv_low,
-                score.clv_predicted * bins.ratio_high as clv_high,
                 bins.confidence as clv_prediction_confidence,
                 cast('{{ model.version }}' as string) as model_version,
                 cast('{{ model.feature_hash }}' as string) as feature_hash,

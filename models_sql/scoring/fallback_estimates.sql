@@ -66,11 +66,11 @@ select
     end as expected_revenue,
     case
         when measured.low_miss is not null
-        then least(placed.expected, greatest(0.0e0, placed.expected + measured.low_miss * placed.scale))
+        then greatest(0.0e0, placed.expected + measured.low_miss * placed.scale)
     end as clv_low,
     case
         when measured.high_miss is not null
-        then greatest(placed.expected, placed.expected + measured.high_miss * placed.scale)
+        then greatest(0.0e0, placed.expected + measured.high_miss * placed.scale)
     end as clv_high,
     measured.churn_probability,
     best.known_date_count

@@ -17,6 +17,7 @@ select
     spine.as_of_date,
     cast(coalesce(bought.revenue, 0) + coalesce(gave_back.revenue, 0) as decimal(18, 2)) as label_revenue,
     cast(coalesce(bought.purchases, 0) as int) as label_purchases,
+    {{ seconds_between("spine.as_of_date", "bought.first_at") }} / 86400.0e0 as label_wait_days,
     spine.build_hash
 from spine
 inner join dates on dates.as_of_date = spine.as_of_date
