@@ -127,7 +127,7 @@ def test_the_feeds_on_the_how_to_pages_are_read(tmp_path: Path):
     """
     orders, export = blocks(DOCS / "how-to" / "own-data.md", "csv")
     rates, merges = blocks(DOCS / "how-to" / "money-and-identity.md", "csv")
-    (preset,) = blocks(DOCS / "how-to" / "own-data.md", "sql")
+    preset, _ = blocks(DOCS / "how-to" / "own-data.md", "sql")
     (tmp_path / "my_shop.sql").write_text(preset, encoding="utf-8")
 
     with empty_warehouse() as connection:

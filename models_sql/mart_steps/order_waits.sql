@@ -1,6 +1,6 @@
--- Grain: customer_id x as_of_date: how long buyers of past dates waited for their next purchase, and today's
--- buyers, who still wait, each placed among the former. Who buys by a clock is placed by the days until the
--- next purchase is due, and waits from then; everybody else by the chance of buying and the silence so far.
+-- Grain: customer_id x as_of_date: what buyers of past dates waited for the next order, and who is like them.
+-- Today's buyers, who still wait, are placed among the former: who buys by a clock by the days until the next
+-- purchase is due, and waits from then; everybody else by the chance of buying and the silence so far.
 with
     dates as (
         select

@@ -1,4 +1,4 @@
--- Grain: group x step: how what buyers spent spread around what was expected of them, measured out of time.
+-- Grain: group x step: how what buyers spent spread around what was expected of them, out of time.
 -- Bounds come from the same ratios; so does `chance_of_at_least`, a function of the published file.
 {% set plan = scoring_plan() %}
 {% set groups = plan.model.calibration.amounts if plan.model is not none else [] %}
