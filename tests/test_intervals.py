@@ -232,6 +232,19 @@ def test_where_nobody_bought_amounts_are_what_is_expected():
     assert (low.tolist(), high.tolist()) == ([0.0, 0.0], [10.0, 0.0])
 
 
+def test_a_shop_of_two_prices_has_no_group_without_buyers():
+    """
+    40 subscribers expect to pay 10 and 160 to pay 20: however they are cut, each group has buyers and each
+    amount a group.
+    """
+    expected = np.repeat([10.0, 20.0], [40, 160])
+
+    groups = measure_amounts([_foretold(expected.copy(), expected)], CERTAIN)
+
+    assert [one.buyers for one in groups] == [40, 160]
+    assert (groups[0].expected_from, groups[0].expected_below) == (-np.inf, groups[1].expected_from)
+
+
 def test_bins_tile_all_predictions_and_recencies(measured: IntervalBins):
     """
     Every point of the quarter plane, edges and extremes included, lies in exactly one bin; each customer is
@@ -459,6 +472,8 @@ def test_the_chance_of_any_amount_agrees_with_the_bounds(trained: Settings):
         reader.execute(CHANCE_OF_AT_LEAST)
         chances = ", ".join(f"chance_of_at_least(predicted, leaving, {amount})" for amount in amounts)
         columns = zip(*reader.execute(f"select {chances} from customers").fetchall(), strict=True)
+        reader.execute("truncate amount_quantiles")
+        assert reader.execute("select chance_of_at_least(10, 0.2, 5)").fetchone() == (None,)
         of_low, of_high, of_little, of_all, of_nothing, of_unknown = map(np.array, columns)
 
     assert (low > 0).sum() == 10 and (high > 0).sum() == 15

@@ -35,7 +35,7 @@ def shocked(ratios: Array, level_log_sd: float) -> Array:
 
 
 def edges_of_groups(values: Array, groups: int) -> list[tuple[float, float]]:
-    """Half-open groups of about equal size that tile the line; equal values stay together."""
-    inner = np.unique(np.quantile(values, np.arange(1, groups) / groups))
+    """Half-open groups of about equal size that tile the line, none empty; equal values stay together."""
+    inner = np.unique(np.quantile(values, np.arange(1, groups) / groups, method="higher"))
     inner = inner[(inner > values.min()) & (inner <= values.max())]
     return list(pairwise([-np.inf, *inner.tolist(), np.inf]))

@@ -37,7 +37,7 @@ class IntervalBins:
     """
     The bins, which tile all predictions and recencies; the uncertainty of the total (sd of its logarithm);
     the nominal share of customers inside; the floor of the confidence in currency; and the groups of buyers
-    that bounds come from, which models made before 0.3.0 lack.
+    that bounds come from, which models of 0.1.0 lack.
     """
 
     bins: tuple[Bin, ...]

@@ -153,7 +153,7 @@ class Manifest(ModelDescription):
 
     @property
     def score_fields(self) -> tuple[str, ...]:
-        """What scoring gives: the outputs, and the bounds, which models made before 0.3.0 lack."""
+        """What scoring gives: the outputs, and the bounds, which models of 0.1.0 lack."""
         bounds = BOUNDS if self.calibration.get("amounts") else ()
         return (*(output.name for output in self.outputs), *bounds)
 

@@ -109,7 +109,7 @@ def _accuracy(settings: Settings, connection: duckdb.DuckDBPyConnection) -> Find
 
 
 def _too_many_outside(settings: Settings, above: float, below: float) -> bool:
-    """Nobody ends below 0, so that few below is no fault."""
+    """Hardly anybody ends below 0, so that few below is no fault."""
     outside, gap = (1 - settings.vars.interval_coverage) / 2, settings.vars.accuracy_coverage_gap
     return abs(above - outside) > gap or below > outside + gap
 

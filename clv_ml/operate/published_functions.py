@@ -8,8 +8,9 @@ CSV_SAFE = (
 CHANCE_OF_AT_LEAST = """
 create macro chance_of_at_least(predicted, churn, amount) as
 case
-    when amount is null then null
-    when amount <= 0 then 1.0 + 0 * predicted
+    when amount is null or predicted is null or churn is null then null
+    when not exists (from amount_quantiles) then null
+    when amount <= 0 then 1.0
     else (1 - churn) * (
         1 - coalesce(
             (

@@ -1,6 +1,4 @@
--- Who orders in the next 30 days, of whom an order is likely, and of what value? With the window that holds
--- about eight
--- of ten next orders of customers alike.
+-- Who is likely to order in the next 30 days, when, and of what value? With the window of that order.
 select
     customer_id,
     next_order_expected_on,

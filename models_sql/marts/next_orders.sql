@@ -1,6 +1,9 @@
 -- Grain: customer_id, for everyone who has bought and not returned all: how likely another order is, how many
 -- are expected in the horizon and of what value, and when the next one comes, if it comes in the horizon. The
 -- date and its window are what buyers alike waited on past dates; NULL with the reason where little is known.
+{% set alike = {
+    "near": "is_regular, tenth, third", "nearby": "is_regular, tenth", "anywhere": "is_regular"
+} %}
 {% set hardly = 1 - (1 - setting("interval_coverage")) / 2 %}
 
 with
@@ -12,40 +15,37 @@ with
 
     waits as (select * from {{ ref("order_waits") }}),
 
-    alike as (
-        select is_regular, tenth, third, count(*) as cases, {{ wait_quantiles("days_beyond_start") }}
-        from waits
-        where not is_scoring_date
-        group by is_regular, tenth, third
-        having count(*) >= {{ least_measured_customers() }}
-    ),
+    {% for name, columns in alike.items() %}
+        {{ name }} as (
+            select {{ columns }}, {{ wait_quantiles("days_beyond_start") }}
+            from waits
+            where not is_scoring_date
+            group by {{ columns }}
+            having count(*) >= {{ least_measured_customers() }}
+        ),
+    {% endfor %}
 
-    all_alike as (
-        select is_regular, count(*) as cases, {{ wait_quantiles("days_beyond_start") }}
-        from waits
-        where not is_scoring_date
-        group by is_regular
-        having count(*) >= {{ least_measured_customers() }}
-    ),
-
-    {% set from_days = "greatest(0.0e0, waits.start_days + coalesce(alike.low_days, all_alike.low_days))" %}
     foreseen as (
         select
             waits.customer_id,
-            floor({{ from_days }}) as from_days,
-            floor(
-                greatest(0.0e0, waits.start_days + coalesce(alike.middle_days, all_alike.middle_days))
-            ) as expected_days,
-            floor(
-                greatest(0.0e0, waits.start_days + coalesce(alike.high_days, all_alike.high_days))
-            ) as until_days
+            {%- for name, days in [("from", "low"), ("expected", "middle"), ("until", "high")] %}
+                floor(
+                    greatest(
+                        0.0e0,
+                        waits.start_days
+                        + coalesce(near.{{ days }}_days, nearby.{{ days }}_days, anywhere.{{ days }}_days)
+                    )
+                ) as {{ name }}_days
+                {{- "," if not loop.last }}
+            {%- endfor %}
         from waits
-        left join all_alike on all_alike.is_regular = waits.is_regular
+        left join anywhere on anywhere.is_regular = waits.is_regular
+        left join nearby on nearby.is_regular = waits.is_regular and nearby.tenth = waits.tenth
         left join
-            alike
-            on alike.is_regular = waits.is_regular
-            and alike.tenth = waits.tenth
-            and alike.third = waits.third
+            near
+            on near.is_regular = waits.is_regular
+            and near.tenth = waits.tenth
+            and near.third = waits.third
         where waits.is_scoring_date
     ),
 
@@ -67,6 +67,8 @@ with
             case
                 when foreseen.expected_days is null
                 then 'too few past orders are known'
+                when foreseen.from_days > customers.horizon_days
+                then 'the next order is due beyond the horizon'
                 when customers.churn_probability is null
                 then 'no chance of an order is known'
                 when customers.churn_probability >= {{ hardly }}
@@ -91,9 +93,13 @@ select
     order_probability,
     cast(expected_orders as double) as expected_orders,
     cast({{ ratio("clv_estimate", "nullif(expected_orders, 0.0e0)") }} as double) as expected_order_value,
-    case when why_unknown is null then as_of_date + cast(expected_days as int) end as next_order_expected_on,
+    case
+        when why_unknown is null then as_of_date + cast(least(horizon_days, expected_days) as int)
+    end as next_order_expected_on,
     case when why_unknown is null then as_of_date + cast(from_days as int) end as next_order_from,
-    case when why_unknown is null then as_of_date + cast(until_days as int) end as next_order_until,
+    case
+        when why_unknown is null then as_of_date + cast(least(horizon_days, until_days) as int)
+    end as next_order_until,
     cast(why_unknown as string) as why_unknown,
     is_overdue
 from counted
