@@ -131,7 +131,7 @@ def description(version: str = "v1", **changes: object) -> ModelDescription:
         "training_dates": {"train": ("2011-01-01", "2011-02-01"), "test": ("2011-03-01",)},
         "parameters": {"num_leaves": 6},
         "metrics": {"test": {"gini": 0.8}},
-        "calibration": {"bins": [1.0, 2.0]},
+        "calibration": {"coverage": 0.8, "bins": []},
     }
     return ModelDescription(**{**fields, **changes})
 
