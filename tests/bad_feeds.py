@@ -249,6 +249,7 @@ ORDER = {
 BAD_ORDERS = [
     ("no_customer_id", {"customer_id": "n/a"}),
     ("no_order_id", {"order_id": ""}),
+    ("no_order_id", {"order_id": "(not set)"}),
     ("invalid_occurred_at", {"ordered_at": "June"}),
     ("invalid_occurred_at", {"ordered_at": "2025/06/31"}),
     ("before_1970", {"ordered_at": "1899-12-30"}),

@@ -240,6 +240,24 @@ TRAITS = [
         said="'Time Zone' names: America/New_York",
     ),
     Trait(
+        "a zone by its letters",
+        rows(
+            "1,ann,2025-06-13 15:05,5,BST",
+            "2,ann,2025-06-13 07:05,5,PDT",
+            "3,ann,2025-01-13 06:05,5,PST",
+            "4,ann,2025-06-13 16:05,5,cest",
+            "5,ann,2025-06-13 14:05,5,IST",
+            "6,ann,2025-06-13 14:05,5,GMT+2",
+            header=f"{HEADER},Time Zone",
+        ),
+        tuple(
+            sale("5.00", datetime(2025, 1, 13, 14, 5) if order == "3" else NOON, order=order)
+            for order in "123456"
+        ),
+        maps=("timezone=Time Zone",),
+        said="nobody knows the zone 'IST'",
+    ),
+    Trait(
         "day and clock in two columns",
         rows("1,ann,2025-06-13,14:05,5", header="order_id,customer_id,day,clock,amount"),
         (sale("5.00"),),
@@ -265,6 +283,13 @@ TRAITS = [
         (sale("30.00"),),
         maps=("amount_of=order",),
         skipped=1,
+    ),
+    Trait(
+        "one number and amount, two customers",
+        rows("1,ann,2025-06-13 14:05,25", "1,bob,2025-06-13 14:05,25", "1,ann,2025-06-14 14:05,25"),
+        (sale("25.00"), sale("25.00", customer="bob"), sale("25.00", datetime(2025, 6, 14, 14, 5))),
+        maps=("amount_of=order",),
+        said="1 order stands on several days with the same customer and amount, such as '1': 25.00 counts",
     ),
     Trait(
         "a negative amount",

@@ -150,7 +150,8 @@ EXPORTS = [
         {"C1": (1, "15.00")},
         0,
     ),
-    # 50.00 before fees, 20.00 of it given back; an own purchase, a withdrawal and a pending one are none
+    # 50.00 before fees, 20.00 of it given back; an own purchase, its refund, a withdrawal and a pending one
+    # are none
     Export(
         "paypal_activity",
         {
@@ -165,9 +166,11 @@ EXPORTS = [
             "06/24/2025,10:00:00,PST,,General Withdrawal,Completed,GBP,-19.25,0.00,-19.25,,,TX4,,Debit\n"
             "06/25/2025,10:00:00,PST,Eve,Website Payment,Pending,GBP,70.00,0.00,70.00,"
             "eve@x.example,shop@x.example,TX5,,Memo\n"
+            "06/26/2025,10:00:00,PDT,Hosting,Payment Refund,Completed,GBP,+9.00,0.00,9.00,"
+            "host@x.example,shop@x.example,TX9,TX3,Credit\n"
         },
         {"ann@x.example": (1, "30.00")},
-        3,
+        4,
     ),
     # 2 pieces for 12.00 together, and 8.50 on another line; a cancelled order
     Export(

@@ -276,6 +276,30 @@ def test_a_total_that_repeats_counts_once_whatever_stands_between(warehouse, tmp
     assert summary.skipped == {"State: pending": 1, "further line of an order": 1}
 
 
+def test_each_row_is_divided_by_the_parts_of_its_own_currency(warehouse, tmp_path):
+    """As payment services write: yen have no parts, a dinar has a thousand; what went back is alike."""
+    warehouse.execute(
+        "insert into raw.fx_rates (currency, valid_from, rate_to_reporting) "
+        "select unnest(['JPY', 'KWD']), date '2020-01-01', 1"
+    )
+    rows = [
+        ["1", "ann", "2025-06-01", "5000", "jpy", "200"],
+        ["2", "ann", "2025-06-01", "15500", "KWD", ""],
+        ["3", "ann", "2025-06-01", "2450", "GBP", ""],
+    ]
+    path = write_csv(tmp_path / "x.csv", [*COLUMNS.values(), "Money", "Back"], rows)
+    columns = {**COLUMNS, "currency": "Money"}
+
+    take(warehouse, path, by_options(columns=columns, amounts="cents", refund={"amount": "Back"}))
+
+    assert stored(warehouse, "order_id, cast(amount as varchar)") == [
+        ("1", "-200.00"),
+        ("1", "5000.00"),
+        ("2", "15.50"),
+        ("3", "24.50"),
+    ]
+
+
 def test_a_row_with_a_bad_refund_is_quarantined_as_a_whole(warehouse, tmp_path):
     """Rows in = kept + skipped + quarantined, though a row may be two events or none."""
     header = [*COLUMNS.values(), "Back", "Kind"]

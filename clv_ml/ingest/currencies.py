@@ -6,14 +6,9 @@ import duckdb
 
 from clv_ml.ingest.mapped_values import found_column, raw, told_values
 from clv_ml.ingest.mapping import Mapping
+from clv_ml.ingest.minor_units import THREE_DECIMALS
 from clv_ml.wording import count_of
 
-THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
-"""Currencies of which a unit has a thousand parts (ISO 4217)."""
-WITHOUT_CENTS = frozenset(
-    {"JPY", "KRW", "CLP", "VND", "IDR", "ISK", "HUF", "COP", "PYG", "UGX", "IRR", "LAK"}
-)
-"""Currencies whose prices have no fractions."""
 SIGNS = {
     "€": ("EUR",),
     "£": ("GBP",),

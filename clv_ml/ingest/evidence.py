@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 
 import duckdb
 
-from clv_ml.ingest.currencies import THREE_DECIMALS, WITHOUT_CENTS, currency_of, only_currency, signs_of
+from clv_ml.ingest.currencies import currency_of, only_currency, signs_of
 from clv_ml.ingest.dates import time_formats, zone_note
 from clv_ml.ingest.mapped_values import NUMBERS, Style, told_values
 from clv_ml.ingest.mapping import Mapping
+from clv_ml.ingest.minor_units import THREE_DECIMALS, WITHOUT_CENTS
 from clv_ml.ingest.zones import zones_of
 
 FEWEST = 2

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clv_ml.ingest.mapping import Mapping, Source
+from clv_ml.ingest.minor_units import parts_of_unit
 from clv_ml.ingest.presets import column_key, same_column
 from clv_ml.warehouse.input_contract import contract
 from clv_ml.warehouse.quoting import quoted_name, quoted_text
 
 NUMBERS = ("amount", "quantity", "refund amount")
 TIMES = ("occurred_at", "recorded_at", "refund time")
-GUESTS = ("guest", "undefined", "anonymous", "(not set)", "00000000-0000-0000-0000-000000000000")
+GUESTS = ("guest", "undefined", "anonymous", "00000000-0000-0000-0000-000000000000")
 """Ids that shops write for people who have none, in small letters."""
 EPOCH = ("epoch",)
 """In place of formats: times are numbers since 1970."""
@@ -138,14 +139,18 @@ def _field(mapping: Mapping, name: str, style: Style) -> str:
         day = f"substr(cast(utc_instant({_time(mapping, 'occurred_at', style)}) as varchar), 1, 10)"
         return f"{value_of(mapping, 'customer_id')} || '-' || {day}"
     if name == "currency":
-        known = [value_of(mapping, name), _by_sign(mapping, style)]
-        known += [quoted_text(style.currency)] if style.currency else []
-        return f"coalesce({', '.join(known)})"
+        return _currency(mapping, style)
     if name == "customer_id":
         return _customer(mapping)
     if name in TIMES:
         return _time(mapping, name, style)
     return _number(mapping, name, style) if name in NUMBERS else value_of(mapping, name)
+
+
+def _currency(mapping: Mapping, style: Style) -> str:
+    known = [value_of(mapping, "currency"), _by_sign(mapping, style)]
+    known += [quoted_text(style.currency)] if style.currency else []
+    return f"coalesce({', '.join(known)})"
 
 
 def _by_sign(mapping: Mapping, style: Style) -> str:
@@ -183,7 +188,8 @@ def _number(mapping: Mapping, purpose: str, style: Style) -> str:
     if len(read) == 1 and not is_cents:
         return read[0]
     factors = [f"try_cast({factor} as decimal(18, 6))" for factor in read]
-    units = f"cast(round({' * '.join(factors)}{' / 100' if is_cents else ''}, 2) as varchar)"
+    parts = f" / {parts_of_unit(_currency(mapping, style))}" if is_cents else ""
+    units = f"cast(round({' * '.join(factors)}{parts}, 2) as varchar)"
     return f"coalesce({units}, {read[0]})" if is_cents else units
 
 

@@ -173,11 +173,15 @@ def _signed() -> str:
 
 
 def _further_line(mapping: Mapping) -> str:
-    """Whether the row repeats, or leaves out, the total that stands on the first line of its order."""
+    """
+    Whether the row repeats, or leaves out, the total that stands on the first line of its order. The
+    same number with another customer, or on another day, is another order.
+    """
     if mapping.amount_of == "line" or "order_id" not in mapping.columns:
         return "false"
     order = "partition by order_id{} order by amount is null, feed_row"
-    alike = order.format(f", kind, {_is_void(mapping)}")
+    day = "cast(utc_instant(occurred_at) as date)"
+    alike = order.format(f", customer_id, {day}, kind, {_is_void(mapping)}")
     return (
         "order_id is not null and kind = 'purchase' and case when amount is null "
         f"then row_number() over ({order.format('')}) > 1 "
@@ -197,15 +201,18 @@ def _no_purchases(mapping: Mapping) -> list[tuple[str, str]]:
         (among(value, told.no_purchase), f"{quoted_text(told.column.columns[0] + ': ')} || {value}")
         for told, value in ((mapping.status, "state"), (mapping.kind, "kind_told"))
         if told and told.no_purchase
-    ] + _paid_out(mapping)
+    ] + _own_movements(mapping)
 
 
-def _paid_out(mapping: Mapping) -> list[tuple[str, str]]:
-    """What the shop itself bought, in a ledger of both directions."""
+def _own_movements(mapping: Mapping) -> list[tuple[str, str]]:
+    """What the shop itself bought and got back for it, in a ledger of both directions."""
     if not (mapping.kind and mapping.kind.refunded_to):
         return []
-    paid = f"{among('kind_told', mapping.kind.purchase)} and try_cast(amount as decimal(38, 6)) < 0"
-    return [(paid, quoted_text("paid by the shop"))]
+    money = "try_cast(amount as decimal(38, 6))"
+    return [
+        (f"{among('kind_told', mapping.kind.purchase)} and {money} < 0", quoted_text("paid by the shop")),
+        (f"{among('kind_told', mapping.kind.refund)} and {money} > 0", quoted_text("given back to the shop")),
+    ]
 
 
 def _skip_reason(mapping: Mapping) -> str:

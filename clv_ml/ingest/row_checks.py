@@ -41,6 +41,24 @@ def _twice(connection: duckdb.DuckDBPyConnection, file: NamedFile) -> str:
     )
 
 
+def _on_several_days(connection: duckdb.DuckDBPyConnection, file: NamedFile) -> str:
+    """A total that counts once a day stands on several: the order again, or another of its number."""
+    if not isinstance(file.layout, Mapping) or file.layout.amount_of == "line":
+        return ""
+    orders, money, example = connection.execute(
+        "select count(*), sum(amount * (days - 1)), min(order_id) from (select order_id, amount, "
+        "count(distinct day) as days from bought group by order_id, customer_id, amount) as told "
+        "where days > 1"
+    ).fetchall()[0]
+    if not orders:
+        return ""
+    return (
+        f"{count_of(orders, 'order stands', 'orders stand')} on several days with the same customer and "
+        f"amount, such as {example!r}: {money:,} counts again. If each was paid once, leave the later rows "
+        "out of the file; if numbers restart, all is well."
+    )
+
+
 def _has_orders_alone(mapping: Mapping, columns: tuple[str, ...]) -> bool:
     """Whether nothing tells lines of an order apart, and each order has a number of its own."""
     if "order_id" not in mapping.columns or mapping.amount_of == "order":
@@ -165,6 +183,7 @@ def _refunds_of_others(connection: duckdb.DuckDBPyConnection, file: NamedFile) -
 
 CHECKS: tuple[Callable[[duckdb.DuckDBPyConnection, NamedFile], str], ...] = (
     _twice,
+    _on_several_days,
     _says_otherwise,
     _flagged,
     _negative_pieces,

@@ -13,6 +13,7 @@ from clv_ml.ingest.mapping import Mapping
 from clv_ml.ingest.named_file import NamedFile
 from clv_ml.ingest.presets import Preset
 from clv_ml.ingest.refusals import GUESTS, PAGE, Refusal, refusals
+from clv_ml.wording import count_of
 
 
 @dataclass(frozen=True)
@@ -173,10 +174,14 @@ def _no_rate(connection: duckdb.DuckDBPyConnection, path: Path, rows: int) -> st
     crossed = (
         f" Its rates are quoted in {told}: rates of that in the shop's currency do, too." if told else ""
     )
+    lacking = count_of(
+        rows,
+        f"row of {path} is in a currency without a rate on its day, {currency}",
+        f"rows of {path} are in a currency without a rate on their day, most of them in {currency}",
+    )
     return (
-        f"{rows} rows of {path} are in a currency without a rate on their day, most of them in {currency}, "
-        f"the first on {first_day}. Load rates (preset fx_rates) and feed the file again, or, if the shop "
-        f"counts in it, --vars '{{reporting_currency: {currency}}}'.{crossed}"
+        f"{lacking}, the first on {first_day}. Load rates (preset fx_rates) and feed the file again, or, if "
+        f"the shop counts in it, --vars '{{reporting_currency: {currency}}}'.{crossed}"
     )
 
 

@@ -19,6 +19,43 @@ US = {
     "newfoundland": "America/St_Johns",
 }
 """Zones that go by another name than their city."""
+LETTERS = {
+    "gmt": "UTC",
+    "utc": "UTC",
+    "bst": "Europe/London",
+    "wet": "Europe/Lisbon",
+    "west": "Europe/Lisbon",
+    "cet": "Europe/Berlin",
+    "cest": "Europe/Berlin",
+    "mez": "Europe/Berlin",
+    "mesz": "Europe/Berlin",
+    "eet": "Europe/Athens",
+    "eest": "Europe/Athens",
+    "msk": "Europe/Moscow",
+    "est": "America/New_York",
+    "edt": "America/New_York",
+    "cst": "America/Chicago",
+    "cdt": "America/Chicago",
+    "mst": "America/Phoenix",  # all year as Denver's winter
+    "mdt": "America/Denver",
+    "pst": "America/Los_Angeles",
+    "pdt": "America/Los_Angeles",
+    "akst": "America/Anchorage",
+    "akdt": "America/Anchorage",
+    "hst": "Pacific/Honolulu",
+    "jst": "Asia/Tokyo",
+    "kst": "Asia/Seoul",
+    "sgt": "Asia/Singapore",
+    "hkt": "Asia/Hong_Kong",
+    "aest": "Australia/Sydney",
+    "aedt": "Australia/Sydney",
+    "nzst": "Pacific/Auckland",
+    "nzdt": "Pacific/Auckland",
+}
+"""
+Zones by their letters, as exports of shops mean them: DuckDB takes BST for Dhaka's. Of IST, which is India's,
+Israel's and Ireland's, nobody knows.
+"""
 
 
 def zones_of(
@@ -52,14 +89,19 @@ def zones_of(
 
 
 def zone_named(connection: duckdb.DuckDBPyConnection, text: str) -> str:
-    """The zone of the IANA list that is meant: by its name, by its city, or as people call it in America."""
+    """
+    The zone of the IANA list that is meant: by its name, by its city, by its letters, or as people call it in
+    America.
+    """
     plain = re.sub(r"\(.*?\)", "", text).strip()
     key = re.sub(r"( standard| daylight)? time$", "", plain.lower())
-    if key in US:
-        return US[key]
+    if known := US.get(key) or LETTERS.get(key):
+        return known
     found = connection.execute(
-        "select name from pg_timezone_names() where lower(name) = $name "
-        "or lower(split_part(name, '/', -1)) = $city order by lower(name) <> $name, name limit 1",
+        # letters are in LETTERS; Etc/GMT+2, whose sign is turned around, is no city
+        "select name from pg_timezone_names() where not regexp_full_match(name, '[A-Z]{3}') and ("
+        "lower(name) = $name or lower(split_part(name, '/', -1)) = $city and not starts_with(name, 'Etc/')) "
+        "order by lower(name) <> $name, name limit 1",
         {"name": plain.lower(), "city": plain.lower().replace(" ", "_")},
     ).fetchall()
     return found[0][0] if found else ""

@@ -3,7 +3,7 @@
 -- Text (clean_text), and the words that tools write for "no value" are NULL.
 create or replace temp macro clean_id(value) as
     case
-        when lower(trim(value)) in ('nan', 'null', 'none', 'n/a', '<na>', '\n')
+        when lower(trim(value)) in ('nan', 'null', 'none', 'n/a', '<na>', '\n', '(not set)')
         then null
         else clean_text(value)
     end;
