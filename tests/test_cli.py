@@ -359,7 +359,7 @@ def test_what_is_wrong_with_a_feed_or_a_date_is_said_once(
     again = _clv("run", "--accept-loss")
 
     assert ran.exit_code == 0, ran.output
-    assert " ".join(ran.output.split()).count("without a rate, most of them in EUR") == 1
+    assert " ".join(ran.output.split()).count("without a rate on its day, EUR, the first") == 1
     for result in refused:
         assert result.exit_code == 1
         told = " ".join(result.output.split())

@@ -65,7 +65,9 @@ def test_rates_of_another_reporting_currency_admit_no_money(warehouse, tmp_path)
     assert "most of them in USD, the first on 2025-03-01. Load rates" in refused.warnings[0]
     assert "quoted in GBP: rates of that in the shop's currency" in refused.warnings[0]
     assert (admitted.reasons, admitted.rows_new) == ({"no_fx_rate": 1}, 1)
-    assert "1 row of" in admitted.warnings[0] and "its day, USD, the first on 2025-03-01" in admitted.warnings[0]
+    assert (
+        "1 row of" in admitted.warnings[0] and "its day, USD, the first on 2025-03-01" in admitted.warnings[0]
+    )
     assert stored(warehouse, "event_id") == [("e2",)]
 
 
