@@ -1,6 +1,6 @@
 """Rates say what they are quoted in: under another reporting currency they are crossed, or refused."""
 
-from datetime import date
+from datetime import date, datetime
 
 import pytest
 from conftest import OpenShop
@@ -45,6 +45,33 @@ def test_a_rate_is_kept_with_what_it_is_quoted_in(warehouse, tmp_path):
     ]
 
 
+def test_a_file_that_grows_keeps_its_one_quote(warehouse, tmp_path):
+    """
+    A row that is known in euros tells what the whole file is quoted in, whatever the shop counts in now, and
+    the summary says so. Nothing of it becomes a rate in dollars; a row that names its quote keeps that.
+    """
+    path = write_csv(tmp_path / "rates.csv", RATE, [["GBP", "2025-01-01", "1.17"]])
+    feed(warehouse, path, "fx_rates", reporting_currency="EUR")
+    own = [
+        ["GBP", "2025-01-01", "1.17", ""],
+        ["GBP", "2025-02-01", "1.18", ""],
+        ["GBP", "2025-02-01", "1.3", "USD"],
+    ]
+    write_csv(path, QUOTED, own)
+
+    grown = feed(warehouse, path, "fx_rates", reporting_currency="USD")
+
+    assert (grown.rows_kept, grown.rows_new) == (3, 2)
+    assert stored(warehouse, RATES, "fx_rates") == [
+        ("GBP", "1.17000000", "EUR"),
+        ("GBP", "1.18000000", "EUR"),
+        ("GBP", "1.30000000", "USD"),
+    ]
+    (warning,) = grown.warnings
+    assert "rates.csv: 2 rows without a quote_currency taken in EUR, not in USD" in warning
+    assert "If they are in USD, say so in a column quote_currency." in warning
+
+
 def test_rates_of_another_reporting_currency_admit_no_money(warehouse, tmp_path):
     """
     Dollars have a rate in pounds, and the shop counts in euros: they wait, with currency, day and remedy; so
@@ -75,15 +102,17 @@ def test_money_is_converted_by_cross_rates_or_refused(open_shop: OpenShop):
     """
     A shop in pounds with a rate of the dollar, read in euros: refused by currency, day and the rate to load,
     before anything is built on it. With a rate of the pound a dollar is worth .8 x 1.25 euros, a pound 1.25.
+    A dollar of the day before the first rate is a gap in time: it is left aside, and stops nothing.
     """
-    shop = open_shop([purchase("ann", 40, 10, currency="USD"), purchase("bob", 50, 10)])
+    sales = [purchase("ann", 40, 10, currency="USD"), purchase("bob", 50, 10)]
+    shop = open_shop([*sales, purchase("cyd", datetime(2023, 12, 31), 10, currency="USD")])
     add_rate(shop, "USD", date(2024, 1, 1), "0.8")
     execute(shop, "update raw.fx_rates set quote_currency = 'GBP'")
     in_euros = with_vars(shop, reporting_currency="EUR")
 
     with pytest.raises(
         BuildError,
-        match=r"Money in GBP cannot be converted to EUR: 1 events, the first on 2024-02-20\. Rates tell GBP "
+        match=r"Money in GBP cannot be converted to EUR: 1 event on 2024-02-20\. Rates tell GBP "
         r"in USD, .*Load rates of GBP or USD with quote_currency EUR",
     ):
         run_dbt(in_euros, MODELS)
@@ -91,7 +120,7 @@ def test_money_is_converted_by_cross_rates_or_refused(open_shop: OpenShop):
     run_dbt(in_euros, MODELS)
 
     amounts = "select customer_id, amount from stg_told_events order by customer_id"
-    assert query(shop, amounts) == [("ann", 10), ("bob", 12.5)]
+    assert query(shop, amounts) == [("ann", 10), ("bob", 12.5), ("cyd", None)]
 
 
 def test_a_warehouse_of_an_earlier_version_gets_the_columns(empty_shop: Settings, tmp_path):

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hand_picked import (
@@ -236,6 +237,24 @@ def test_wrong_places_are_refused_by_name(
     monkeypatch.setenv("CLV_SPARK_MASTER", "local[1]")
     with pytest.raises(SettingsError, match="Unset one"):
         session.open_session(on_spark)
+
+
+@pytest.mark.spark
+def test_a_folder_without_rates_has_none(empty_shop: Settings, tmp_path: Path, schema: str) -> None:
+    """Rates of a folder laid before are gone: they are another shop's. What lies in its files stays."""
+    settings = with_vars(empty_shop, raw_schema=f"{schema}_raw").model_copy(update={"target": "spark"})
+    spark = session.open_session(settings)
+    rates = tmp_path / "with" / "fx_rates.parquet"
+    for folder in ("with", "without"):
+        write_events(tmp_path / folder, [purchase("ann", 3, 10)])
+    pq.write_table(pa.table({"currency": ["USD"]}), rates)
+
+    counted = []
+    for folder in ("with", "without", "with"):
+        tables.name_raw_tables(spark, settings, tmp_path / folder)
+        counted.append(spark.table(f"{schema}_raw.fx_rates").count())
+
+    assert counted == [1, 0, 1]
 
 
 @pytest.mark.spark_full

@@ -154,6 +154,38 @@ def test_money_that_loses_its_rate_is_named(warehouse, tmp_path):
     )
 
 
+def test_money_that_will_stop_the_next_run_is_named(warehouse, tmp_path):
+    """
+    Rates of three currencies are taken back. One keeps a rate that leads nowhere: the next run refuses its
+    money, also what past dates alone go on to see. One keeps a later rate, and one none: both are left out.
+    """
+    header = ["currency", "valid_from", "rate_to_reporting", "quote_currency"]
+    both = [
+        ["USD", "2025-01-01", "0.8", ""],
+        ["EUR", "2025-01-01", "0.9", ""],
+        ["CHF", "2025-01-01", "0.9", ""],
+    ]
+    feed(warehouse, write_csv(tmp_path / "rates.csv", header, both), "fx_rates")
+    others = [["USD", "2025-01-01", "150", "JPY"], ["EUR", "2025-12-01", "0.9", ""]]
+    feed(warehouse, write_csv(tmp_path / "others.csv", header, others), "fx_rates")
+    feed(
+        warehouse,
+        write_events(tmp_path / "events.csv", *[{"currency": each} for each in ("USD", "EUR", "CHF")]),
+    )
+    feed(warehouse, write_events(tmp_path / "wrong.csv", {"event_id": "w", "currency": "USD"}))
+    built(warehouse)
+    take_back(warehouse, "wrong.csv")
+
+    undone = take_back(warehouse, "rates.csv")
+
+    assert undone.warnings == (
+        "1 event in CHF has no rate now and is left out of every sum. Load the right rates.",
+        "1 event in EUR has no rate now and is left out of every sum. Load the right rates.",
+        "2 events in USD have no rate now, and what is known of USD is in JPY: the next run stops. Load "
+        "rates of USD or JPY with quote_currency GBP before it.",
+    )
+
+
 def test_what_a_feed_admitted_is_refused_again(warehouse, tmp_path):
     """Rows that an earlier feed had refused and this one brought in order wait again."""
     feed(

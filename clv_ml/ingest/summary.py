@@ -144,6 +144,8 @@ def _warnings(
     warnings: tuple[str, ...] = ()
     if "no_fx_rate" in count.reasons:
         warnings += (_no_rate(connection, path, count.reasons["no_fx_rate"]),)
+    if preset.table == "fx_rates":
+        warnings += _other_quote(connection, path)
     if count.rows_in and not count.kept and refused:
         other = f" clv inspect {path} looks for another way to read it." if preset.table == "events" else ""
         first = refused[0]
@@ -182,6 +184,22 @@ def _no_rate(connection: duckdb.DuckDBPyConnection, path: Path, rows: int) -> st
     return (
         f"{lacking}, the first on {first_day}. Load rates (preset fx_rates) and feed the file again, or, if "
         f"the shop counts in it, --vars '{{reporting_currency: {currency}}}'.{crossed}"
+    )
+
+
+def _other_quote(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[str, ...]:
+    """Rates that name no quote and are not read in the shop's currency, since they are known in another."""
+    found = connection.execute(
+        "select checked.quote_currency, reporting_currency, count(*) "
+        "from checked inner join mapped using (feed_row), ingest_settings "
+        "where clean_text(mapped.quote_currency) is null and checked.quote_currency <> reporting_currency "
+        "group by all"
+    ).fetchall()
+    return tuple(
+        f"{path}: {count_of(rows, 'row')} without a quote_currency taken in {quote}, not in {reporting}, "
+        f"since rates of the file are known in {quote}. If they are in {reporting}, say so in a column "
+        "quote_currency."
+        for quote, reporting, rows in found
     )
 
 

@@ -11,6 +11,7 @@ import duckdb
 from clv_ml.errors import InputError
 from clv_ml.ingest.built_dates import as_utc, known_from, newest_built_date
 from clv_ml.ingest.feed_records import FedFile, standing_feed
+from clv_ml.ingest.feeds import sql_text
 from clv_ml.ingest.scratch import drop_scratch, name_inputs, schema_sql
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect, only_value, transaction
@@ -78,7 +79,7 @@ def undo(
             )
         rows, refused = _remove(connection, schema, feed)
         connection.execute(f"update {schema}.feeds set undone_at = ? where feed_id = ?", [clock, feed_id])
-        warnings = _money_without_rate(connection, schema, feed, reporting_currency)
+        warnings = _money_without_rate(connection, feed, reporting_currency)
         drop_scratch(connection)
     return Undone(feed_id, feed.table, rows, refused, seen_until, warnings)
 
@@ -115,19 +116,20 @@ def _remove(connection: duckdb.DuckDBPyConnection, schema: str, feed: FedFile) -
 
 
 def _money_without_rate(
-    connection: duckdb.DuckDBPyConnection, schema: str, feed: FedFile, reporting_currency: str
+    connection: duckdb.DuckDBPyConnection, feed: FedFile, reporting_currency: str
 ) -> tuple[str, ...]:
     if feed.table != "fx_rates":
         return ()
-    waiting = connection.execute(
-        f"select currency, count(*) from {schema}.events as events where amount is not null "
-        "and currency <> $reporting and not exists (select 1 from rated_currencies($reporting) as rates "
-        "where rates.currency = events.currency and rates.rated_from <= events.occurred_at) "
-        "group by currency order by currency",
-        {"reporting": reporting_currency},
-    ).fetchall()
-    return tuple(
-        f"{count_of(count, 'event')} in {currency} {'has' if count == 1 else 'have'} no rate now and "
-        f"{'is' if count == 1 else 'are'} left out of every sum. Load the right rates."
-        for currency, count in waiting
-    )
+    waiting = connection.execute(sql_text("unrated_money"), {"reporting": reporting_currency}).fetchall()
+    return tuple(_without_rate(*row, reporting_currency) for row in waiting)
+
+
+def _without_rate(currency: str, count: int, quote: str | None, reporting_currency: str) -> str:
+    """What becomes of money that lost its rate; ``quote``: what its rates are in where they lead nowhere."""
+    lost = f"{count_of(count, 'event')} in {currency} {'has' if count == 1 else 'have'} no rate now"
+    if quote:
+        return (
+            f"{lost}, and what is known of {currency} is in {quote}: the next run stops. Load rates of "
+            f"{currency} or {quote} with quote_currency {reporting_currency} before it."
+        )
+    return f"{lost} and {'is' if count == 1 else 'are'} left out of every sum. Load the right rates."

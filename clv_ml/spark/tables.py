@@ -29,8 +29,9 @@ BUCKETS = 1_000_000
 def name_raw_tables(spark: SparkSession, settings: Settings, folder: Path | str) -> tuple[str, ...]:
     """
     Lays the raw tables over a folder's Parquet files (``events.parquet``, or a folder of that name; likewise
-    the others of ``RAW_TABLES``, which may be absent and are empty then). Nothing is copied, and nothing is
-    checked: a team that brings its own events answers for the input contract.
+    the others of ``RAW_TABLES``, which may be absent and are empty then, whatever an earlier folder had).
+    Nothing is copied, and nothing is checked: a team that brings its own events answers for the input
+    contract.
 
     Returns:
         The tables named.
@@ -45,6 +46,7 @@ def name_raw_tables(spark: SparkSession, settings: Settings, folder: Path | str)
             f"{folder} has no events.parquet. On Spark, events are Parquet in the input contract."
         )
     spark.sql(f"create database if not exists {schema}")
+    _leave_earlier_folders(spark, schema)
     for name, path in found.items():
         spark.sql(f"drop table if exists {schema}.{name}")
         spark.sql(f"create table {schema}.{name} using parquet location '{path.resolve()}'")
@@ -52,6 +54,13 @@ def name_raw_tables(spark: SparkSession, settings: Settings, folder: Path | str)
         columns = ", ".join(f"{column['name']} {column['data_type']}" for column in table["columns"])
         spark.sql(f"create table if not exists {schema}.{table['name']} ({columns}) using parquet")
     return tuple(found)
+
+
+def _leave_earlier_folders(spark: SparkSession, schema: str) -> None:
+    """Drops the raw tables that lie over files; the files stay, as does a table with rows of its own."""
+    for table in spark.catalog.listTables(schema):
+        if table.name in RAW_TABLES and table.tableType == "EXTERNAL":
+            spark.sql(f"drop table {schema}.{table.name}")
 
 
 def _parquet(folder: Path, name: str) -> Path | None:

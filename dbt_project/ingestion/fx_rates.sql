@@ -15,21 +15,29 @@ with
         from mapped
     ),
 
-    -- what is known and says no quote comes again, maybe under another reporting currency
+    -- a file comes again, maybe under another reporting currency: what most of its rows are known under is
+    -- the
+    -- quote of all that say none
+    known_before as (
+        select coalesce(known.quote_currency, reporting_currency) as known_quote
+        from typed
+        inner join
+            known_rates as known
+            on known.currency = typed.currency
+            and known.valid_from = typed.valid_from
+            and known.rate_to_reporting = typed.rate_to_reporting
+        cross join settings
+        where typed.quote_currency is null
+        group by known_quote, reporting_currency
+        order by count(*) desc, known_quote = reporting_currency, known_quote
+        limit 1
+    ),
+
     quoted as (
         select
             typed.* exclude (quote_currency),
             coalesce(
-                typed.quote_currency,
-                (
-                    select min(coalesce(known.quote_currency, reporting_currency))
-                    from known_rates as known
-                    where
-                        known.currency = typed.currency
-                        and known.valid_from = typed.valid_from
-                        and known.rate_to_reporting = typed.rate_to_reporting
-                ),
-                reporting_currency
+                typed.quote_currency, (select known_quote from known_before), reporting_currency
             ) as quote_currency
         from typed
         cross join settings

@@ -1,6 +1,6 @@
 {#- Money of other currencies, and rates that do not lead to the reporting currency. -#}
-{#- Fails the model where money has rates, and none that leads into the reporting currency: they were loaded under another
-    one. Money without any rate is left aside instead, and the run says so. -#}
+{#- Fails the model where money has rates, and none on any day that leads into the reporting currency: they were loaded
+    under another one. Money without any rate, or none on its day, is left aside instead, and the run says so. -#}
 {% macro refuse_unrated_money() -%}
     {%- set reporting = setting("reporting_currency") -%}
     {%- set of_others -%}
@@ -14,13 +14,7 @@
         from {{ this }} as events
         inner join ({{ of_others }}) as others on others.currency = events.currency
         left join
-            (
-                select currency, min(valid_from) as rated_from
-                from {{ ref("stg_reporting_rates") }}
-                group by currency
-            ) as rated
-            on rated.currency = events.currency
-            and rated.rated_from <= events.occurred_at
+            (select distinct currency from {{ ref("stg_reporting_rates") }}) as rated on rated.currency = events.currency
         where events.source_amount is not null and rated.currency is null
         group by events.currency
         order by events.currency
@@ -29,9 +23,10 @@
     {%- if execute and run_query(of_others).rows | length > 0 -%}
         {%- for currency, first_day, events, quote in run_query(unrated).rows -%}
             {{ exceptions.raise_compiler_error(
-                "Money in " ~ currency ~ " cannot be converted to " ~ reporting ~ ": " ~ events ~ " events, the first on "
-                ~ first_day ~ ". Rates tell " ~ currency ~ " in " ~ quote ~ ", and by that day neither of the two in "
-                ~ reporting ~ ". Load rates of " ~ currency ~ " or " ~ quote ~ " with quote_currency " ~ reporting ~ " that hold by then"
+                "Money in " ~ currency ~ " cannot be converted to " ~ reporting ~ ": " ~ events
+                ~ (" event" if events == 1 else " events, the first") ~ " on " ~ first_day
+                ~ ". Rates tell " ~ currency ~ " in " ~ quote ~ ", and neither of the two in " ~ reporting
+                ~ ". Load rates of " ~ currency ~ " or " ~ quote ~ " with quote_currency " ~ reporting ~ " that hold by then"
                 ~ " (clv ingest RATES --preset fx_rates), or report in " ~ quote ~ " (setting reporting_currency)."
             ) }}
         {%- endfor -%}
