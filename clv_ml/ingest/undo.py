@@ -121,7 +121,9 @@ def _money_without_rate(
     if feed.table != "fx_rates":
         return ()
     waiting = connection.execute(sql_text("unrated_money"), {"reporting": reporting_currency}).fetchall()
-    return tuple(_without_rate(*row, reporting_currency) for row in waiting)
+    return tuple(
+        _without_rate(currency, count, quote, reporting_currency) for currency, count, quote in waiting
+    )
 
 
 def _without_rate(currency: str, count: int, quote: str | None, reporting_currency: str) -> str:

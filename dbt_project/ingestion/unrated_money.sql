@@ -1,4 +1,4 @@
--- Grain: one row per currency of money without a rate on its day: how many events, and what its rates are
+-- Grain: one row per currency of money without a rate on its day. How many events, and what its rates are
 -- quoted in where they lead to the reporting currency on no day, which stops the next run (the macro
 -- refuse_unrated_money). Reads known_events, known_undone_events, known_rates, rated_currencies.
 with
