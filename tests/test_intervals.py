@@ -101,20 +101,21 @@ def test_bounds_are_the_quantiles_of_what_such_customers_spend():
 
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.35, 0.5, 0.9, 0.97])
 @pytest.mark.parametrize("leaving", [0.0, 0.04, 0.3, 0.97])
-def test_a_quantile_is_that_of_a_million_such_customers(share: float, leaving: float):
+def test_a_quantile_is_that_of_many_such_customers(share: float, leaving: float):
     """
     Second way: customers are drawn who buy nothing, or else spend a ratio drawn from the group's, some of
-    which take money back. Tolerance: a hundredth of what a buyer is expected to spend.
+    which take money back. Tolerance: two hundredths of what a buyer is expected to spend, four standard
+    errors of the rarest share.
     """
     ratios = np.quantile(np.random.default_rng(1).normal(1.0, 0.8, 10**5), SHARES)
     group = AmountGroup(-np.inf, np.inf, 10**5, tuple(ratios.tolist()))
     rng = np.random.default_rng(2)
-    expected = 50.0
-    spent = expected * np.interp(rng.random(10**6), SHARES, ratios) * (rng.random(10**6) >= leaving)
+    expected, drawn = 50.0, 200_000
+    spent = expected * np.interp(rng.random(drawn), SHARES, ratios) * (rng.random(drawn) >= leaving)
 
     told = value_quantile([group], np.array([expected * (1 - leaving)]), np.array([leaving]), share)
 
-    assert told[0] == pytest.approx(np.quantile(spent, share), abs=0.01 * expected)
+    assert told[0] == pytest.approx(np.quantile(spent, share), abs=0.02 * expected)
 
 
 def test_an_uncertain_total_moves_amounts_by_a_third_of_what_lies_between_buyers():
