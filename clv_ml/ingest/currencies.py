@@ -91,37 +91,33 @@ def currency_of(
     columns: tuple[str, ...],
     reporting_currency: str,
     notes: list[str],
-) -> str:
+) -> tuple[str, tuple[tuple[str, str], ...]]:
     """
     The currency of rows that do not say theirs: by the name of their column, by the sign beside the amounts,
-    or the shop's.
+    or the shop's. And the currency of each sign, where amounts have several and none is said for all.
     """
     source = mapping.columns.get("currency")
     column, named = _column_of_currency(mapping, columns)
-    if source and (source.value or any(found_column(name, columns) for name in source.columns)):
-        if named:
-            notes += _conflict(connection, raw(source, columns), column, named)
-        return ""
+    is_told = source and (source.value or any(found_column(name, columns) for name in source.columns))
     if named:
+        if source and is_told:
+            notes += _conflict(connection, raw(source, columns), column, named)
+            return "", ()
         notes.append(f"currency: {named}, by the name of {column!r} (--currency chooses)")
-        return named
-    codes = _codes_of_signs(connection, mapping, columns, reporting_currency, notes)
+        return named, ()
+    if source and source.value:
+        return "", ()
+    said: list[str] = []
+    codes = _codes_of_signs(connection, mapping, columns, reporting_currency, said)
+    signs = tuple(codes.items()) if len(codes) > 1 else ()
+    if is_told:
+        return "", signs
+    notes += said
     if len(set(codes.values())) == 1:
-        return next(iter(codes.values()))
+        return next(iter(codes.values())), signs
     if not codes:
         notes.append(f"currency: none is given, so amounts are in {reporting_currency} (--currency chooses)")
-    return reporting_currency
-
-
-def signs_of(
-    connection: duckdb.DuckDBPyConnection, mapping: Mapping, columns: tuple[str, ...], reporting_currency: str
-) -> tuple[tuple[str, str], ...]:
-    """The currency of each sign, where amounts have several; none where one currency is said for all."""
-    source = mapping.columns.get("currency")
-    if (source and source.value) or _column_of_currency(mapping, columns)[1]:
-        return ()
-    codes = _codes_of_signs(connection, mapping, columns, reporting_currency, [])
-    return tuple(codes.items()) if len(codes) > 1 else ()
+    return reporting_currency, signs
 
 
 def _codes_of_signs(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import duckdb
 
-from clv_ml.ingest.currencies import currency_of, only_currency, signs_of
+from clv_ml.ingest.currencies import currency_of, only_currency
 from clv_ml.ingest.dates import time_formats, zone_note
 from clv_ml.ingest.mapped_values import NUMBERS, Style, told_values
 from clv_ml.ingest.mapping import Mapping
@@ -33,31 +33,26 @@ def style_of(
 ) -> Taken:
     """The style of the file in ``feed``, by the mapping or by its values."""
     notes: list[str] = []
-    currency = currency_of(connection, mapping, columns, reporting_currency, notes)
+    currency, signs = currency_of(connection, mapping, columns, reporting_currency, notes)
+    told = currency or only_currency(connection, mapping, columns)
     style = Style(
-        _decimal(
-            connection, mapping, columns, currency or only_currency(connection, mapping, columns), notes
-        ),
+        _decimal(connection, mapping, columns, told, notes),
         time_formats(connection, mapping, columns, currency or reporting_currency, notes),
         currency,
     )
-    if mapping.amounts == "units" and (note := _whole(connection, mapping, columns, style)):
+    if mapping.amounts == "units" and (note := _whole(connection, mapping, columns, told)):
         notes.append(note)
-    style = replace(
-        style,
-        zones=zones_of(connection, mapping, columns, notes),
-        signs=signs_of(connection, mapping, columns, reporting_currency),
-    )
+    style = replace(style, zones=zones_of(connection, mapping, columns, notes), signs=signs)
     if not style.zones and (zone := zone_note(connection, mapping, columns)):
         notes.append(zone)
     return Taken(style, notes)
 
 
 def _whole(
-    connection: duckdb.DuckDBPyConnection, mapping: Mapping, columns: tuple[str, ...], style: Style
+    connection: duckdb.DuckDBPyConnection, mapping: Mapping, columns: tuple[str, ...], currency: str
 ) -> str:
     """What to say where amounts may be cents: all are whole, none is small, and not all are round."""
-    if style.currency in WITHOUT_CENTS or only_currency(connection, mapping, columns) in WITHOUT_CENTS:
+    if currency in WITHOUT_CENTS:
         return ""
     rows, whole, example = connection.execute(
         r"select count(*), count(*) filter (regexp_full_match(value, '-?\d{3,}')), "

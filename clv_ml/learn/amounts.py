@@ -33,8 +33,9 @@ def measure_amounts(held_out: Sequence[Foretold], level_log_sd: float) -> tuple[
 
     Where nobody bought there is one, in which everybody spends what is expected.
     """
-    expected = np.concatenate([expected_amount(one.predicted, one.leaving) for one in held_out])
-    ratios = np.concatenate([ratios_of(one, expected_amount(one.predicted, one.leaving)) for one in held_out])
+    each = [expected_amount(one.predicted, one.leaving) for one in held_out]
+    expected = np.concatenate(each)
+    ratios = np.concatenate([ratios_of(one, amount) for one, amount in zip(held_out, each, strict=True)])
     bought = np.concatenate([one.rows.purchases > 0 for one in held_out]) & (expected > 0)
     if not bought.any():
         return (AmountGroup(*EVERYBODY, 0, (1.0,) * SHARES.size),)

@@ -1,6 +1,6 @@
 -- Grain: one row per row of the feed, typed, with the first reason against it (NULL: kept) and whether it
--- is new. One rate per pair of currencies and instant; the first one stands. A rate may be known ahead of its
--- day.
+-- is new. One rate per pair of currencies and instant; the first one stands. A rate may be known ahead
+-- of its day.
 with
     settings as (select * from ingest_settings),
 
@@ -15,9 +15,8 @@ with
         from mapped
     ),
 
-    -- a file comes again, maybe under another reporting currency: what most of its rows are known under is
-    -- the
-    -- quote of all that say none
+    -- a file comes again, maybe under another reporting currency: what most of its rows are known under
+    -- is the quote of all that say none
     known_before as (
         select coalesce(known.quote_currency, reporting_currency) as known_quote
         from typed
