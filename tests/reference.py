@@ -38,6 +38,8 @@ FOLDER = DOCS / "reference"
 EXAMPLES = DOCS / "examples"
 """Made-up exports, a folder for each preset: something to try `clv run` on."""
 TAKES = {bool: "", int: "number", str: "text", Path: "path", datetime: "date"}
+HORIZON = re.compile("clv_([0-9]+)d")
+"""What a column for a horizon is called."""
 STEPS = ("marts", "mart_steps", "scoring", "training", "features", "intermediate", "staging")
 
 
@@ -63,8 +65,24 @@ class Project:
         """
         A model's columns by name; those of the models that ``meta.columns_of`` names are described there.
         """
-        described = (self.models[one]["columns"] for one in reversed(self.family(model)))
+        described = (self.models[one]["columns"] | self.declared(one) for one in reversed(self.family(model)))
         return {name: column for columns in described for name, column in columns.items()}
+
+    def declared(self, model: str) -> dict[str, Any]:
+        """The columns that the setting ``horizons`` declares in a model, by name."""
+        meta = self.models[model]["config"]["meta"]
+        if meta.get("declared_by") != "horizons":
+            return {}
+        days = {int(found[1]): name for name in self.types[model] if (found := HORIZON.fullmatch(name))}
+        return {
+            name: {
+                "name": name,
+                "description": meta["column_says"].replace("{days}", str(number)),
+                "config": {"meta": {"unit": "reporting currency"}},
+                "constraints": [],
+            }
+            for number, name in days.items()
+        }
 
     def family(self, model: str) -> list[str]:
         """The model, those whose columns it takes over, and theirs."""
@@ -168,7 +186,7 @@ def _models_page(project: Project, step: str) -> str:
             parts.append(
                 f"\n## {name}\n\n{flowing(model['description'])}\n\n{_header(model['raw_code'])} "
                 f"([{Path(path).name}](../../{path}))\n{_taken_over(project, name)}{_roles(model)}\n"
-                f"{_columns(model['columns'], project.types[name])}"
+                f"{_columns(model['columns'] | project.declared(name), project.types[name])}"
             )
     return "".join(parts)
 

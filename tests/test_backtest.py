@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from clv_ml.learn import backtest as backtesting
 from clv_ml.learn import calibration
 from clv_ml.learn.backtest import BacktestResult, backtest, choose_dates, evaluate_date
 from clv_ml.learn.boosters import BOOSTERS
+from clv_ml.learn.btyd_functions import register_functions
 from clv_ml.learn.candidates import Choice
 from clv_ml.learn.store_history import StoreHistory, read_store_history
 from clv_ml.learn.training_data import TrainingData, read_training_rows
@@ -353,6 +355,41 @@ def test_groups_of_tenure_and_orders_are_those_that_sql_finds(tested: tuple[Sett
         assert cells[tenure, orders] == f"{ratio} ({customers:,})"
 
 
+def test_other_horizons_are_the_same_predictions_by_their_shares(tested: tuple[Settings, BacktestResult]):
+    """
+    Second way, in SQL: each prediction times its share against the money of the days, for a horizon shorter
+    than the one predicted and a longer one; a date counts only once that many days have passed.
+    """
+    settings, result = tested
+    with connect(settings) as connection:
+        register_functions(connection)
+        found = connection.execute(
+            """
+            select labels.horizon_days, cast(told.origin as text), told.estimator, count(*),
+                avg(told.predicted * case told.estimator
+                    when 'model' then expected_share when 'bgnbd' then bgnbd_share else days_share end),
+                avg(cast(labels.label_revenue as double))
+            from backtest_predictions as told
+            inner join horizon_labels as labels
+                on labels.customer_id = told.customer_id and labels.as_of_date = told.origin
+            inner join horizon_shares as shares
+                on shares.customer_id = told.customer_id and shares.as_of_date = told.origin
+                and shares.horizon_days = labels.horizon_days
+            where told.estimator in ('model', 'bgnbd', 'persistence')
+            group by all
+            """
+        ).fetchall()
+        newest = connection.sql("select max(as_of_date) from as_of_dates").fetchall()[0][0]
+
+    of_others = [row for row in found if row[0] != settings.vars.horizon_days]
+    for days, day, estimator, customers, predicted, actual in of_others:
+        figures = result.figures(day, f"horizon={days}")[estimator]
+        assert (figures["mean_predicted"], figures["mean_actual"]) == pytest.approx((predicted, actual))
+        assert customers > 0 and (newest - date.fromisoformat(day)).days >= days
+    assert set(result.other_horizons) == {row[0] for row in of_others}
+    assert min(result.other_horizons) < settings.vars.horizon_days < max(result.other_horizons)
+
+
 def test_a_baseline_that_was_not_fitted_on_a_date_says_so():
     """
     A fit that did not converge on the first of two dates: named in the table of that date, and in the mean
@@ -368,6 +405,7 @@ def test_a_baseline_that_was_not_fitted_on_a_date_says_so():
         candidates=("model", "model"),
         metrics=metric_table(evaluations),
         comparisons=compare(evaluations, replicates=20),
+        other_horizons={},
     )
 
     rows = {sheet.title: {row[0]: row[1] for row in sheet.rows} for sheet in sheets(result)}

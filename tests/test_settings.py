@@ -110,6 +110,10 @@ BOUNDARIES: dict[str, tuple[tuple, tuple]] = {
         ("Europe/Lodon", "europe/london", "+01:00", "UTC ", "", None, 1, ["UTC"]),
     ),
     "list": (([],), ("rfm", None, [1], [None], ["a b"], {"rfm": 1})),
+    "days": (
+        ([], [30], [3650, 1]),
+        (30, "30", [0], [3651], [30, 30], [1.5], ["30"], [True], [None], {30: 1}),
+    ),
     "attributes": (
         ({}, {"plan": "number"}, {"a" * 30: ["x" * 60]}),
         (None, [], "plan", {"a" * 31: "number"}, {"plan": []}, {"plan": ["x" * 61]}, {"plan": ["a!", "a?"]}),

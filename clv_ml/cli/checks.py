@@ -43,6 +43,7 @@ def backtest(
             "candidates": result.candidates,
             "averages": result.averages(),
             "comparisons": result.comparisons,
+            "other_horizons": result.other_horizons,
             "metrics": result.metrics.to_pylist(),
         }
         print_result(shown, as_json, lambda: show_backtest(result))

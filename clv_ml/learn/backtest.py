@@ -5,6 +5,7 @@ For a backtest date, a fit sees only rows whose label was final by then. ``clv_m
 what is measured, ``clv_ml.measure.comparison`` what is beyond chance.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from clv_ml.errors import HistoryError
 from clv_ml.learn.baselines import baseline_predictions
 from clv_ml.learn.calibration import MIN_TRAINING_ROWS, Calibration, calibrate
 from clv_ml.learn.fit_evaluation import evaluate_fit
+from clv_ml.learn.horizons import compare_horizons, evaluate_horizons
 from clv_ml.learn.model_types import fit_recipes
 from clv_ml.learn.store_history import StoreHistory, read_store_history
 from clv_ml.learn.threads import one_blas_thread
@@ -37,7 +39,7 @@ class BacktestResult:
     """
     What a backtest found. ``metrics`` has the columns of ``backtest_metrics``: a row per date (NULL: all
     together), segment, estimator and metric. ``candidates`` names what would have been published on each
-    date.
+    date. ``other_horizons`` compares the mean on each horizon, in days, that is past on a date.
     """
 
     horizon_days: int
@@ -45,6 +47,7 @@ class BacktestResult:
     candidates: tuple[str, ...]
     metrics: pa.Table
     comparisons: tuple[Comparison, ...]
+    other_horizons: Mapping[int, tuple[Comparison, ...]]
 
     def figures(self, date: str | None, segment: str = "all") -> dict[str, dict[str, float]]:
         """Estimator -> metric -> value, of a date or (None) of all together; NaN where not defined."""
@@ -86,12 +89,14 @@ def backtest(settings: Settings, dates: int = 4, newest: bool = False) -> Backte
         history = read_store_history(connection)
     days = choose_dates(data, settings, dates, newest)
     evaluations = [evaluate_date(data, history, day, settings) for day in days]
+    horizons = evaluate_horizons(evaluations, settings)
     result = BacktestResult(
         horizon_days=settings.vars.horizon_days,
         dates=tuple(str(day) for day in days),
         candidates=tuple(one.candidate for one in evaluations),
-        metrics=metric_table(evaluations),
+        metrics=metric_table(evaluations, horizons),
         comparisons=compare(evaluations, own=OWN),
+        other_horizons=compare_horizons(horizons, OWN),
     )
     predictions = prediction_table(evaluations)
     _write(settings, backtest_metrics=result.metrics, backtest_predictions=predictions)

@@ -28,9 +28,16 @@ METRIC_ROW = pa.schema(
 MetricRow = tuple[str | None, str, str, str, float, int]
 
 
-def metric_table(evaluations: Sequence[Evaluation]) -> pa.Table:
-    """``metric_rows`` of each date and, with a NULL ``origin``, of all together. NaN becomes NULL."""
+def metric_table(
+    evaluations: Sequence[Evaluation], horizons: Mapping[int, Sequence[Evaluation]] | None = None
+) -> pa.Table:
+    """
+    ``metric_rows`` of each date and, with a NULL ``origin``, of all together; then those of other horizons,
+    in days, by ``horizon_rows``. NaN becomes NULL.
+    """
     rows = [row for one in (*evaluations, pooled(evaluations)) for row in metric_rows(one)]
+    for days, each in (horizons or {}).items():
+        rows += [row for one in (*each, pooled(each)) for row in horizon_rows(days, one)]
     return pa.Table.from_arrays(
         [
             pa.array(column, field.type, from_pandas=True)
@@ -60,6 +67,16 @@ def metric_rows(evaluation: Evaluation) -> Iterator[MetricRow]:
     churn = {f"churn_{name}": value for name, value in churn_metrics(evaluation).items()}
     yield from _rows(evaluation, "all", "model", interval_metrics(evaluation) | churn, len(evaluation))
     yield from _decile_rows(evaluation)
+
+
+def horizon_rows(days: int, evaluation: Evaluation) -> Iterator[MetricRow]:
+    """The figures of a date for another horizon: segment ``horizon=30`` and so on, no bounds."""
+    segment, actual = f"horizon={days}", evaluation.actual
+    for estimator, predicted in evaluation.predicted.items():
+        figures = {**_means(actual, predicted), **evaluate_predictions(actual, predicted)}
+        yield from _rows(evaluation, segment, estimator, figures, actual.size)
+    churn = {f"churn_{name}": value for name, value in churn_metrics(evaluation).items()}
+    yield from _rows(evaluation, segment, "model", churn, len(evaluation))
 
 
 def _decile_rows(evaluation: Evaluation) -> Iterator[MetricRow]:

@@ -26,12 +26,22 @@ class Driver:
 
 
 @dataclass(frozen=True)
+class HorizonValue:
+    """What is expected of a customer within ``horizon_days``: money, and the chance of an order if known."""
+
+    horizon_days: int
+    expected_revenue: Decimal
+    order_probability: float | None
+
+
+@dataclass(frozen=True)
 class CustomerExplanation:
     """
     A row of ``customer_clv`` with its narrative; money in ``currency``, shares and chances from 0 to 1.
 
     Interval, confidence and ``base`` are None, and ``drivers`` is empty, where no model scored the customer.
-    Otherwise ``base`` plus the contributions of ``drivers``, strongest first, is the prediction.
+    Otherwise ``base`` plus the contributions of ``drivers``, strongest first, is the prediction. ``horizons``
+    has a value per horizon, the shortest first.
     """
 
     customer_id: str
@@ -49,6 +59,7 @@ class CustomerExplanation:
     clv_model_version: str | None
     base: float | None
     drivers: tuple[Driver, ...]
+    horizons: tuple[HorizonValue, ...]
 
     @property
     def positive(self) -> tuple[Driver, ...]:
@@ -78,6 +89,7 @@ def explain_customer(settings: Settings, customer_id: str) -> CustomerExplanatio
             )
         row = found[0]
         drivers = ask(connection, "drivers_of_customer", {"customer": row["customer_id"]})
+        horizons = ask(connection, "horizons_of_customer", {"customer": row["customer_id"]})
         (profile,) = ask(connection, "profile_of_customer", {"customer": row["customer_id"]})
     # the model's own currency: it may have been given for a single run
     currency = row.pop("reporting_currency") or settings.vars.reporting_currency
@@ -89,5 +101,6 @@ def explain_customer(settings: Settings, customer_id: str) -> CustomerExplanatio
             Driver(name, column, language.phrase(column or name, value, profile), value, contribution)
             for name, column, value, contribution in (tuple(driver.values()) for driver in drivers)
         ),
+        horizons=tuple(HorizonValue(**values) for values in horizons),
         **row,
     )

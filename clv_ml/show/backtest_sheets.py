@@ -79,6 +79,7 @@ def short_sheets(result: BacktestResult) -> list[Sheet]:
     return [
         _estimators(f"{ahead}, mean of {len(result.dates)} dates", result.averages(), result),
         comparison_sheet("Against the best baseline, mean of the dates", result.comparisons),
+        *_horizons(result),
         _dates(result),
         *_tenure_and_orders(result),
         _deciles(result),
@@ -141,6 +142,18 @@ def _estimators(
         cells = [_number(metrics[key]) for key in HEADS]
         rows.append((name, *(cells if is_fitted(metrics) else [missing, *[""] * (len(HEADS) - 1)])))
     return Sheet(title, ("estimator", *HEADS.values()), tuple(rows))
+
+
+def _horizons(result: BacktestResult) -> list[Sheet]:
+    """A row per other horizon: the mean against the best baseline of each metric; none where none is past."""
+    rows, heads = [], ()
+    for days, compared in result.other_horizons.items():
+        known = {row["origin"] for row in result.metrics.to_pylist() if row["segment"] == f"horizon={days}"}
+        heads = tuple(HEADS[one.metric] for one in compared)
+        cells = (f"{one.ours:.3f} / {one.theirs:.3f}{' LOSS' * one.is_loss}" for one in compared)
+        rows.append((f"{days} days", str(len(known - {None})), *cells))
+    title = "Other horizons: ours / the best baseline's, mean of the dates whose window is past"
+    return [Sheet(title, ("horizon", "dates", *heads), tuple(rows))] if rows else []
 
 
 def _dates(result: BacktestResult) -> Sheet:

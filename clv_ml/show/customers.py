@@ -25,6 +25,13 @@ def show_explanation(found: CustomerExplanation) -> None:
     say(f"Customer {found.customer_id} as of {found.as_of_date}")
     say(found.narrative)
     say(f"Estimate: {found.currency} {amount_text(float(found.clv_estimate))} ({found.clv_method})")
+    say(
+        "Within: "
+        + "; ".join(
+            f"{one.horizon_days} days {found.currency} {amount_text(float(one.expected_revenue))}"
+            for one in found.horizons
+        )
+    )
     if found.base is None:
         return
     if found.clv_low is not None and found.clv_high is not None:

@@ -70,3 +70,24 @@
     {%- endfor -%}
     {{ return(texts) }}
 {%- endmacro %}
+
+{#- Every day count that value is told for, each once, the shortest first: horizon_days and those of the setting horizons. -#}
+{% macro all_horizons() -%}
+    {{ return((setting("horizons") + [setting("horizon_days")]) | unique | sort) }}
+{%- endmacro %}
+
+{#- Logarithm of the odds of a chance. -#}
+{% macro log_odds(chance) -%}
+    round(
+        ln(
+            greatest({{ smallest_chance() }}, {{ chance }})
+            / greatest({{ smallest_chance() }}, 1.0e0 - {{ chance }})
+        ),
+        9
+    )
+{%- endmacro %}
+
+{#- A logarithm no further from 0 than growth is believed. -#}
+{% macro within_growth(logarithm) -%}
+    greatest(-{{ largest_log_growth() }}, least({{ largest_log_growth() }}, {{ logarithm }}))
+{%- endmacro %}

@@ -19,6 +19,8 @@
                 {%- do column.config.meta.update({"role": node.config.meta.role}) -%}
                 {%- do columns.update({name: column}) -%}
             {%- endfor -%}
+        {%- elif node.config.meta.get("declared_by") == "horizons" -%}
+            {%- do columns.update(horizon_columns(node.config.meta.column_says)) -%}
         {%- endif -%}
     {%- endfor -%}
     {{ return(columns) }}
@@ -45,6 +47,8 @@
     {%- endfor -%}
     {%- if meta.get("declared_by") == "customer_attributes" -%}
         {%- do model["columns"].update(attribute_columns()) -%}
+    {%- elif meta.get("declared_by") == "horizons" -%}
+        {%- do model["columns"].update(horizon_columns(meta.column_says)) -%}
     {%- endif -%}
     {{ return(adapter.dispatch("get_assert_columns_equivalent", "dbt")(sql)) }}
 {%- endmacro %}

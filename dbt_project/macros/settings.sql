@@ -73,7 +73,14 @@
     {%- elif allowed.type == "text" -%} {{ "yes" if is_word(value, allowed) }}
     {%- elif allowed.type == "timezone" -%}
         {{ "yes" if value is string and (value in modules.pytz.all_timezones_set or (value == "" and allowed.or_empty)) }}
-    {%- elif value is sequence and value is not string and value is not mapping -%}
+    {%- elif value is not sequence or value is string or value is mapping -%}
+    {%- elif allowed.type == "days" -%}
+        {%- set counts = [] -%}
+        {%- for item in value if item is integer and item not in counts and is_within(item, allowed) -%}
+            {%- do counts.append(item) -%}
+        {%- endfor -%}
+        {{ "yes" if counts | length == value | length }}
+    {%- else -%}
         {%- set words = [] -%}
         {%- for item in value if is_word(item, allowed) -%} {%- do words.append(item) -%}
         {%- endfor -%}
@@ -115,6 +122,8 @@
         {{ "the name of a time zone, such as Europe/London" ~ (", or nothing" if allowed.or_empty else "") }}
     {%- elif allowed.type == "list" -%}
         {{ "a list of " ~ (allowed.words or "some of these: " ~ allowed.choices | join(", ")) }}
+    {%- elif allowed.type == "days" -%}
+        {{ "a list of different whole numbers from " ~ allowed.at_least ~ " to " ~ allowed.at_most }}
     {%- elif allowed.type == "attributes" -%} {{ "each attribute with `number` or a list of levels" }}
     {%- else -%}
         {%- set kind = "a whole number " if allowed.type == "integer" else "a number with at most nine decimals, " -%}

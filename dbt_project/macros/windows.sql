@@ -20,14 +20,6 @@
     )
 {%- endmacro %}
 
-{#- The event lies in the horizon that starts at as_of. -#}
-{% macro in_horizon(happened_at, as_of) -%}
-    (
-        {{ happened_at }} >= {{ as_of }}
-        and {{ happened_at }} < {{ as_of }} + interval '{{ setting("horizon_days") }} days'
-    )
-{%- endmacro %}
-
 {#- The event lies in the horizon's window one year (365 days) earlier, as far as it is past. -#}
 {% macro in_horizon_last_year(happened_at, as_of) -%}
     (
@@ -38,11 +30,16 @@
     )
 {%- endmacro %}
 
-{#- The instant from which the label of as_of is final: the horizon's end and the days that late records may take. -#}
-{% macro label_known_at(as_of) -%}
+{#- The UTC instant at which the horizon of a date ends; `days` is horizon_days if not given. -#}
+{% macro horizon_ends_at(as_of, days=none) -%}
+    cast({{ as_of }} + interval '{{ days or setting("horizon_days") }} days' as timestamp)
+{%- endmacro %}
+
+{#- The UTC instant from which the label of a date is final. -#}
+{% macro label_known_at(as_of, days=none) -%}
     cast(
         {{ as_of }}
-        + interval '{{ setting("horizon_days") }} days'
+        + interval '{{ days or setting("horizon_days") }} days'
         + interval '{{ setting("label_maturity_days") }} days' as timestamp
     )
 {%- endmacro %}

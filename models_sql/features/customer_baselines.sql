@@ -3,53 +3,16 @@
 -- parameters were fitted.
 -- depends_on: {{ ref("fitted_dates") }}
 with
-    estimates as (select * from {{ ref("fitted_buyers") }} where {{ is_wanted("as_of_date") }}),
+    expected as (
+        select *
+        from {{ ref("expected_purchases") }}
+        where {{ is_wanted("as_of_date") }} and horizon_days = {{ setting("horizon_days") }}
+    ),
 
     simple as (
         select customer_id, as_of_date, simple_clv_estimate
         from {{ ref("customer_features") }}
         where {{ is_wanted("as_of_date") }}
-    ),
-
-    -- BG/NBD lets nobody leave before a repeat purchase; in a small shop a single purchase counts as one,
-    -- else those long silent would set a floor that no silent customer is worth
-    expected as (
-        select
-            estimates.*,
-            clv_bgnbd_purchases(x, t_x, t, horizon_weeks, bgnbd_r, bgnbd_alpha, bgnbd_a, bgnbd_b) * case
-                when is_small_shop and x = 0
-                then clv_bgnbd_alive(x + 1.0e0, 0.0e0, t, bgnbd_r, bgnbd_alpha, bgnbd_a, bgnbd_b)
-                else 1.0e0
-            end as bgnbd_purchases,
-            clv_paretonbd_purchases(
-                x, t_x, t, horizon_weeks, paretonbd_r, paretonbd_alpha, paretonbd_s, paretonbd_beta
-            ) as paretonbd_purchases,
-            clv_paretonbd_alive(
-                x, t_x, t, paretonbd_r, paretonbd_alpha, paretonbd_s, paretonbd_beta
-            ) as alive_probability,
-            clv_renewal_purchases(
-                x, silent_days, horizon_days, log_gap, log_gap_std, renewal_a, renewal_b
-            ) as renewal_purchases,
-            clv_renewal_chance(
-                x, silent_days, horizon_days, log_gap, log_gap_std, renewal_a, renewal_b
-            ) as renewal_chance,
-            coalesce(
-                gammagamma_p
-                * (gammagamma_gamma + spent)
-                / nullif(gammagamma_p * orders + gammagamma_q - 1.0e0, 0.0e0),
-                bayes_order_value
-            ) as order_value
-        from estimates
-    ),
-
-    averaged as (
-        select
-            expected.*,
-            0.5e0 * (
-                coalesce(bgnbd_purchases, paretonbd_purchases)
-                + coalesce(paretonbd_purchases, bgnbd_purchases)
-            ) as btyd_purchases
-        from expected
     ),
 
     -- the customer as they are, and at least what the one they are compared with would be given
@@ -72,7 +35,7 @@ with
             max(coalesce(clock_share, 0.0e0)) as clock_share,
             max(renewal_purchases) as renewal_purchases,
             max(renewal_chance) as renewal_chance
-        from averaged
+        from expected
         group by customer_id, as_of_date, build_hash
     ),
 
@@ -105,13 +68,7 @@ select
     {{ money("mixed.steadied_value") }} as steady_value,
     {{ money("mixed.last_year_value") }} as last_year_value,
     cast(mixed.alive_probability as double) as alive_probability,
-    round(
-        ln(
-            greatest({{ smallest_chance() }}, mixed.buying_chance)
-            / greatest({{ smallest_chance() }}, 1.0e0 - mixed.buying_chance)
-        ),
-        9
-    ) as log_buying_odds,
+    {{ log_odds("mixed.buying_chance") }} as log_buying_odds,
     {{ money("mixed.order_value") }} as expected_order_value,
     round(mixed.pace, 9) as expected_pace,
     mixed.build_hash

@@ -15,8 +15,6 @@ select
     estimates.repeats as x,
     estimates.recency_weeks as t_x,
     estimates.age_weeks as t,
-    {{ setting("horizon_days") }} / 7.0e0 as horizon_weeks,
-    cast({{ setting("horizon_days") }} as double) as horizon_days,
     fitted.bgnbd_r,
     fitted.bgnbd_alpha,
     fitted.bgnbd_a,

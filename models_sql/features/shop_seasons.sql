@@ -103,8 +103,7 @@ select
     -- not season
     round(
         compared.log_share
-        + greatest(-{{ largest_log_growth() }}, least({{ largest_log_growth() }}, compared.log_growth))
-        * (0.5e0 - {{ setting("horizon_days") }} / 730.0e0),
+        + {{ within_growth("compared.log_growth") }} * (0.5e0 - {{ setting("horizon_days") }} / 730.0e0),
         9
     ) as log_season,
     round(exp(- abs(compared.log_growth)), 9) as steadiness,

@@ -51,7 +51,10 @@ with
 
     -- windows of today's horizon that are past
     dates as (
-        select predicted.as_of_date, {{ label_known_at("predicted.as_of_date") }} as label_known_at
+        select
+            predicted.as_of_date,
+            {{ horizon_ends_at("predicted.as_of_date") }} as horizon_ends_at,
+            {{ label_known_at("predicted.as_of_date") }} as label_known_at
         from predicted
         cross join today
         where predicted.is_comparable and {{ label_known_at("predicted.as_of_date") }} <= today.as_of_date

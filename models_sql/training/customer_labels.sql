@@ -2,7 +2,11 @@
 -- when the label became final. Computed anew each run: what a label is made of lies after its date, so
 -- the date's hash does not cover it.
 with
-    dates as (select * from {{ ref("as_of_dates") }} where is_labelled),
+    dates as (
+        select as_of_date, {{ horizon_ends_at("as_of_date") }} as horizon_ends_at, label_known_at
+        from {{ ref("as_of_dates") }}
+        where is_labelled
+    ),
 
     spine as (select * from {{ ref("int_spine") }}),
 
