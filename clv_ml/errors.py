@@ -41,6 +41,10 @@ class PublishError(ClvError):
     """The published copy cannot be made; the old one stays."""
 
 
+class DatabaseError(ClvError):
+    """Another database than the warehouse cannot be reached, or refuses."""
+
+
 class BuildError(ClvError):
     """A dbt command failed."""
 

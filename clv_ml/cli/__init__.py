@@ -6,7 +6,7 @@ A command imports what it needs, so that ``clv --help`` and small commands answe
 
 import typer
 
-from clv_ml.cli import checks, customers, feeds, models, refused, runs
+from clv_ml.cli import checks, customers, feeds, models, published, refused, runs
 
 app = typer.Typer(
     help="Customer lifetime value in the warehouse: what dbt has no verb for.",
@@ -23,7 +23,7 @@ for command in (
     runs.train,
     runs.score,
     runs.run,
-    runs.publish,
+    published.publish,
     runs.backfill,
     checks.backtest,
     checks.tune,

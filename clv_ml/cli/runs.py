@@ -218,23 +218,6 @@ def run(
             print_result(result, as_json, lambda: show_run(settings, result, top_customers(settings)))
 
 
-def publish(target: Target = "duckdb", as_json: AsJson = False) -> None:
-    """Give readers a fresh copy of the marts: a DuckDB file and Parquet files in the folder published."""
-    from clv_ml.engines import engine_of
-    from clv_ml.warehouse.locking import locked
-
-    with reported():
-        settings = settings_of(target=target)
-        engine = engine_of(settings)
-        with locked(settings), steps() as on_step:
-            on_step("check")
-            warnings = engine.check_marts()
-            on_step("publish")
-            result = engine.publish()
-        warn(warnings)
-        print_result(result, as_json, lambda: say(f"Published: {result.path}"))
-
-
 def backfill(
     first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="The earliest date.")],
     last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="The latest date.")],

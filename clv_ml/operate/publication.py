@@ -33,6 +33,7 @@ NOBODY = (
 )
 
 
+RECORD_MEANING = "One row: which version of all tables this is, for which date, horizon and currency."
 RECORD_COLUMNS = {
     "version": "The publication's name; the same in every table and file of it.",
     "run_id": "The run that published it, as clv run --json names it.",
@@ -45,7 +46,7 @@ RECORD_COLUMNS = {
     "model_version": "The model that scored; NULL where none did.",
     "customers": "Rows of customer_clv.",
 }
-"""What the table ``publication`` says, one row, with what each column means."""
+"""What the table ``publication`` says, with what each column means."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,11 @@ def _comments(warehouse: duckdb.DuckDBPyConnection, tables: list[str]) -> list[s
 
 def _record_comments() -> list[str]:
     return [
-        f"comment on column {RECORD}.{name} is {quoted_text(text)}" for name, text in RECORD_COLUMNS.items()
+        f"comment on table {RECORD} is {quoted_text(RECORD_MEANING)}",
+        *(
+            f"comment on column {RECORD}.{name} is {quoted_text(text)}"
+            for name, text in RECORD_COLUMNS.items()
+        ),
     ]
 
 

@@ -3,10 +3,8 @@
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import duckdb
-import yaml
 from pyspark.sql import SparkSession
 
 from clv_ml.engines import Engine
@@ -17,6 +15,7 @@ from clv_ml.spark import tables
 from clv_ml.spark.engine import Spark
 from clv_ml.spark.session import SparkPlaces, open_session
 from clv_ml.warehouse.connection import connect, only_value
+from clv_ml.warehouse.model_keys import declared_keys
 
 NOT_COMPARED = frozenset({"scored_at"})
 TREND = frozenset(
@@ -103,17 +102,13 @@ def export_raw(settings: Settings, folder: Path) -> None:
 
 def keys_of(project: Path) -> dict[str, tuple[str, ...]]:
     """
-    What tells the rows of each model apart, as its YAML says and dbt's tests prove: a primary key,
-    ``unique_key``, or the first column that is ``unique``. Every SQL file of the project is in it, so that no
-    new model is forgotten.
+    What tells the rows of each model apart. Every SQL file of the project is in it, so that no new model is
+    forgotten.
 
     Raises:
         SettingsError: If a model has none.
     """
-    described: dict[str, tuple[str, ...]] = {}
-    for path in models_of(project).rglob("*__models.yml"):
-        for model in yaml.safe_load(path.read_text(encoding="utf-8"))["models"]:
-            described[model["name"]] = _key(model)
+    described = {name: key.columns for name, key in declared_keys(project).items()}
     models = sorted(path.stem for path in models_of(project).rglob("*.sql"))
     if missing := [model for model in models if not described.get(model)]:
         raise SettingsError(
@@ -121,19 +116,6 @@ def keys_of(project: Path) -> dict[str, tuple[str, ...]]:
             "primary_key, or the test unique_key or unique."
         )
     return {model: described[model] for model in models}
-
-
-def _key(model: dict[str, Any]) -> tuple[str, ...]:
-    for constraint in model.get("constraints", []):
-        if constraint["type"] == "primary_key":
-            return tuple(constraint["columns"])
-    for test in model.get("data_tests", []):
-        if "unique_key" in test:
-            return tuple(test["unique_key"]["arguments"]["columns"])
-    for column in model.get("columns", []):
-        if "unique" in column.get("data_tests", []):
-            return (column["name"],)
-    return ()
 
 
 def compare_tables(
