@@ -163,6 +163,10 @@ def load_settings(overrides: Mapping[str, Any] | None = None, project: Path | No
 def read_project(project: Path) -> dict[str, Any]:
     """The project's file."""
     text = (project / PROJECT_FILE).read_text(encoding="utf-8")
+    return _read_yaml(text)
+
+
+def _read_yaml(text: str) -> dict[str, Any]:
     return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
@@ -225,10 +229,24 @@ def _require_known(given: Iterable[str], rules: Mapping[str, Any], place: str) -
 def setting_macros() -> Any:
     """The dbt macros that say what is wrong with a value; their answer is text, so they run without dbt."""
     environment = Environment(extensions=["jinja2.ext.do"])
-    known = {"modules": SimpleNamespace(re=re, datetime=datetime_module, pytz=pytz)}
+    known = {
+        "modules": SimpleNamespace(re=re, datetime=datetime_module, pytz=pytz),
+        "execute": True,
+        "product_models": _described_marts,
+    }
     files = (DBT_FOLDER / "macros" / f"{name}.sql" for name in ("settings", "attributes"))
     text = "".join(file.read_text(encoding="utf-8") for file in files)
     return environment.from_string(text, globals=known).module
+
+
+def _described_marts() -> list[SimpleNamespace]:
+    """The marts with the names of their columns, as dbt's graph has them."""
+    text = (MODELS_FOLDER / "marts" / "_marts__models.yml").read_text(encoding="utf-8")
+    described = _read_yaml(text)["models"]
+    return [
+        SimpleNamespace(name=model["name"], columns=[c["name"] for c in model["columns"]])
+        for model in described
+    ]
 
 
 def report_path(settings: Settings) -> Path:

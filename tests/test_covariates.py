@@ -77,6 +77,7 @@ def test_a_declared_attribute_reaches_model_scores_and_drivers(simulated_copy: S
     assert one(settings, "select count(*) from customer_drivers where driver_name like 'tier is %'") > 0
     said = "select count(*) from scoring_rows where attribute_tier_is_top + attribute_tier_is_low"
     assert one(settings, f"{said} = 1") > one(settings, f"{said} is null") > 0
+    _readers_see_the_attributes(settings)
 
     up_to, after = "as_of_date <= date '2024-07-01'", "as_of_date > date '2024-07-01'"
     before = all_contents(settings, up_to)
@@ -96,6 +97,34 @@ def test_a_declared_attribute_reaches_model_scores_and_drivers(simulated_copy: S
     refreshed = all_contents(settings)
     refreshed.pop("customer_labels"), incremental.pop("customer_labels")
     assert refreshed == incremental
+
+
+def _readers_see_the_attributes(settings: Settings) -> None:
+    """
+    Every customer with the text and the number as fed, in a described column; groups of each hold everybody.
+    """
+    told = query(
+        settings,
+        "select customer_id, attributes ->> 'tier', cast(attributes ->> 'household_size' as decimal(18, 6)) "
+        "from raw.attributes where attributes ->> 'tier' is not null order by 1",
+    )
+    shown = "select customer_id, tier, household_size from customer_clv where tier is not null order by 1"
+    comments = (
+        "select comment from duckdb_columns() where table_name = 'customer_clv' and column_name = 'tier'"
+    )
+
+    assert query(settings, shown) == told
+    assert one(settings, f"{comments} and column_name = 'tier'").startswith(
+        "The attribute tier as last known before"
+    )
+    assert query(
+        settings,
+        "select segment, sum(customer_count) from segment_value where segmentation = 'tier' "
+        "group by 1 order by 1",
+    ) == query(settings, "select coalesce(tier, 'unknown'), count(*) from customer_clv group by 1 order by 1")
+    assert one(
+        settings, "select sum(customer_count) from segment_value where segmentation = 'household_size'"
+    ) == one(settings, "select count(*) from customer_clv")
 
 
 @pytest.mark.long
@@ -138,6 +167,7 @@ def test_merged_customers_share_their_attributes_and_faults_are_named(open_shop)
             "declares 'plan' as a number, but a row of raw.attributes holds 'basic'",
         ),
         ({"Plan": "number"}, "names 'Plan', which cannot be a column"),
+        ({"customer_id": "number"}, "names 'customer_id', as a column of customer_clv"),
     ):
         with pytest.raises(BuildError) as error:
             build(
@@ -212,6 +242,12 @@ def test_levels_in_any_script_become_columns(open_shop):
         ({"plan": ["plus", "Plus"]}, "makes two columns called attribute_plan_is_plus"),
         ({"plan": ["été", "ÉTÉ"]}, "makes two columns called attribute_plan_is_t_9fab"),
         ({"plan": ["plus", "Großkunde 2"], "size": "number"}, None),
+        ({"order": ["web"], "select": "number"}, None),
+        ({"tenure_days": "number"}, "names 'tenure_days', as a column of customer_clv"),
+        (
+            {"value_tier": ["gold"]},
+            "or a segmentation of segment_value is called already",
+        ),
     ],
 )
 def test_a_bad_declaration_is_refused_with_its_remedy(declared: object, message: str | None):

@@ -79,7 +79,7 @@ def test_everybody_has_a_segment_and_a_tier(trained: Settings):
 
     assert len(rows) == one(trained, "select count(*) from customer_clv")
     assert set(rows[rows.total_purchases == 0].rfm_segment) <= {"no_purchase", "returned"}
-    assert {"champions", "loyal", "hibernating"} <= set(buyers.rfm_segment)
+    assert {"champions", "loyal", "lost"} <= set(buyers.rfm_segment)
     assert (buyers.value_tier == "top").sum() == int(0.05 * len(buyers))
     assert (
         buyers[buyers.value_tier == "top"].clv_estimate.min()

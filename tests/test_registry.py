@@ -325,6 +325,7 @@ def test_two_versions_are_compared_on_one_date_and_readers_see_nothing_of_it(tra
     assert {table: len(dates) for table, dates in removed.dates.items()} == {
         "features": 1,
         "customer_predictions": 1,
+        "group_history": 1,
         "customer_drivers": 2,
     }
     assert not query(trained_copy, "select 1 from duckdb_tables() where table_name like 'challenger%'")
@@ -332,7 +333,7 @@ def test_two_versions_are_compared_on_one_date_and_readers_see_nothing_of_it(tra
 
 def _old_scores(settings: Settings) -> None:
     """Scores of 59 and 61 days ago; the horizon is 60 days, so the window of the first is still open."""
-    for table in ("customer_predictions", "customer_drivers"):
+    for table in ("customer_predictions", "customer_drivers", "group_history"):
         for days in (59, 61):
             execute(
                 settings,

@@ -51,6 +51,7 @@ def remove_old(settings: Settings, dates_before: Collection[date] = ()) -> Remov
     days_kept = {
         "customer_predictions": predictions,
         "scored_baselines": predictions,
+        "group_history": predictions,
         "customer_drivers": settings.vars.driver_days_kept,
     }
     gone = sorted(set(dates_before) - feature_dates(settings))

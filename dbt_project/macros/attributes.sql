@@ -13,6 +13,11 @@
                 "names " ~ shown_value(attribute) ~ ", which cannot be a column: use a small letter, then up to 29 small"
                 ~ " letters, digits and '_', and give the column that name in the feed"
             ) -%}
+        {%- elif attribute in names_taken().split() or modules.re.fullmatch("clv_[0-9]+d", attribute) -%}
+            {%- do faults.append(
+                "names '" ~ attribute ~ "', as a column of customer_clv or a segmentation of segment_value is called already:"
+                ~ " give the attribute another name, in the feed too"
+            ) -%}
         {%- elif kind == "number" -%} {%- do names.append(attribute_column(attribute)) -%}
         {%- elif kind is string or kind is not sequence or kind is mapping or kind | length == 0 -%}
             {%- do faults.append(
@@ -30,6 +35,16 @@
     {%- endfor -%}
     {%- set fault = faults | select | first -%}
     {{ "Setting 'customer_attributes' " ~ fault ~ "." if fault }}
+{%- endmacro %}
+
+{#- What no attribute may be called: the described columns of customer_clv, where each declared one gets a column of its own
+    name, and the segmentations of segment_value. -#}
+{% macro names_taken() -%}
+    {%- set names = ["all", "value_fifth", "rfm_segment", "value_tier"] -%}
+    {%- for node in (product_models() if execute else []) if node.name == "customer_clv" -%}
+        {%- do names.extend(node.columns) -%}
+    {%- endfor -%}
+    {{ names | join(" ") }}
 {%- endmacro %}
 
 {#- What is wrong with a level of an attribute, as the sentence goes on; empty where nothing is. -#}
@@ -84,6 +99,27 @@
                 "sql": column.sql
             }}) -%}
         {%- endfor -%}
+    {%- endfor -%}
+    {{ return(columns) }}
+{%- endmacro %}
+
+{#- The columns that the declared attributes give to readers, as a dict by attribute: `stored` is its name in
+    int_customer_attributes, `sql` how it is read there. Names are quoted, since an attribute may be called like a word of
+    SQL. -#}
+{% macro attribute_values() -%}
+    {%- set columns = {} -%}
+    {%- for attribute, kind in setting("customer_attributes").items() -%}
+        {%- set text, is_number = attribute_text(attribute), kind == "number" -%}
+        {%- do columns.update({attribute: {
+            "name": attribute,
+            "quote": true,
+            "data_type": "decimal(18,6)" if is_number else "string",
+            "description": "The attribute " ~ attribute ~ " as last known before as_of_date; NULL where it was not.",
+            "constraints": [],
+            "config": {"meta": {"unit": "as delivered"} if is_number else {}},
+            "stored": "value_of_" ~ attribute,
+            "sql": attribute_number(text) if is_number else text
+        }}) -%}
     {%- endfor -%}
     {{ return(columns) }}
 {%- endmacro %}

@@ -76,3 +76,14 @@
 {% macro chance_deviations() -%} 3.0e0 {%- endmacro %}
 
 {% macro refused_days_listed() -%} 35 {%- endmacro %}
+
+{#- Lists to act on. -#}
+{% macro least_days_compared() -%} 28 {%- endmacro %}
+
+{% macro late_ratio() -%} 1.5e0 {%- endmacro %}
+
+{% macro large_fall_of_chance() -%} 0.15e0 {%- endmacro %}
+
+{% macro large_rise() -%} 1.25e0 {%- endmacro %}
+
+{% macro control_share_percent() -%} 10 {%- endmacro %}

@@ -27,6 +27,7 @@
         ) }}
     {%- endfor -%}
     {%- for name in setting_rules() -%} {%- do setting(name) -%} {%- endfor -%}
+    {%- do channel_levels() -%}
     {%- for node in product_models() if execute and setting("is_challenger") and node.unique_id in selected_resources -%}
         {%- if "challenger" not in node.tags -%}
             {{ exceptions.raise_compiler_error(
@@ -68,7 +69,8 @@
     {%- if allowed.type == "boolean" -%} {{ "yes" if value is boolean }}
     {%- elif allowed.type == "integer" -%} {{ "yes" if value is integer and is_within(value, allowed) }}
     {%- elif allowed.type == "number" -%}
-        {{ "yes" if value is number and value is not boolean and is_within(value, allowed) }}
+        {{ "yes" if (value == "" and allowed.or_empty)
+            or (value is number and value is not boolean and is_within(value, allowed)) }}
     {%- elif allowed.type == "date" -%} {{ "yes" if value == "" or is_known_date(value | string, now) }}
     {%- elif allowed.type == "text" -%} {{ "yes" if is_word(value, allowed) }}
     {%- elif allowed.type == "timezone" -%}
@@ -128,7 +130,8 @@
     {%- else -%}
         {%- set kind = "a whole number " if allowed.type == "integer" else "a number with at most nine decimals, " -%}
         {%- set closed = "from " ~ allowed.at_least ~ " to " ~ allowed.at_most -%}
-        {{ kind ~ ("above " ~ allowed.above ~ " and below " ~ allowed.below if "above" in allowed else closed) }}
+        {%- set bounds = "above " ~ allowed.above ~ " and below " ~ allowed.below if "above" in allowed else closed -%}
+        {{ kind ~ bounds ~ (", or nothing" if allowed.or_empty else "") }}
     {%- endif -%}
 {%- endmacro %}
 

@@ -48,6 +48,7 @@ with
 select
     cast(person_id as string) as customer_id,
     {%- for name, column in attribute_columns().items() %} {{ column.sql }} as {{ name }}, {%- endfor %}
+    {%- for column in attribute_values().values() %} {{ column.sql }} as {{ column.stored }}, {%- endfor %}
     cast(counts_from as timestamp) as known_from,
     cast(counts_until as timestamp) as known_until
 from states_of_customers

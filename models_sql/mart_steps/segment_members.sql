@@ -1,5 +1,6 @@
 -- Grain: segmentation x customer_id: every customer in each of their segments (in `all`, by type, value
--- fifth, RFM segment and value tier), with what their value and its uncertainty are made of, and what was
+-- fifth, RFM segment, value tier and declared attribute), with what their value and its uncertainty are
+-- made of, and what was
 -- predicted for them on the scoring date before.
 with
     customers as (select * from {{ ref("customer_clv") }}),
@@ -9,6 +10,8 @@ with
     bins as (select * from {{ ref("calibration") }}),
 
     segments as (select * from {{ ref("customer_segments") }}),
+
+    attributes as (select * from {{ ref("attribute_segments") }}),
 
     history as (select * from {{ ref("customer_clv_history") }} where is_comparable),
 
@@ -75,6 +78,10 @@ with
         union all
         select spread.*, 'value_tier' as segmentation, value_tier as segment
         from spread
+        union all
+        select spread.*, attributes.attribute as segmentation, attributes.segment
+        from spread
+        inner join attributes on attributes.customer_id = spread.customer_id
     )
 
 select

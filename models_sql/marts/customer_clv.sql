@@ -9,6 +9,7 @@ with
     intervals as (select * from {{ ref("customer_intervals") }}),
     seasonality as (select * from {{ ref("customer_seasonality") }}),
     behavior as (select * from {{ ref("customer_behavior") }}),
+    attributes as (select * from {{ ref("known_attributes") }}),
     drivers as (select * from {{ ref("customer_top_drivers") }})
 
 select
@@ -19,6 +20,7 @@ select
     estimates.clv_estimate,
     estimates.clv_method,
     estimates.clv_predicted,
+    {{ margin_of("estimates.clv_predicted") }} as clv_predicted_margin,
     estimates.clv_typical,
     estimates.clv_low,
     estimates.clv_high,
@@ -62,6 +64,7 @@ select
     estimates.clv_model_version,
     estimates.is_hindsight,
     estimates.scored_at,
+    {{ feature_columns("known_attributes", "attributes") }}
     estimates.feature_hash
 from estimates
 inner join
@@ -77,6 +80,7 @@ inner join
 inner join
     behavior on behavior.customer_id = features.customer_id and behavior.as_of_date = features.as_of_date
 inner join horizons on horizons.customer_id = estimates.customer_id
+left join attributes on attributes.customer_id = estimates.customer_id
 left join
     drivers
     on drivers.customer_id = estimates.customer_id

@@ -46,18 +46,25 @@ select
             then 'no_purchase'
             when customers.behavior_type = 'new'
             then 'new'
+            when customers.churn_probability > 1.0e0 - {{ hardly_ever() }}
+            then 'lost'
             when
                 scored.recency_score >= {{ high }}
                 and scored.frequency_score >= {{ high }}
                 and scored.monetary_score >= {{ high }}
             then 'champions'
-            when scored.recency_score > {{ low }} and scored.frequency_score >= {{ high }}
+            when
+                scored.recency_score > {{ low }}
+                and scored.frequency_score >= {{ high }}
+                and coalesce(customers.certainty, 'medium') <> 'low'
             then 'loyal'
             when scored.recency_score >= {{ high }}
             then 'promising'
+            when scored.frequency_score >= {{ high }}
+            then 'at_risk'
             when scored.recency_score > {{ low }}
             then 'needs_attention'
-            when scored.frequency_score >= {{ high }} or scored.monetary_score >= {{ high }}
+            when scored.monetary_score >= {{ high }}
             then 'at_risk'
             else 'hibernating'
         end as string
