@@ -17,6 +17,7 @@ with
         select
             listed.as_of_date,
             {{ days_between("listed.as_of_date", "today.as_of_date") }} as days_past,
+            {{ horizon_ends_at("listed.as_of_date") }} as horizon_ends_at,
             least(
                 {{ label_known_at("listed.as_of_date") }}, cast(today.as_of_date as timestamp)
             ) as label_known_at
