@@ -17,6 +17,7 @@ RAW_TABLES = (
     "id_history",
     "fx_rates",
     "attributes",
+    "acquisition_costs",
     "quarantine",
     "refused_money",
     "admitted",
