@@ -109,7 +109,7 @@ class DuckDB:
         if bool(paths) == (data_dir is not None):
             raise InputError(
                 "Name one input: files, or --data-dir with a folder of "
-                "events*, id_history*, fx_rates*, attributes*."
+                "events*, id_history*, fx_rates*, attributes*, acquisition_costs*."
             )
         create_tables(self.settings)
         choice = choice_of(self.settings, choice)

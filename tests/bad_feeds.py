@@ -39,7 +39,7 @@ YESTERDAY = (
     "insert into raw.quarantine values ('q1', timestamp '2025-01-01', 'events:y.csv', 2, 'duplicate', "
     "'{}', null)",
 )
-TABLES = ("events", "id_history", "fx_rates", "attributes", "quarantine")
+TABLES = ("events", "id_history", "fx_rates", "attributes", "acquisition_costs", "quarantine")
 
 
 @dataclass(frozen=True)
@@ -340,6 +340,24 @@ BAD_ATTRIBUTES = [
     ("in_the_future", {"known_at": "2030-01-01"}),
     ("nul_byte", {"city": "Gh\0nt"}),
 ]
+COST = {"channel": "ads", "period_start": "2025-01-01", "period_end": "2025-01-31", "spend": "10.5"}
+BAD_COSTS = [
+    ("duplicate", {"spend": "10.50", "currency": "gbp"}),
+    ("duplicate", {"period_end": "2025/1/31"}),
+    ("conflicting_spend", {"spend": "11"}),
+    ("no_channel", {"channel": " "}),
+    ("invalid_period", {"period_start": ""}),
+    ("invalid_period", {"period_start": "Q1"}),
+    ("invalid_period", {"period_end": "2025-02-29"}),
+    ("invalid_period", {"period_end": "2024-12-31"}),
+    ("invalid_period", {"period_end": "9999-12-31"}),
+    ("invalid_period", {"period_start": "0001-01-01"}),
+    ("invalid_spend", {"period_end": "2025-02-28", "spend": "-1"}),
+    ("invalid_spend", {"period_end": "2025-02-28", "spend": "1,000"}),
+    ("invalid_spend", {"period_end": "2025-02-28", "spend": "inf"}),
+    ("invalid_currency", {"currency": "pounds"}),
+    ("nul_byte", {"channel": "a\0ds"}),
+]
 ROWS = (
     ("events", EVENT, BAD_EVENTS),
     ("simulator", EVENT, BAD_EVENTS[:3]),
@@ -349,6 +367,7 @@ ROWS = (
     ("id_history", MERGE, BAD_MERGES),
     ("fx_rates", RATE, BAD_RATES),
     ("attributes", ATTRIBUTE, BAD_ATTRIBUTES),
+    ("acquisition_costs", COST, BAD_COSTS),
 )
 
 

@@ -75,5 +75,5 @@ def stored(
 
 def everything(connection: duckdb.DuckDBPyConnection) -> list[list[tuple]]:
     """All rows of all raw tables, in the order in which they are stored."""
-    tables = ("events", "id_history", "fx_rates", "attributes", "quarantine")
+    tables = ("events", "id_history", "fx_rates", "attributes", "acquisition_costs", "quarantine")
     return [connection.execute(f"select * from raw.{table}").fetchall() for table in tables]

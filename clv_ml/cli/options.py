@@ -42,7 +42,10 @@ Vars = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 DataDir = Annotated[
     Path | None,
-    typer.Option("--data-dir", help="Folder with events*, id_history*, fx_rates* and attributes* files."),
+    typer.Option(
+        "--data-dir",
+        help="Folder with events*, id_history*, fx_rates*, attributes* and acquisition_costs* files.",
+    ),
 ]
 InputFiles = Annotated[
     list[Path] | None, typer.Argument(help="Delimited text (also gzipped), workbooks or Parquet files.")

@@ -17,7 +17,7 @@ from clv_ml.ingest.plain_text import Reading
 from clv_ml.ingest.presets import PRESETS_FOLDER, Preset, load_preset, same_column, sql_preset_names
 
 OWN_FOLDER = "mappings"
-BY_CONTRACT = ("events", "id_history", "fx_rates", "attributes")
+BY_CONTRACT = ("events", "id_history", "fx_rates", "attributes", "acquisition_costs")
 """
 SQL presets that are recognised by the columns they require; an attributes feed may hold any other column.
 """

@@ -1,5 +1,6 @@
 """
-Files -> raw.events, raw.id_history, raw.fx_rates, raw.attributes, and raw.quarantine for what is not fit.
+Files -> raw.events, raw.id_history, raw.fx_rates, raw.attributes, raw.acquisition_costs, and raw.quarantine for
+what is not fit.
 
 A file, several or a folder are fed in one transaction: an error leaves no row. A file fed twice changes
 nothing. What becomes of one file: ``one_file``.
@@ -22,7 +23,7 @@ from clv_ml.ingest.scratch import schema_sql
 from clv_ml.ingest.summary import IngestSummary
 from clv_ml.warehouse.connection import transaction
 
-SIDE_TABLES = ("fx_rates", "id_history", "attributes")
+SIDE_TABLES = ("fx_rates", "id_history", "attributes", "acquisition_costs")
 
 
 def ingest(
@@ -106,8 +107,8 @@ def ingest_folder(
     is_currency_open: bool = False,
 ) -> list[IngestSummary]:
     """
-    Feed a folder's ``fx_rates*``, ``id_history*``, ``attributes*``, then ``events*`` files, in one
-    transaction.
+    Feed a folder's ``fx_rates*``, ``id_history*``, ``attributes*``, ``acquisition_costs*``, then ``events*``
+    files, in one transaction.
 
     Rates come first, so that money in their currencies is admitted. Within a kind, files go by name; the
     preset is that of the events. Other files are left alone. Arguments and errors are those of ``ingest``.

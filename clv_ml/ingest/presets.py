@@ -5,7 +5,7 @@ The file is a SELECT from the relation ``feed`` (all columns text, absent option
 ``feed_row``) whose columns are the contract's; what it leaves out is NULL. It neither filters nor validates:
 the generic step does that, the same for every preset. Its header comment declares::
 
-    -- table: events                        or id_history, fx_rates, attributes
+    -- table: events                        or id_history, fx_rates, attributes, acquisition_costs
     -- event_id: given                      the feed's own id
                  content                    derived; an identical row is a duplicate
                  numbered content           derived; an identical row is another event

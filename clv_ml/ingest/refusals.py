@@ -83,6 +83,22 @@ REASONS: dict[str, tuple[str, str, str]] = {
         "have the id of an earlier event and say something else",
         "The first version stays. If orders of the file change, feed it with --orders restated.",
     ),
+    "no_channel": ("channel", "name no channel", _AGAIN),
+    "invalid_period": (
+        "period_start",
+        "have no first and last day that can be read, in this order and at most ten years apart",
+        "Write both as 2024-03-31; the last day belongs to the period.",
+    ),
+    "invalid_spend": (
+        "spend",
+        "have no money spent, which is a number of 0 or more",
+        "Write it as 1234.50. A channel that cost nothing has 0.",
+    ),
+    "conflicting_spend": (
+        "spend",
+        "tell another sum for a channel and period that are known",
+        "The first stays. Take the wrong feed back (clv ingest --undo), and feed the right one.",
+    ),
     "invalid_attribute": ("", "have a word where an attribute is a number", _AGAIN),
     "duplicate": ("", "are copies of an earlier row", "Each counts once; nothing is to be done."),
     "erased": ("", "are of people who were erased", "Nothing of them is kept."),

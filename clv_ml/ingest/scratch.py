@@ -95,6 +95,7 @@ def name_inputs(connection: duckdb.DuckDBPyConnection, raw_schema: str) -> None:
         "known_rates": "fx_rates",
         "known_id_history": "id_history",
         "known_attributes": "attributes",
+        "known_acquisition_costs": "acquisition_costs",
         "known_undone_events": "undone_events",
         "known_undone_attributes": "undone_attributes",
         "known_erased": "erased_customers",

@@ -64,6 +64,10 @@ create or replace temp macro iso_instant(value) as
 
 create or replace temp macro utc_instant(value) as iso_instant(dashed(value));
 
+-- A day of the calendar, on whatever clock; a time of day beside it is left out.
+create or replace temp macro calendar_day(value) as
+    try_cast(regexp_extract(dashed(value), '^(\d{4}-\d{1,2}-\d{1,2})([ Tt].*)?$', 1) as date);
+
 -- Spreadsheets and shops write the first day of 1970, on any clock, for no date at all.
 create or replace temp macro is_placeholder(instant) as instant < timestamp '1970-01-02';
 
