@@ -1,6 +1,6 @@
 """
-Files -> raw.events, raw.id_history, raw.fx_rates, raw.attributes, raw.acquisition_costs, and raw.quarantine for
-what is not fit.
+Files -> raw.events, raw.id_history, raw.fx_rates, raw.attributes, raw.acquisition_costs, and raw.quarantine
+for what is not fit.
 
 A file, several or a folder are fed in one transaction: an error leaves no row. A file fed twice changes
 nothing. What becomes of one file: ``one_file``.

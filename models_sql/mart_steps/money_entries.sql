@@ -10,6 +10,7 @@ with
 select
     orders.customer_id,
     orders.as_of_date,
+    orders.order_id as entry_id,
     orders.ordered_at as happened_at,
     orders.order_value as amount,
     1 as is_order
@@ -19,6 +20,7 @@ union all
 select
     refunds.customer_id,
     refunds.as_of_date,
+    refunds.refund_id as entry_id,
     refunds.refunded_at as happened_at,
     refunds.refund_amount as amount,
     0 as is_order
