@@ -1,5 +1,5 @@
--- Whatever comes within 30 days comes within 90 too: no customer's value or chance of an order falls from a
--- horizon to the next longer one. Rounding may take a cent.
+-- Fails where a customer's value or chance of an order falls from a horizon to the next longer one. Whatever
+-- comes within 30 days comes within 90 too; rounding may take a cent.
 with
     compared as (
         select
