@@ -24,6 +24,17 @@ MARTS = (
     "customer_clv_history",
 )
 CENT = 0.01
+ASKED = (
+    "whom_to_win_back",
+    "what_each_channel_is_worth",
+    "what_comes_when",
+    "when_they_order_next",
+    "who_dropped_and_why",
+    "what_winning_a_customer_costs_and_brings",
+    "what_margin_is_expected",
+    "how_sure_are_we",
+)
+"""The questions that analysts ask most."""
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +178,14 @@ def test_every_cookbook_query_answers(trained: Settings, with_past: Settings, na
     """
     for settings in (trained, with_past):
         assert not frame(settings, recipes()[name]).empty
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_what_is_asked_most_is_one_short_query(name: str):
+    """At most fifteen lines, comments left out."""
+    lines = [line for line in recipes()[name].splitlines() if line and not line.startswith("--")]
+
+    assert len(lines) <= 15
 
 
 def test_the_cookbook_page_shows_the_analyses():
