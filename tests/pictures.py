@@ -18,8 +18,8 @@ FOLDER = DOCS / "pictures"
 WIDE, PHONE = 1280, 390
 VIEWS = {
     # name: width, height, and what of the page is at the top
-    "report-wide": (WIDE, 1560, ""),
-    "report-segments": (WIDE, 840, "#segments"),
+    "report-wide": (WIDE, 940, ""),
+    "report-segments": (WIDE, 840, "#groups"),
     "report-phone": (PHONE, 1500, ""),
     "report-phone-customers": (PHONE, 1500, "#customers"),
 }

@@ -2,7 +2,9 @@
 
 import base64
 import hashlib
+import json
 import re
+from html import escape, unescape
 from html.parser import HTMLParser
 from math import log
 from pathlib import Path
@@ -19,6 +21,7 @@ from clv_ml.engines import changed, engine_of
 from clv_ml.errors import InputError, WarehouseError
 from clv_ml.learn.store_history import reasons_for_caution
 from clv_ml.operate.report_facts import Facts, read_facts
+from clv_ml.serve.narrative import amount_text
 from clv_ml.settings import Settings, report_path
 from clv_ml.show.report import FOLDER, render
 from clv_ml.warehouse.connection import connect
@@ -36,6 +39,7 @@ class Page(HTMLParser):
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.scripts: list[str] = []
+        self.types: list[str | None] = []
         self.text = ""
         self.feed(html)
         self.text = " ".join(self.text.split())
@@ -44,12 +48,20 @@ class Page(HTMLParser):
         self.tags.append((tag, dict(attrs)))
         if tag == "script":
             self.scripts.append("")
+            self.types.append(dict(attrs).get("type"))
 
     def handle_data(self, data):
         if self.cdata_elem == "script":
             self.scripts[-1] += data
         elif self.cdata_elem != "style":
             self.text += data
+
+    @property
+    def code(self) -> list[str]:
+        """The scripts that a browser runs: all but data."""
+        return [
+            text for text, kind in zip(self.scripts, self.types, strict=True) if kind != "application/json"
+        ]
 
     def values(self, attribute: str) -> list[str]:
         """Every value of an attribute."""
@@ -122,7 +134,7 @@ def test_is_one_small_file_that_names_no_outside_address(html: str, page: Page):
         for target in page.values(name)
     )
     assert "default-src 'none'" in page.values("content")[0]
-    assert page.scripts == [SCRIPT]
+    assert page.code == [SCRIPT]
 
 
 def test_is_built_for_readers_of_every_kind(page: Page):
@@ -147,10 +159,11 @@ def test_is_built_for_readers_of_every_kind(page: Page):
 
 def test_says_what_the_warehouse_says(trained: Settings, page: Page):
     """
-    Customers, total, the best customer's narrative, the model's version and the held-out date stand on the
+    Buyers, total, the best customer's narrative, the model's version and the held-out date stand on the
     page.
     """
-    customers, total = query(trained, "select count(*), sum(clv_estimate) from customer_clv")[0]
+    (total,) = query(trained, "select sum(clv_estimate) from customer_clv")[0]
+    buyers = one(trained, "select count(*) from customer_clv where total_purchases > 0")
     narrative = one(
         trained,
         "select narrative from customer_clv inner join customer_narratives using (customer_id) "
@@ -159,7 +172,7 @@ def test_says_what_the_warehouse_says(trained: Settings, page: Page):
     test_date = one(trained, "select max(as_of_date) from as_of_dates where split = 'test'")
 
     for text in (
-        f"{customers:,}",
+        f"of {buyers:,} customers bring",
         f"{float(total):,.0f}",
         narrative,
         one(trained, "select version from model_registry where is_champion"),
@@ -211,7 +224,7 @@ def test_totals_and_tenths_are_those_of_the_marts(trained: Settings, facts: Fact
     ]
     best = facts.rows("tenths")[0]
 
-    assert f"{low:,.0f} to {high:,.0f}" in page.text
+    assert f"{low:,.0f} and {high:,.0f}" in page.text
     assert f"{best['estimate_share']:.0%}" in page.text
     assert best["estimate_share"] == pytest.approx(
         sum(values[: best["customer_count"]]) / sum(values), abs=1e-9
@@ -279,7 +292,7 @@ def test_nothing_of_the_warehouse_becomes_markup(trained: Settings, tmp_path: Pa
     page = Page(result.path.read_text(encoding="utf-8"))
 
     assert page.text.count(HOSTILE) >= 3
-    assert page.scripts == [SCRIPT]
+    assert page.code == [SCRIPT]
     assert not [
         tag for tag, found in page.tags if tag == "img" or any(name.startswith("on") for name in found)
     ]
@@ -345,23 +358,79 @@ def test_is_written_beside_the_warehouse_or_not_at_all(trained: Settings, tmp_pa
 def test_a_browser_renders_it_and_its_tables_sort(html: str, tmp_path: Path):
     """
     Headless Chromium runs the page without a message on its console, where its policy would report any
-    request; pressing a header (by a line added to the script, its hash made anew) sorts the most valuable
-    customers' table.
+    request; pressing a header sorts the most valuable customers' table.
     """
-    pressed = SCRIPT + 'document.querySelectorAll("#customers th button")[5].click();'
-    changed = html.replace(SCRIPT, pressed).replace(_hash(SCRIPT), _hash(pressed))
-    (tmp_path / "page.html").write_text(changed, encoding="utf-8")
+    pressed = 'document.querySelectorAll("#customers th button")[5].click();'
 
-    dom, messages = browse((tmp_path / "page.html").as_uri(), tmp_path / "profile", "--dump-dom")
+    dom, messages = _played(html, pressed, tmp_path)
 
     section = dom[dom.index('<section id="customers"') :]
     section = section[: section.index("</section>")]
     rows = re.findall(r"<tr.*?</tr>", section.split("<tbody>")[1], flags=re.DOTALL)
     purchases = [float(re.findall(r'data-sort="([^"]*)"', row)[5]) for row in rows]
     assert not [line for line in messages.splitlines() if "CONSOLE" in line]
-    assert section.count("<button") == 8
     assert 'aria-sort="descending"' in section
-    assert len(rows) == 25 and purchases == sorted(purchases, reverse=True)
+    assert len(rows) == 100 and purchases == sorted(purchases, reverse=True)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)")
+def test_customers_are_found_opened_and_saved(trained: Settings, html: str, tmp_path: Path):
+    """
+    Second way, in SQL: the list that a card leads to, and a word that is searched, leave as many customers as
+    the warehouse has; the best one's card tells the next horizon's money; what is saved is a line each.
+    """
+    listed = one(trained, "select count(*) from customer_actions where list_name = 'second_order'")
+    best, soon = query(
+        trained,
+        "select customer_id, clv_30d from customer_clv where total_purchases > 0 "
+        "order by clv_estimate desc, customer_id limit 1",
+    )[0]
+    played = f"""
+        const said = [], form = document.getElementById("find");
+        document.querySelector('[data-list="second_order"]').click();
+        said.push(document.getElementById("found").textContent);
+        form.reset(); form.elements.text.value = "{best}"; form.dispatchEvent(new Event("input"));
+        said.push(document.getElementById("found").textContent);
+        document.querySelector("#customers td button").click();
+        said.push(document.getElementById("card").open, document.getElementById("card-text").textContent);
+        URL.createObjectURL = (blob) => {{ blob.text().then((text) => {{
+          said.push(text); document.title = JSON.stringify(said); }}); return "#"; }};
+        document.getElementById("save").click();
+    """
+
+    dom, messages = _played(html, played, tmp_path)
+
+    found = re.search(r"<title>(.*?)</title>", dom, flags=re.DOTALL)
+    assert found, messages
+    by_list, by_word, is_open, card, saved = json.loads(unescape(found[1]))
+    assert by_list.startswith(f"{listed:,} of ") and by_word.startswith("1 of ")
+    assert is_open and f"Within 30 days{trained.vars.reporting_currency} {amount_text(float(soon))}" in card
+    assert len(saved.split("\r\n")) == 2 and f'"{best}"' in saved
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)")
+def test_a_phone_shows_whom_to_call_soon(html: str, tmp_path: Path):
+    """
+    At 390 pixels nothing is wider than the screen, the three lists stand within two screens of 844 pixels,
+    and the customers begin within six.
+    """
+    measure = """
+        const topOf = (name) => document.querySelector(name).getBoundingClientRect().top + scrollY;
+        parent.document.title = JSON.stringify(
+          [document.documentElement.scrollWidth, topOf(".actions"), topOf("#customers")]);
+    """
+    page = _with(html, measure)
+    (tmp_path / "frame.html").write_text(
+        f'<iframe srcdoc="{escape(page)}" style="border:0;width:390px;height:844px"></iframe>',
+        encoding="utf-8",
+    )
+
+    dom, _ = browse((tmp_path / "frame.html").as_uri(), tmp_path / "profile", "--dump-dom")
+
+    found = re.search(r"<title>(.*?)</title>", dom)
+    assert found
+    width, lists, customers = json.loads(unescape(found[1]))
+    assert width <= 390 and lists < 2 * 844 and customers < 6 * 844
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)")
@@ -377,6 +446,18 @@ def test_the_browser_test_sees_a_request(html: str, tmp_path: Path):
     _, messages = browse((tmp_path / "page.html").as_uri(), tmp_path / "profile", "--dump-dom")
 
     assert "CONSOLE" in messages and "Content Security Policy" in messages
+
+
+def _with(html: str, line: str) -> str:
+    """The page with a line added to its script, its hash made anew."""
+    longer = SCRIPT + line
+    return html.replace(SCRIPT, longer).replace(_hash(SCRIPT), _hash(longer))
+
+
+def _played(html: str, line: str, folder: Path) -> tuple[str, str]:
+    """What a browser makes of the page after the line, and what it logged."""
+    (folder / "page.html").write_text(_with(html, line), encoding="utf-8")
+    return browse((folder / "page.html").as_uri(), folder / "profile", "--dump-dom")
 
 
 def _hash(script: str) -> str:

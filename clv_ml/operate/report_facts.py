@@ -23,8 +23,11 @@ QUERIES = (
     "shop",
     "methods",
     "recent_revenue",
-    "values",
+    "months",
+    "horizons",
+    "actions",
     "tenths",
+    "growth",
     "backtest",
     "importance",
     "beeswarm",
@@ -35,7 +38,8 @@ QUERIES = (
 QUERIES_OF_MODEL = ("model", "deciles", "metrics")
 """Of the version that scored."""
 
-Rows = list[dict[str, Any]]
+Row = dict[str, Any]
+Rows = list[Row]
 
 
 @dataclass(frozen=True)

@@ -50,14 +50,13 @@ class ScoringResult:
 
 @dataclass(frozen=True)
 class TopCustomer:
-    """One of the most valuable customers; interval, confidence and drivers are None where no model scored."""
+    """One of the most valuable customers, and why; bounds are None where none were measured."""
 
     customer_id: str
     clv_estimate: Decimal
     clv_low: float | None
     clv_high: float | None
-    clv_prediction_confidence: float | None
-    clv_top_features: str | None
+    narrative: str
 
 
 def read_scoring(settings: Settings) -> ScoringResult:
@@ -134,7 +133,7 @@ def hard_to_learn(caution: str) -> str:
 
 
 def top_customers(settings: Settings) -> tuple[TopCustomer, ...]:
-    """The ten most valuable customers; none on Spark, where nobody waits for a query on the whole table."""
+    """The five most valuable customers; none on Spark, where nobody waits for a query on the whole table."""
     if settings.target != "duckdb":
         return ()
     with connect(settings) as connection:

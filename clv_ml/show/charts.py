@@ -3,27 +3,79 @@ Charts of the report: each draws rows, as a query returns them, into the chart t
 described. Shapes say the same as colours.
 """
 
+import itertools
 from collections.abc import Sequence
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.dates import ConciseDateFormatter
 
 from clv_ml.serve.narrative import amount_text
-from clv_ml.show.drawing import BLUE, GREY, ORANGE, SCALE, VERMILLION, Chart, Rows, drawn, short, words
+from clv_ml.show.drawing import (
+    BLUE,
+    GREY,
+    ORANGE,
+    SCALE,
+    VERMILLION,
+    WIDE,
+    Chart,
+    Rows,
+    drawn,
+    short,
+    words,
+)
+
+STROKES, MARKS = ("-", "--", "-.", ":"), "os^Dv"
+"""So that lines differ without colour."""
 
 
-def values_chart(chart: Chart, rows: Rows, currency: str) -> Chart:
-    """Buyers by predicted value: ``value_from`` (None below 1) and ``customers`` of each bin."""
-    with drawn(chart, 3.0) as (_, axes):
-        axes.bar(range(len(rows)), [row["customers"] for row in rows], color=BLUE, width=0.92)
-        labels = [
-            "<1" if row["value_from"] is None else short(float(f"{row['value_from']:.2g}")) for row in rows
-        ]
-        shown = range(0, len(rows), max(1, len(rows) // 7 + (len(rows) % 7 > 0)))
-        axes.set_xticks(list(shown), [labels[place] for place in shown])
-        axes.set(xlabel=f"estimate from, {currency}", ylabel="buyers")
+def revenue_chart(chart: Chart, months: Rows, horizons: Rows, currency: str) -> Chart:
+    """
+    Net revenue of each month, then what is expected a month in the days that each horizon adds, with bounds.
+    """
+    with drawn(chart, 2.6, WIDE) as (_, axes):
+        starts = np.array([row["month"] for row in months], dtype="datetime64[D]")
+        for row, start in zip(months, starts, strict=True):
+            axes.bar(
+                start,
+                float(row["revenue"]),
+                np.timedelta64(25, "D"),
+                align="edge",
+                color=BLUE,
+                alpha=1.0 if row["is_whole"] else 0.4,
+            )
+        for row in horizons:
+            ends = np.array([row["from_day"], row["to_day"]], dtype="datetime64[D]")
+            level = row["revenue_a_month"]
+            axes.plot(ends, [level, level], color=VERMILLION, linewidth=3, solid_capstyle="butt")
+            if row["low_share"] is not None:
+                low, high = level * row["low_share"], level * row["high_share"]
+                axes.fill_between(ends, low, high, color=ORANGE, alpha=0.35, linewidth=0)
+        axes.set_ylabel(f"{currency} a month")
+        axes.yaxis.set_major_formatter(lambda value, _: short(value))
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
         axes.grid(axis="x", visible=False)
+    return chart
+
+
+def growth_chart(chart: Chart, rows: Rows, currency: str) -> Chart:
+    """A line per year that customers were won in: what each has brought so far, on average, by month."""
+    with drawn(chart, 3.0) as (_, axes):
+        years = sorted({row["cohort_year"] for row in rows})
+        for year, style, mark in zip(years, itertools.cycle(STROKES), itertools.cycle(MARKS)):
+            line = [row for row in rows if row["cohort_year"] == year]
+            axes.plot(
+                [row["months_since"] for row in line],
+                [row["revenue_mean"] for row in line],
+                style,
+                marker=mark,
+                markevery=0.2,
+                label=f"won in {year}",
+            )
+        axes.set(xlabel="months since the first order", ylabel=f"brought so far, {currency} each")
+        axes.yaxis.set_major_formatter(lambda value, _: short(value))
+        axes.legend(loc="upper left")
     return chart
 
 

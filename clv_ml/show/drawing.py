@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 BLUE, ORANGE, VERMILLION, GREY = "#0072B2", "#E69F00", "#D55E00", "#808080"
 SCALE = "cividis"
-WIDTH = 5.2
+WIDTH, WIDE = 5.2, 9.0
 STYLE = {
     # text as text: small, selectable, and readable to a screen reader
     "svg.fonttype": "none",
@@ -50,9 +50,9 @@ class Chart:
 
 
 @contextmanager
-def drawn(chart: Chart, height: float) -> Iterator[tuple[Figure, Axes]]:
+def drawn(chart: Chart, height: float, width: float = WIDTH) -> Iterator[tuple[Figure, Axes]]:
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": chart.name}):
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.subplots()
         yield figure, axes
         written = StringIO()

@@ -18,7 +18,7 @@ import jinja2
 from markupsafe import Markup
 
 from clv_ml.errors import InputError
-from clv_ml.operate.report_facts import Facts, Rows
+from clv_ml.operate.report_facts import Facts, Row, Rows
 from clv_ml.serve.narrative import amount_text
 from clv_ml.show import charts
 from clv_ml.show.drawing import Chart, words
@@ -28,6 +28,10 @@ FOLDER = Path(__file__).parent / "report_page"
 
 Column = tuple[str, str, str]
 """Of a table: the key of its rows, its title, and how a value is written, by the name of a format."""
+
+
+MONTHS_SHOWN = 24
+"""On a customer's card."""
 
 
 def _day(value: date | datetime | None) -> str:
@@ -49,6 +53,19 @@ FORMATS: dict[str, Callable[[Any], str]] = {
     "story": str,
 }
 """How values are written; a story is a text of several lines."""
+
+
+CUSTOMER_COLUMNS: tuple[Column, ...] = (
+    ("customer_id", "Customer", "text"),
+    ("clv_estimate", "Value", "amount"),
+    ("clv_low", "Low", "amount"),
+    ("clv_high", "High", "amount"),
+    ("certainty", "Certainty", "text"),
+    ("total_purchases", "Orders", "whole"),
+    ("days_since_last_purchase", "Days since", "whole"),
+    ("narrative", "Why", "story"),
+)
+"""Of the table of customers, on the page and as CSV."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +139,7 @@ def _values(facts: Facts) -> dict[str, Any]:
         "predicted": sum(row["customers"] * row["predicted_mean"] for row in deciles),
         "actual": sum(row["customers"] * row["actual_mean"] for row in deciles),
     }
+    totals = segments.get("all", [{}])
     return {
         **facts.found,
         **vars(facts),
@@ -129,7 +147,39 @@ def _values(facts: Facts) -> dict[str, Any]:
         "model": facts.model,
         "segments_by": segments,
         "measured": measured,
+        "total": totals[0],
+        "customer_columns": CUSTOMER_COLUMNS,
+        "customer_data": [_customer(row, facts.currency) for row in facts.rows("customers")],
     }
+
+
+def _customer(row: Row, currency: str) -> dict[str, Any]:
+    """A customer as the page's script finds, shows and saves them."""
+    horizons = zip(row["horizon_days"] or (), row["horizon_values"] or (), strict=True)
+    months = dict(zip(row["months_ago"] or (), row["months"] or (), strict=True))
+    return {
+        "cells": ["" if row[key] is None else FORMATS[how](row[key]) for key, _, how in CUSTOMER_COLUMNS],
+        "keys": [_sort_key(row[key], how) if how in NUMBERS else None for key, _, how in CUSTOMER_COLUMNS],
+        "list": row["lists"] or [],
+        "tier": [row["value_tier"]],
+        "rhythm": [row["behavior_type"]],
+        "facts": [
+            ("Next order", _next_order(row)),
+            *((f"Within {days} days", f"{currency} {amount_text(value)}") for days, value in horizons),
+            ("Spent so far", f"{currency} {amount_text(float(row['total_revenue']))}"),
+        ],
+        "months": [round(months.get(ago, 0.0)) for ago in range(MONTHS_SHOWN - 1, -1, -1)],
+    }
+
+
+def _next_order(row: Row) -> str:
+    if row["next_order_expected_on"] is None:
+        return row["why_unknown"] or "not known"
+    chance = "" if row["order_probability"] is None else f", with a chance of {row['order_probability']:.0%}"
+    return (
+        f"about {row['next_order_expected_on']}, between {row['next_order_from']} and "
+        f"{row['next_order_until']}{chance}"
+    )
 
 
 def _sort_key(value: Any, how: str) -> str:

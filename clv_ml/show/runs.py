@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from clv_ml.operate.scores import hard_to_learn
+from clv_ml.serve.narrative import amount_text
 from clv_ml.settings import Settings
 from clv_ml.show.models import show_fit
 from clv_ml.show.terminal import err, out, print_wide, warn, warn_of_shop
@@ -40,6 +42,8 @@ def show_run(settings: Settings, result: RunResult, best: Sequence[TopCustomer])
         out.print(f"Removed old models: {', '.join(result.removed.models)}")
     for table, dates in result.removed.dates.items():
         out.print(f"Removed from {table}: {count_of(len(dates), 'date')} up to {dates[-1]}")
+    if best:
+        _say_what_next(best)
 
 
 def show_ingested(summaries: Sequence[IngestSummary]) -> None:
@@ -133,14 +137,22 @@ def show_scoring(settings: Settings, result: ScoringResult, best: Sequence[TopCu
 
 
 def _table_of_best(best: Sequence[TopCustomer]) -> Table:
-    table = Table(
-        "customer", "estimate", "low", "high", "confidence", "drivers", title="Most valuable customers"
-    )
+    table = Table("customer", "value", "low to high", "why", title="Most valuable customers")
+    table.columns[1].justify = table.columns[2].justify = "right"
     for one in best:
-        figures = (one.clv_estimate, one.clv_low, one.clv_high, one.clv_prediction_confidence)
-        numbers = (f"{figure:,.2f}" if figure is not None else "" for figure in figures)
-        table.add_row(one.customer_id, *numbers, (one.clv_top_features or "").replace("; ", "\n"))
+        bounds = ""
+        if one.clv_low is not None and one.clv_high is not None:
+            bounds = f"{amount_text(one.clv_low)} to {amount_text(one.clv_high)}"
+        table.add_row(
+            Text(one.customer_id), amount_text(float(one.clv_estimate)), bounds, Text(one.narrative)
+        )
     return table
+
+
+def _say_what_next(best: Sequence[TopCustomer]) -> None:
+    """Three commands, on a customer of theirs."""
+    explain = f"clv explain {shlex.quote(best[0].customer_id)}"
+    out.print(Text(f"Next: clv report (a page to look at), {explain} (in words), clv doctor (is all well?)."))
 
 
 def show_report(result: ReportResult) -> None:

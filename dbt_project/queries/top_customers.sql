@@ -1,5 +1,7 @@
--- Grain: customer, the ten of the highest estimate.
-select customer_id, clv_estimate, clv_low, clv_high, clv_prediction_confidence, clv_top_features
-from customer_clv
-order by clv_estimate desc, customer_id
-limit 10
+-- Grain: customer, the five of the highest estimate, and why.
+select
+    customers.customer_id, customers.clv_estimate, customers.clv_low, customers.clv_high, narratives.narrative
+from customer_clv as customers
+inner join customer_narratives as narratives on narratives.customer_id = customers.customer_id
+order by customers.clv_estimate desc, customers.customer_id
+limit 5
