@@ -102,12 +102,12 @@ def test_a_narrative_by_hand(language: Language):
     ]
 
     assert language.narrative(515.0, 100.0, drivers) == (
-        "Predicted value (GBP 515), mainly because: buys 2.3 times a month (+450); bought "
+        "Predicted value (GBP 515). Raised by: buys 2.3 times a month (+450); bought "
         "9 times (+40.00); returned nothing (+3.00). Held back by: "
         "leaves 60 % of filled carts behind (-80.00)."
     )
     assert language.narrative(20.0, 100.0, drivers[1:3]) == (
-        "Predicted value (GBP 20.00), mainly because: leaves 60 % of filled carts behind (-80.00). "
+        "Predicted value (GBP 20.00). Held back by: leaves 60 % of filled carts behind (-80.00). "
         "Raised by: bought 9 times (+40.00)."
     )
     assert language.narrative(100.0, 100.0, []) == "Predicted value (GBP 100)."

@@ -56,7 +56,7 @@ class Language:
         if value is None or math.isnan(value):
             return phrase.get("missing", phrase["other"])
         template = phrase.get({0.0: "zero", 1.0: "one"}.get(value, "other"), phrase["other"])
-        known = {name: (others or {}).get(name) for name in phrase.get("and", {})}
+        known = {name: (others or {}).get(name) for name in phrase.get("and", {}) if value}
         return self.filled(template, value) + "".join(
             self.filled(phrase["and"][name], float(more))
             for name, more in known.items()
@@ -84,11 +84,13 @@ class Language:
 
             others: Columns of the customer that templates may go on with.
         """
-        up, down = (self._listed(drivers, sign, others) for sign in (1, -1))
-        first, then, second = (up, "held_back", down) if prediction >= base else (down, "raised", up)
-        text = self.words["unranked"] + self.filled(self.words["amount"], prediction)
-        text += f"{self.words['because']}{first}." if first else "."
-        return text + (f"{self.words[then]}{second}." if second else "")
+        sides = {
+            side: self._listed(drivers, sign, others) for side, sign in (("raised", 1), ("held_back", -1))
+        }
+        text = f"{self.words['unranked']}{self.filled(self.words['amount'], prediction)}."
+        for side in sides if prediction >= base else reversed(sides):
+            text += f"{self.words[side]}{sides[side]}." if sides[side] else ""
+        return text
 
     def _listed(
         self, drivers: Sequence[tuple[str, float | None, float]], sign: int, others: Customer | None

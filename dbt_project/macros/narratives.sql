@@ -46,7 +46,7 @@
                 end
                 {%- for other, template in phrase.get("and", {}).items() %}
                     || case
-                        when {{ value }} is null
+                        when {{ value }} is null or {{ value }} = 0
                         then ''
                         else coalesce({{ template_text(template, relation ~ "." ~ other) }}, '')
                     end

@@ -1,4 +1,4 @@
--- How value grows: what a customer has brought by each month since the first order, on average, by the year
+-- How value grows: what a customer has brought by each month since the first order. On average, by the year
 -- they were
 -- won in. Only months that are whole for every cohort of the year, so that each line is about the same
 -- customers.

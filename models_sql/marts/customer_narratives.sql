@@ -96,15 +96,14 @@ select
                     else '{{ words.low }}'
                 end
                 || {{ template_text(words.amount, "levels.clv_predicted") }}
+                || '.'
                 || case
                     when levels.clv_predicted >= levels.driver_base
                     then
-                        coalesce('{{ words.because }}' || sides.up, '')
-                        || '.'
+                        coalesce('{{ words.raised }}' || sides.up || '.', '')
                         || coalesce('{{ words.held_back }}' || sides.down || '.', '')
                     else
-                        coalesce('{{ words.because }}' || sides.down, '')
-                        || '.'
+                        coalesce('{{ words.held_back }}' || sides.down || '.', '')
                         || coalesce('{{ words.raised }}' || sides.up || '.', '')
                 end
         end as string
