@@ -1,6 +1,5 @@
--- What the formulas said of each horizon but $horizon_days, and what happened, where that is known today.
--- Grain:
--- customer_id x horizon_days, of customers who had bought by $as_of_date.
+-- What the formulas said of each horizon but $horizon_days, and what happened, where that is known
+-- today. Grain: customer_id x horizon_days, of customers who had bought by $as_of_date.
 select
     labels.customer_id,
     labels.horizon_days,

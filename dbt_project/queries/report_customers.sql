@@ -1,6 +1,5 @@
--- The most valuable customers, as many as a page carries, and all that it says of them. What they are worth
--- and why, when
--- they order next, and what they spent in each of the last 24 months.
+-- The most valuable customers, as many as a page carries, and all that it says of them. What they are
+-- worth and why, when they order next, and what they spent in each of the last 24 months.
 with
     chosen as (
         select *

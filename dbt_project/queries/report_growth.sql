@@ -1,7 +1,6 @@
--- How value grows: what a customer has brought by each month since the first order. On average, by the year
--- they were
--- won in. Only months that are whole for every cohort of the year, so that each line is about the same
--- customers.
+-- How value grows: what a customer has brought by each month since the first order. On average, by the
+-- year they were won in. Only months that are whole for every cohort of the year, so that each line is
+-- about the same customers.
 with
     cells as (
         select

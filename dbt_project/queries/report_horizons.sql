@@ -1,6 +1,6 @@
--- What today's customers are expected to bring within each horizon, and how many of them order. Also what
--- that is a
--- month in the days that the horizon adds to the shorter ones, with the bounds of the shop's total.
+-- What today's customers are expected to bring within each horizon, and how many of them order. Also
+-- what that is a month in the days that the horizon adds to the shorter ones, with the bounds of the
+-- shop's total.
 with
     dates as (select as_of_date from as_of_dates where is_scoring_date),
 

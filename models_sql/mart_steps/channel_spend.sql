@@ -1,7 +1,6 @@
 -- Grain: channel x calendar_month: what was spent on winning customers in the month, up to the scoring
--- date. A
--- period's money is spread evenly over its days. NULL where a day of the month is in no period, or its money
--- has no rate: what nobody knows is not nothing.
+-- date. A period's money is spread evenly over its days. NULL where a day of the month is in no period,
+-- or its money has no rate: what nobody knows is not nothing.
 with
     costs as (select * from {{ source("raw", "acquisition_costs") }}),
 

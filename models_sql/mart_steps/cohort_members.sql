@@ -1,6 +1,6 @@
--- Grain: dimension x customer_id, for everyone who ever bought or gave back, as known on the scoring date:
--- the
--- month that won them, and their group in each dimension: `all`, and every declared attribute.
+-- Grain: dimension x customer_id, for everyone who ever bought or gave back, as known on the scoring
+-- date: the month that won them, and their group in each dimension: `all`, and every declared
+-- attribute.
 with
     entries as (select * from {{ ref("money_entries") }}),
 

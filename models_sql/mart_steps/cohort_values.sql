@@ -1,6 +1,5 @@
--- Grain: channel x cohort_month: customers won in the month, what they brought so far and are expected to
--- bring,
--- with what the interval of that is made of, and what was spent on winning them.
+-- Grain: channel x cohort_month: customers won in the month, what they brought so far and are expected
+-- to bring, with what the interval of that is made of, and what was spent on winning them.
 with
     members as (
         select *

@@ -1,7 +1,7 @@
 -- Grain: as_of_date x horizon_days: how busy the shop's own last year was in the days that each horizon
--- adds to
--- the next shorter one, against its mean day, growth taken out. It counts as far as the year can be trusted
--- for a season (steadiness of shop_seasons): 1 is an ordinary day, as are days beyond a year.
+-- adds to the next shorter one, against its mean day, growth taken out. It counts as far as the year
+-- can be trusted for a season (steadiness of shop_seasons): 1 is an ordinary day, as are days beyond a
+-- year.
 {{ config(materialized="view") }}
 {% set pieces = horizon_pieces() %}
 

@@ -1,7 +1,7 @@
--- Grain: customer_id x as_of_date x horizon_days, for customers who ever bought: what share of the money of
--- horizon_days the formulas expect within so many days by season (above 1 beyond it), and by how much the
--- odds
--- of an order differ. An estimate for horizon_days times its share is one for any horizon.
+-- Grain: customer_id x as_of_date x horizon_days, for customers who ever bought: what share of the
+-- money of horizon_days the formulas expect within so many days by season (above 1 beyond it), and by
+-- how much the odds of an order differ. An estimate for horizon_days times its share is one for any
+-- horizon.
 {{ config(materialized="view") }}
 {% set main = setting("horizon_days") %}
 {% set of_main = "over (partition by customer_id, as_of_date)" %}

@@ -1,7 +1,6 @@
 -- Grain: segmentation x customer_id: every customer in each of their segments (in `all`, by type, value
 -- fifth, RFM segment, value tier and declared attribute), with what their value and its uncertainty are
--- made of, and what was
--- predicted for them on the scoring date before.
+-- made of, and what was predicted for them on the scoring date before.
 with
     customers as (select * from {{ ref("customer_clv") }}),
 

@@ -1,6 +1,5 @@
--- Grain: channel x cohort_month: customers won, what winning one of them cost, what they brought and are
--- expected
--- to bring, and when the margin had paid for it. What is not known is NULL.
+-- Grain: channel x cohort_month: customers won, what winning one of them cost, what they brought and
+-- are expected to bring, and when the margin had paid for it. What is not known is NULL.
 with
     cohorts as (select * from {{ ref("cohort_values") }}),
 

@@ -1,6 +1,6 @@
--- Grain: dimension x dimension_value x cohort_month x months_since: what customers won in one month did in
--- every
--- month since, up to the scoring date. All cells together are the net revenue that stands on that date.
+-- Grain: dimension x dimension_value x cohort_month x months_since: what customers won in one month did
+-- in every month since, up to the scoring date. All cells together are the net revenue that stands on
+-- that date.
 with
     members as (select * from {{ ref("cohort_members") }}),
 

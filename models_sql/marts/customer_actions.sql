@@ -1,7 +1,7 @@
--- Grain: customer_id x list_name, on the scoring date: whom to do something about, why in words with the
--- customer's
--- own figures, and what is expected of them. A customer may be on several lists. A tenth of each list is its
--- control group: leave them alone, and what the others spend more is what the campaign did.
+-- Grain: customer_id x list_name, on the scoring date: whom to do something about, why in words with
+-- the customer's own figures, and what is expected of them. A customer may be on several lists. A tenth
+-- of each list is its control group: leave them alone, and what the others spend more is what the
+-- campaign did.
 {% set silence = silence_words() %}
 {% set chance = chance_words() %}
 

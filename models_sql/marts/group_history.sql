@@ -1,7 +1,6 @@
--- Grain: as_of_date x kind x group_name x customer_id, for every scoring date so far: which lists and which
--- RFM
--- segment a customer was in, and what was expected of them. Kept, since lists of a past date cannot be made
--- again: what came of a group, and of its control group, is measured against it.
+-- Grain: as_of_date x kind x group_name x customer_id, for every scoring date so far: which lists and
+-- which RFM segment a customer was in, and what was expected of them. Kept, since lists of a past date
+-- cannot be made again: what came of a group, and of its control group, is measured against it.
 {{ config(
     materialized="incremental",
     incremental_strategy="delete+insert" if target.type == "duckdb" else "insert_overwrite",

@@ -1,6 +1,5 @@
--- Grain: customer_id x as_of_date x horizon_days, for grid dates whose label for that many days is final:
--- what
--- the customer spent within them.
+-- Grain: customer_id x as_of_date x horizon_days, for grid dates whose label for that many days is
+-- final: what the customer spent within them.
 {{ config(materialized="view") }}
 
 with
