@@ -24,6 +24,8 @@ LARGEST_VARIANCE = float(np.log(1 + 0.5**2))
 """Of the logarithm of a regular customer's gap: gaps whose deviation is half of their mean."""
 LEAST_VARIANCE = 1e-4
 """Likewise, and between customers: a hundredth of the gap, since purchases are known by the day."""
+FEWEST_GAPS = 30
+"""Of regular customers, to know how evenly they buy: three who paid monthly for a year, or ten with three."""
 ROUNDS, STEADY = 200, 1e-8
 """Of expectation maximisation: at most so many, or until a customer's likelihood gains no more than this."""
 RENEWAL_STARTS = ((3.0, 1.0), (30.0, 1.0), (0.5, 0.5))
@@ -110,7 +112,7 @@ def fit_renewal(
         weights: Customers with these numbers; 1 each if not given.
 
     Returns:
-        The fit. Not converged where the shop has no regular customers, or fewer than ten.
+        The fit. Not converged where the shop has no regular customers, or theirs are fewer than 30 gaps.
     """
     (count, mean, spread, days), customers, n = grouped(weights, gaps, log_gap, log_gap_sd, silent)
     known = Gaps(count, np.where(count > 0, mean, 0.0), np.where(count > 1, (count - 1) * spread**2, 0.0))
@@ -125,7 +127,7 @@ def fit_renewal(
         RENEWAL_STARTS, renewal_likelihood, (count, still_due), customers * chance
     )
     fault = fault_of(cost, gradient, values, ("b", "a"))
-    if mixture.regular.within >= LARGEST_VARIANCE or (customers * chance)[again].sum() < FEWEST_CUSTOMERS:
+    if mixture.regular.within >= LARGEST_VARIANCE or (customers * chance * count)[again].sum() < FEWEST_GAPS:
         fault = "no customers with a regular gap"
     parameters = {
         "share": mixture.share,
