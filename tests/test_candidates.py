@@ -142,7 +142,7 @@ def test_what_the_test_dates_refute_is_not_published(rng: np.random.Generator):
     assert choice.candidate == "model"
     assert refuted.candidate == "blend"
     assert "blend, since test dates refute model" in refuted.reason
-    assert "mean deviance on all dates: model " in refuted.reason
+    assert "mean deviance on all dates, the less the better: model " in refuted.reason
     for held_out in (alike, replace(later, predicted=earlier.predicted)):
         assert confirm_candidate(choice, earlier, held_out, later.rows) == choice
 

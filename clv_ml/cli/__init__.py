@@ -30,6 +30,7 @@ for command in (
     customers.diff,
     customers.explain,
     customers.report,
+    customers.export,
     customers.forget,
     checks.doctor,
     checks.compare_engines,

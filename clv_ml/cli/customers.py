@@ -68,6 +68,32 @@ def report(
         print_result(result, as_json, lambda: show_report(result))
 
 
+def export(
+    form: Annotated[
+        str,
+        typer.Option("--to", help="What the file is for: csv (a spreadsheet), meta, google, klaviyo or ga4."),
+    ],
+    list_name: Annotated[
+        str,
+        typer.Option(
+            "--list", help="A list of customer_actions, without its control group. Default: everybody."
+        ),
+    ] = "",
+    email: Annotated[str, typer.Option(help="The attribute that holds e-mail addresses.")] = "email",
+    path: Annotated[
+        Path | None, typer.Option("--out", help="The file to write. Default: audience-FORMAT.csv, here.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write customers into a file that another tool takes: audiences with values, or profile properties."""
+    from clv_ml.operate.audiences import write_audience
+    from clv_ml.show.customers import show_audience
+
+    with reported():
+        result = write_audience(settings_of(), form, list_name, email, path or Path(f"audience-{form}.csv"))
+        print_result(result, as_json, lambda: show_audience(result))
+
+
 def forget(
     customer: Annotated[
         str, typer.Argument(help="Number of the customer, as the feed writes it; merged ones go too.")

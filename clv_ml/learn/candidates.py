@@ -183,7 +183,7 @@ def candidate_estimate(candidate: str, rows: TrainingData, predicted: Array) -> 
 
 def _why(candidate: str, is_small_shop: bool) -> str:
     why = (
-        "in so small a shop trees must prove better, and did not"
+        "in so small a shop trees must prove better beyond chance, and did not"
         if is_small_shop
         else "the trees lost to a simpler estimate"
     )
@@ -193,4 +193,4 @@ def _why(candidate: str, is_small_shop: bool) -> str:
 
 def _trained(why: str, dates: str, losses: Losses) -> str:
     figures = ", ".join(f"{name} {loss.mean():.4g}" for name, loss in losses.items())
-    return f"trained: {why} (mean deviance on {dates}: {figures})"
+    return f"trained: {why} (mean deviance on {dates}, the less the better: {figures})"

@@ -8,9 +8,11 @@ from rich.table import Table
 from rich.text import Text
 
 from clv_ml.serve.narrative import OTHERS, amount_text, signed_amount
-from clv_ml.show.terminal import err, out
+from clv_ml.show.terminal import err, out, warn
+from clv_ml.wording import count_of
 
 if TYPE_CHECKING:
+    from clv_ml.operate.audiences import AudienceResult
     from clv_ml.operate.customers import CustomerExplanation
     from clv_ml.operate.value_changes import ValueChanges
 
@@ -56,6 +58,16 @@ def show_explanation(found: CustomerExplanation) -> None:
         if others := left + sum(driver.contribution for driver in drivers[DRIVERS_SHOWN:]):
             table.add_row("all others", signed_amount(others))
         out.print(table)
+
+
+def show_audience(result: AudienceResult) -> None:
+    left = (
+        f" Left out: {count_of(result.left_out, 'customer')} whom it has no use for."
+        if result.left_out
+        else ""
+    )
+    out.print(Text(f"Written: {result.path}, {count_of(result.rows, 'customer')}.{left}"), soft_wrap=True)
+    warn(result.warnings)
 
 
 def show_changes(result: ValueChanges) -> None:
