@@ -1,6 +1,5 @@
--- What is a customer of each channel worth, cohort by cohort? And of every other declared attribute: net
--- revenue
--- per customer won, and how many still buy, so many months later.
+-- What is a customer of each channel worth, cohort by cohort? And of every other declared attribute:
+-- net revenue per customer won, and how many still buy, so many months later.
 select
     dimension,
     dimension_value,

@@ -1,6 +1,5 @@
--- Whose value dropped most in the last weeks, and what weighs on it now? Against the newest scoring date
--- that lies
--- four weeks back; before there is one, the change is NULL.
+-- Whose value dropped most in the last weeks, and what weighs on it now? Against the newest scoring
+-- date that lies four weeks back; before there is one, the change is NULL.
 select
     customer.customer_id,
     round(max_by(earlier.clv_predicted, earlier.as_of_date), 2) as predicted_then,

@@ -1,8 +1,6 @@
--- Customers as the files of other tools need them: value, list and e-mail address, in lower case without
--- spaces. Everybody
--- where $list is empty, else those of the list who are not its control group. The address is the newest
--- attribute of the
--- name $email, or the customer's number where that is one.
+-- Customers as the files of other tools need them: value, list and e-mail address, in lower case
+-- without spaces. Everybody where $list is empty, else those of the list who are not its control group.
+-- The address is the newest attribute of the name $email, or the customer's number where that is one.
 with
     told as (
         select
