@@ -1,4 +1,4 @@
-"""Files of customers for other tools: the columns that each takes, addresses hashed, nobody who must be out."""
+"""Files of customers for other tools: the columns that each takes, addresses hashed, and who stays out."""
 
 import csv
 import hashlib

@@ -1,6 +1,5 @@
 """
-Files -> raw.events, raw.id_history, raw.fx_rates, raw.attributes, raw.acquisition_costs, and raw.quarantine
-for what is not fit.
+Files into the raw tables, and what is not fit into raw.quarantine.
 
 A file, several or a folder are fed in one transaction: an error leaves no row. A file fed twice changes
 nothing. What becomes of one file: ``one_file``.

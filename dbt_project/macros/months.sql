@@ -5,7 +5,7 @@
 {%- endmacro %}
 
 {#- Calendar months from the first instant's to the second's. -#}
-{% macro months_between(earlier, later) -%}
+{% macro calendar_months_between(earlier, later) -%}
     ({{ month_number(later) }} - {{ month_number(earlier) }})
 {%- endmacro %}
 

@@ -19,24 +19,27 @@ with
     ),
 
     -- a new model, or a better month, moves everybody: only what is more than that is the customer's own
-    growth as (
+    -- in hundredths and millionths, so that sums are exact
+    totals as (
         select
-            {{ ratio(
-            "sum(" ~ whole("customers.clv_predicted * 100.0E0") ~ ")", "sum(" ~ whole("earlier.clv_predicted * 100.0E0") ~ ")"
-        ) }}
-            as factor
+            sum({{ whole("customers.clv_predicted * 100.0E0") }}) as total_now,
+            sum({{ whole("earlier.clv_predicted * 100.0E0") }}) as total_earlier
         from customers
         inner join earlier on earlier.customer_id = customers.customer_id
         where customers.clv_predicted is not null
     ),
 
-    single as (
+    growth as (select {{ ratio("total_now", "total_earlier") }} as factor from totals),
+
+    once as (
         select
-            {{ ratio("sum(" ~ whole("(1.0e0 - churn_probability) * 1000000.0E0") ~ ")", "1000000 * count(churn_probability)") }}
-            as order_probability
+            sum({{ whole("(1.0e0 - churn_probability) * 1000000.0E0") }}) as millionths,
+            count(churn_probability) as customer_count
         from customers
         where total_purchases = 1
-    )
+    ),
+
+    single as (select {{ ratio("millionths", "1000000 * customer_count") }} as order_probability from once)
 
 select
     customers.customer_id,

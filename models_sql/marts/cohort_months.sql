@@ -21,7 +21,8 @@ with
         select {{ explode(whole_numbers(0, "months_past")) }} as months_since
         from
             (
-                select max({{ months_between("cohort_month", "as_of_date") }}) as months_past from cohorts
+                select max({{ calendar_months_between("cohort_month", "as_of_date") }}) as months_past
+                from cohorts
             ) as oldest
     ),
 
@@ -41,7 +42,9 @@ with
             members.dimension,
             members.dimension_value,
             members.cohort_month,
-            greatest(0, {{ months_between("members.cohort_month", "entries.happened_at") }}) as months_since,
+            greatest(
+                0, {{ calendar_months_between("members.cohort_month", "entries.happened_at") }}
+            ) as months_since,
             count(distinct case when entries.is_order = 1 then entries.customer_id end) as active_count,
             sum(entries.is_order) as order_count,
             sum(entries.amount) as net_revenue
@@ -51,7 +54,7 @@ with
             members.dimension,
             members.dimension_value,
             members.cohort_month,
-            greatest(0, {{ months_between("members.cohort_month", "entries.happened_at") }})
+            greatest(0, {{ calendar_months_between("members.cohort_month", "entries.happened_at") }})
     ),
 
     filled as (
@@ -62,7 +65,7 @@ with
             coalesce(activity.net_revenue, 0) as net_revenue,
             sum(coalesce(activity.net_revenue, 0)) over (
                 partition by cells.dimension, cells.dimension_value, cells.cohort_month
-                order by cells.months_since
+                order by cells.months_since nulls last
                 rows between unbounded preceding and current row
             ) as cumulative_revenue
         from cells
