@@ -1,6 +1,5 @@
--- How sure are we? By value tier: the total with its own interval, how often such predictions came true,
--- and how
--- wide single customers' intervals are.
+-- How sure are we? By value tier: the total with its own interval, how often such predictions came
+-- true, and how wide single customers' intervals are.
 select
     segment.value_tier,
     count(*) as scored_customers,

@@ -1,11 +1,5 @@
-<<<<<<< HEAD
--- What did a campaign change? Of each list: what the others spent more per customer than those left alone,
--- and
--- how far off that may be (nine times in ten). NULL until a day is past.
-=======
 -- What did a campaign change? Of each list: what the others spent more per customer than those left
--- alone, and the bounds that hold the true difference nine times in ten. NULL until a day is past.
->>>>>>> 1372e5b (Comments of models in whole lines)
+-- alone, and how far off that may be (nine times in ten). NULL until a day is past.
 select
     treated.as_of_date,
     treated.group_name as list_name,
