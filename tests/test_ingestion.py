@@ -152,7 +152,7 @@ def test_a_header_without_rows_changes_nothing_and_warns(warehouse, tmp_path, en
 
     assert (summary.rows_in, summary.rows_kept, summary.rows_quarantined) == (0, 0, 0)
     assert "no rows" in summary.warnings[0]
-    assert everything(warehouse) == [[], [], [], [], []]
+    assert not any(everything(warehouse))
 
 
 def test_a_feed_of_which_nothing_is_kept_warns_with_the_commonest_reason(warehouse, tmp_path):
@@ -400,7 +400,7 @@ def test_a_failure_on_the_way_leaves_no_row(warehouse, tmp_path, monkeypatch):
         with pytest.raises(ZeroDivisionError):
             feed(warehouse, path)
 
-    assert everything(warehouse) == [[], [], [], [], []]
+    assert not any(everything(warehouse))
     assert warehouse.execute("select count(*) from duckdb_tables() where temporary").fetchall() == [(0,)]
     assert feed(warehouse, path).rows_new == 1
 

@@ -90,7 +90,9 @@ def test_an_unknown_preset_names_the_known_ones(warehouse, tmp_path):
     path = write_events(tmp_path / "events.csv", {})
 
     for name in ("shopify", "../presets/events", " "):
-        with pytest.raises(InputError, match="Presets are: amazon_orders, attributes, big"):
+        with pytest.raises(
+            InputError, match="Presets are: acquisition_costs, amazon_orders, attributes, big"
+        ):
             feed(warehouse, path, name)
 
 
@@ -130,7 +132,7 @@ def test_a_preset_that_does_not_keep_the_rows_is_refused(warehouse, tmp_path, se
     with pytest.raises(InputError, match=message):
         feed(warehouse, path, Choice(preset="own", own_folder=tmp_path))
 
-    assert everything(warehouse) == [[], [], [], [], []]
+    assert not any(everything(warehouse))
 
 
 def test_the_simulator_is_read_as_events(warehouse, tmp_path):
