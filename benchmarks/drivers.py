@@ -1,28 +1,22 @@
 """
-How fast the drivers of everybody are computed, against two other engines (``make bench-drivers``). The others
-are LightGBM's ``pred_contrib`` and one ``woodelf-explainer`` call, on the same rows in the same run. It also
-shows how long scoring and explaining in SQL take together.
+How long scores and drivers of everybody take in SQL (``make bench-drivers``), and how much memory. Other
+engines stand beside ours in ``make bench``.
 
 Customers and champion are synthetic: 200 trees of 31 leaves, depth at most 6. The machine may be shared, so
-the ratios count, and the processor's seconds stand beside the clock's. Without woodelf-explainer its column
-stays empty.
+the processor's seconds stand beside the clock's.
 """
 
 import argparse
-import importlib.util
-import os
 import resource
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import lightgbm as lgb
 import numpy as np
-import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
@@ -31,8 +25,6 @@ from clv_ml.model.manifest import AnchorComponentSpec, AnchorOpening, ModelDescr
 from clv_ml.model.model_files import write_model
 from clv_ml.model.recipe import Output, Recipe, Term, Trees
 from clv_ml.serve.dbt_plugin import register
-from clv_ml.serve.explanation import tree_contributions
-from clv_ml.serve.tree_shap import BLOCK_ROWS
 from clv_ml.settings import load_settings
 
 FEATURES = tuple(f"feature_{number}" for number in range(40))
@@ -61,25 +53,17 @@ BATCH_ROWS = 100_000
 
 
 def main() -> None:
-    """SQL first, so that its peak of memory is its own, then the engines on one matrix, then a table."""
+    """Scores, then explains, and prints a table."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--rows", type=int, default=1_000_000, help="customers in SQL")
-    arguments.add_argument("--engine-rows", type=int, default=200_000, help="rows for the engines")
-    arguments.add_argument("--oracle-rows", type=int, default=5_000, help="of these, rows for pred_contrib")
-    arguments.add_argument(
-        "--threads", type=int, default=os.cpu_count(), help="threads of every engine that has them"
-    )
+    arguments.add_argument("--rows", type=int, default=1_000_000, help="customers")
     asked = arguments.parse_args()
 
-    booster = champion()
     table = Table("what", "rows", "clock, s", "rows/s", "processor, s")
-    in_sql(booster, asked.rows, table)
+    in_sql(champion(), asked.rows, table)
     # the kernel counts kibibytes
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    shown = engines(booster, matrix(asked.engine_rows, seed=1), asked.oracle_rows, asked.threads, table)
     console = Console()
     console.print(table)
-    console.print(shown)
     console.print(f"peak memory of scoring and explaining {peak:.2f} GiB (promise 3 GB = 2.79 GiB)")
 
 
@@ -108,34 +92,6 @@ def champion() -> lgb.Booster:
         "seed": 1,
     }
     return lgb.train(settings, lgb.Dataset(table, target), 200)
-
-
-def engines(booster: lgb.Booster, rows: np.ndarray, oracle_rows: int, threads: int, table: Table) -> str:
-    """Ours, LightGBM's and woodelf's SHAP values of the same rows, and the ratios of their speeds."""
-    blocks = [rows[start : start + BLOCK_ROWS] for start in range(0, len(rows), BLOCK_ROWS)]
-
-    def ours() -> np.ndarray:
-        with ThreadPoolExecutor(threads) as pool:
-            return np.concatenate(list(pool.map(lambda block: tree_contributions(booster, block), blocks)))
-
-    few = rows[:oracle_rows]
-    timed(table, "tables of this booster, once", 1, lambda: tree_contributions(booster, rows[:1]))
-    speed, values = timed(table, f"ours, {threads} threads", len(rows), ours)
-    slow, oracle = timed(
-        table,
-        f"pred_contrib, {threads} threads",
-        len(few),
-        lambda: booster.predict(few, pred_contrib=True, num_threads=threads),
-    )
-    worst = np.abs(values[:oracle_rows] - oracle).max()
-    shown = f"ours / pred_contrib {speed / slow:.1f} (promise 10, aim 15); largest difference {worst:.1e}"
-    if importlib.util.find_spec("woodelf") is None:
-        return shown
-    woodelf = importlib.import_module("woodelf")
-    frame = pd.DataFrame(rows, columns=booster.feature_name())
-    explainer = woodelf.WoodelfExplainer(booster)
-    other, _ = timed(table, "woodelf-explainer, one call", len(rows), lambda: explainer.shap_values(frame))
-    return f"{shown}\nours / woodelf-explainer {speed / other:.1f} (promise 1.2, aim 1.5)"
 
 
 def in_sql(booster: lgb.Booster, rows: int, table: Table) -> None:
