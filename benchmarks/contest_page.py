@@ -23,8 +23,9 @@ HEAD = """# Side by side
 
 Written by `make bench` ({day}); do not edit. Each section's contenders run in one session on the same data,
 each run in a process of its own, in turn, round after round. Shown is the median of the runs, with the
-fastest and the slowest. **x ours** is a contender's median over ours: above 1, we are faster. Only the work
-is timed, not starting, importing or loading. Memory is the peak of the process, libraries and data included.
+fastest and the slowest. **x ours** is a contender's median over ours, of the clock and of the processor's
+seconds: above 1, we are faster. Only the work is timed, not starting, importing or loading. Memory is the
+peak of the process, libraries and data included.
 The ratios count: the machine is shared with other work, whose load stands at each section. Where others wait
 for each other's threads, as LightGBM's do, a loaded machine slows them more: see the processor's seconds.
 
@@ -70,7 +71,7 @@ def _section(work: Work, sizes: Sequence[Mapping[str, Any]]) -> str:
     loads = [load for found in sizes for load in found["load"]]
     prepared = ", ".join(f"{found['prepared']:.0f}" for found in sizes)
     figures = _figure_names(sizes, work)
-    heads = [work.unit, "who", "runs", "seconds", "x ours", "processor s", "peak MB", *figures]
+    heads = [work.unit, "who", "runs", "seconds", "x ours", "processor s", "x ours", "peak MB", *figures]
     rows = [row for found in sizes for row in _rows(work, found, figures)]
     table = [f"| {' | '.join(heads)} |", f"|{'---|' * 2}{'---:|' * (len(heads) - 2)}"]
     table += [f"| {' | '.join(row)} |" for row in rows]
@@ -85,7 +86,7 @@ def _figure_names(sizes: Sequence[Mapping[str, Any]], work: Work) -> list[str]:
 
 
 def _rows(work: Work, found: Mapping[str, Any], figures: Sequence[str]) -> Iterator[list[str]]:
-    ours = median(found["runs"][work.ours], "seconds")
+    clock, processor = (median(found["runs"][work.ours], what) for what in ("seconds", "processor"))
     for contender in work.contenders:
         runs = found["runs"].get(contender.name)
         if runs:
@@ -96,8 +97,9 @@ def _rows(work: Work, found: Mapping[str, Any], figures: Sequence[str]) -> Itera
                 str(len(runs)),
                 f"{_short_number(statistics.median(seconds))} "
                 f"({_short_number(min(seconds))} to {_short_number(max(seconds))})",
-                f"{statistics.median(seconds) / ours:.2f}",
+                f"{statistics.median(seconds) / clock:.2f}",
                 _short_number(median(runs, "processor")),
+                f"{median(runs, 'processor') / processor:.2f}",
                 f"{median(runs, 'peak_mb'):,.0f}",
                 *(_short_number(runs[0]["figures"].get(name)) for name in figures),
             ]

@@ -104,7 +104,7 @@ def test_features_of_the_notebook_see_nothing_of_later_days():
         {
             "customer_id": ["a", "a", "b"],
             "order_id": ["1", "2", "3"],
-            "at": pd.to_datetime(["2024-01-01", "2024-03-01", "2024-05-31 23:59"]),
+            "at": pd.to_datetime(["2024-01-01", "2024-03-01", "2024-05-31"]),
             "amount": [10.0, 20.0, 5.0],
             "lines": [1, 2, 1],
             "is_refund": False,
@@ -159,7 +159,7 @@ def test_page_says_medians_ratios_and_what_fell_short(tmp_path: Path):
 
     text = page([work], [(work, [found])])
 
-    assert "| 10 | another | 5 | 1.50 (1.50 to 1.50) | 0.50 | 1.00 | 50 |" in text
+    assert "| 10 | another | 5 | 1.50 (1.50 to 1.50) | 0.50 | 1.00 | 1.00 | 50 |" in text
     assert "another takes 0.50 times our time; to be reached is 2." in text
     assert "- absent at 10: not installed: no_such_library." in text
 
