@@ -237,7 +237,7 @@ WORK = Work(
         f"Recency, frequency, money and intervals of every customer: {len(COMPARED)} columns that are "
         "checked to be the same for all who compute them. Ours is the SQL of `customer_rfm` and "
         "`customer_intervals` as dbt compiles it, without dbt's own start, from the orders that stand in "
-        "the warehouse, into tables; it also computes 10 columns of refunds and items. The others have the "
+        "the warehouse, into tables; it also computes 6 columns of refunds and items. The others have the "
         "same orders in memory, DuckDB in a table."
     ),
     unit="orders",
@@ -252,8 +252,8 @@ WORK = Work(
         Contender("pymc-marketing", with_pymc_marketing, ("pymc_marketing",), FOUR),
     ),
     notes=(
-        "ours reads the orders four times (totals, days, windows, gaps) and sums decimals and whole numbers, so "
-        "that sums are exact; the query written by hand reads them twice and sums doubles.",
+        "ours reads the orders four times (totals, days, windows, gaps) and sums decimals and whole numbers, "
+        "so that sums are exact; the query written by hand reads them twice and sums doubles.",
     ),
     marks=(Mark("lifetimes", 8), Mark("pandas", 8), Mark("polars", 1)),
     equal=("rows", *COMPARED),
