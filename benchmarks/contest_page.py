@@ -100,9 +100,14 @@ def _rows(work: Work, found: Mapping[str, Any], figures: Sequence[str]) -> Itera
                 f"{statistics.median(seconds) / clock:.2f}",
                 _short_number(median(runs, "processor")),
                 f"{median(runs, 'processor') / processor:.2f}",
-                f"{median(runs, 'peak_mb'):,.0f}",
+                _peak(runs),
                 *(_short_number(runs[0]["figures"].get(name)) for name in figures),
             ]
+
+
+def _peak(runs: Sequence[Mapping[str, Any]]) -> str:
+    known = [run["peak_mb"] for run in runs if run["peak_mb"] is not None]
+    return f"{statistics.median(known):,.0f}" if known else "not measured"
 
 
 def _who(contender: Contender) -> str:

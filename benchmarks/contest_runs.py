@@ -76,11 +76,11 @@ class Work:
 
 @dataclass(frozen=True)
 class Run:
-    """One run: clock and processor seconds of the work, peak memory of its process in MB."""
+    """One run: clock and processor seconds of the work, peak memory of its process in MB if it is known."""
 
     seconds: float
     processor: float
-    peak_mb: float
+    peak_mb: float | None
     figures: Figures
 
 
@@ -91,9 +91,19 @@ def measured(contender: Contender, folder: Path) -> Run:
     clock, used = time.perf_counter(), _processor_seconds()
     next(steps)
     clock, used = time.perf_counter() - clock, _processor_seconds() - used
-    # the kernel counts kibibytes
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Run(clock, used, peak, dict(next(steps)))
+    return Run(clock, used, peak_mb(), dict(next(steps)))
+
+
+def peak_mb() -> float | None:
+    """
+    Of this process alone, in MB; None where the kernel keeps no record of it. ``ru_maxrss`` would not do: it
+    is handed on from whoever started the process.
+    """
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return None
+    lines = dict(line.split(":", 1) for line in status.read_text(encoding="utf-8").splitlines())
+    return int(lines["VmHWM"].split()[0]) / 1024
 
 
 def _processor_seconds() -> float:

@@ -1,11 +1,14 @@
 """`make bench`: that it still runs, at tiny sizes and in this process; never how fast anything is."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 import contest_drivers
 import contest_features
+import contest_runs
 import contest_scoring
 import duckdb
 import lightgbm as lgb
@@ -169,6 +172,20 @@ def test_page_says_medians_ratios_and_what_fell_short(tmp_path: Path):
     assert "- absent at 10: not installed: no_such_library." in text
 
 
+def test_peak_that_is_not_known_is_not_made_up(tmp_path: Path):
+    """
+    The page says that memory was not measured, instead of a figure.
+    """
+    found = _found(_work(), tmp_path, {"ours": 1.0, "another": 1.0})
+    for run in found["runs"]["ours"]:
+        run["peak_mb"] = None
+
+    text = page([_work()], [(_work(), [found])])
+
+    (row,) = [line for line in text.splitlines() if line.startswith("| 10 | ours ")]
+    assert row.endswith("| 1.00 | not measured |")
+
+
 def test_section_that_was_not_run_is_named(tmp_path: Path):
     """
     The page of a run of some sections says which others are missing.
@@ -202,6 +219,24 @@ def test_who_would_take_too_long_is_left_out_at_the_next_sizes(tmp_path: Path):
 
     assert left_out["another"] == "would take about 10 minutes a run"
     assert again == left_out
+
+
+def test_peak_of_memory_is_the_childs_own():
+    """
+    A large parent does not show in its child's peak: Linux hands ``ru_maxrss`` on to whatever is started.
+    """
+    large = b"x" * 300_000_000
+
+    found = subprocess.run(
+        [sys.executable, "-c", "from contest_runs import peak_mb; print(peak_mb())"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(contest_runs.__file__).parent,
+    )
+
+    # an interpreter with the standard library takes some 20 MB
+    assert len(large) > 0 and 1 < float(found.stdout) < 150
 
 
 def test_long_runs_are_repeated_less_often(tmp_path: Path):
