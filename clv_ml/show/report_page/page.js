@@ -30,6 +30,9 @@ function element(name, text, ...children) {
   return made;
 }
 
+// where the picture is wider than the screen, the forecast is what shows first
+for (const wide of document.querySelectorAll(".wide")) wide.scrollLeft = wide.scrollWidth;
+
 // paper shows what is folded, too
 const folded = [...document.querySelectorAll("details")];
 addEventListener("beforeprint", () => folded.forEach((one) => { one.dataset.open = one.open; one.open = true; }));
