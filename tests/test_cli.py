@@ -42,6 +42,7 @@ COMMANDS = (
     ("diff",),
     ("explain",),
     ("report",),
+    ("export",),
     ("compare-engines",),
     ("models",),
     ("doctor",),
@@ -393,8 +394,8 @@ def test_train_score_and_models_print_one_object_each(built: Settings):
 
 def test_text_output_shows_what_one_asks_first(built: Settings):
     """
-    ``train`` prints the model's metrics beside the baselines' and what mattered most; ``score`` the ten most
-    valuable customers with interval columns and drivers, the model's version, and where the warehouse is.
+    ``train`` prints the model's metrics beside the baselines' and what mattered most; ``score`` the most
+    valuable customers with their bounds and reasons, the model's version, and where the warehouse is.
     """
     pointer = registry.champion(built.models)
     assert pointer is not None
@@ -406,7 +407,7 @@ def test_text_output_shows_what_one_asks_first(built: Settings):
     for wanted in ("r2", "mae", "rmse", "mape", "model", "simple", "persistence", "Most important"):
         assert wanted in trained.stdout, wanted
     text = " ".join(scored.stdout.split())
-    for wanted in ("Most valuable", "low", "high", "drivers", pointer.version, "customer_clv"):
+    for wanted in ("Most valuable", "low", "high", "Raised by", pointer.version, "customer_clv"):
         assert wanted in text, wanted
     assert str(built.warehouse) in "".join(scored.stdout.split())
 
