@@ -18,7 +18,10 @@ from clv_ml.errors import (
 from clv_ml.ingest.choice import Choice
 from clv_ml.ingest.ingestion import ingest_folder, ingest_together
 from clv_ml.ingest.of_project import choice_of, keep_currency, rules_of
+from clv_ml.ingest.postgres_export import Source, exported
+from clv_ml.ingest.scratch import schema_sql
 from clv_ml.ingest.summary import IngestSummary
+from clv_ml.ingest.watermarks import keep_watermark, newest_feed, read_to
 from clv_ml.learn import training
 from clv_ml.learn.fitted_parameters import fit_missing_dates
 from clv_ml.learn.training import TrainingResult
@@ -175,6 +178,23 @@ def ingested_by(
         engine = engine_of(changed(engine.settings, reporting_currency=error.currency))
         first, *others = engine.ingest_files(choice, path, data_dir)
         return engine, (replace(first, notes=(note, *first.notes)), *others)
+
+
+def ingested_from(settings: Settings, choice: str | Choice, source: Source) -> tuple[IngestSummary, ...]:
+    """
+    Feeds what a database has, from where the last reading ended if the source names a watermark. A kill after
+    the feed and before its watermark is noted makes the next reading begin earlier, and counts nothing twice.
+    """
+    schema = schema_sql(settings.vars.raw_schema)
+    with connect(settings, read_only=False) as connection:
+        since, before = read_to(connection, schema, source), newest_feed(connection, schema)
+    with exported(settings, source, since) as (file, reached):
+        _, summaries = ingested_by(DuckDB(settings), choice, file)
+    if source.watermark and reached is not None:
+        with connect(settings, read_only=False) as connection:
+            newest = newest_feed(connection, schema)
+            keep_watermark(connection, schema, source, reached, newest if newest != before else None)
+    return summaries
 
 
 def engine_of(settings: Settings) -> Engine:

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt_common.events.base_types import BaseEvent, EventLevel
 from dbt_common.events.event_manager import EventManager
 from filelock import FileLock
+from postgres_server import server
 from shops import ROOT as PROJECT_ROOT
 from shops import Event, add_events, copied, copy_project, edit, settings_for
 
@@ -173,6 +175,24 @@ def simulated_copy(simulated: Settings, bench: Path) -> Settings:
 def trained_copy(trained: Settings, bench: Path) -> Settings:
     """The trained shop, for the test alone."""
     return copied(trained, bench)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The address of a Postgres server, started for these tests."""
+    with server() as address:
+        yield address
+
+
+@pytest.fixture
+def database(postgres: str) -> str:
+    """The address of a database of the test's own, empty."""
+    import psycopg  # the environment of Spark has none
+
+    name = f"test_{uuid4().hex[:12]}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"create database {name}".encode())
+    return postgres.replace("/postgres?", f"/{name}?")
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The published tables in a real Postgres: types, keys, grants, views; readers that never notice; kills."""
 
 import json
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import duckdb
 import psycopg
 import pytest
 from postgres_readers import killed, read_while_publishing
-from postgres_server import program, server
+from postgres_server import program
 from readers import MARTS, ROWS, fill, made_by_hand
 from shops import MARTS_FOLDER
 from typer.testing import CliRunner
@@ -32,21 +31,6 @@ models:
   - name: customer_segments
     data_tests: [{unique_key: {arguments: {columns: [generation, i]}}}]
 """
-
-
-@pytest.fixture(scope="module")
-def started() -> Iterator[str]:
-    with server() as address:
-        yield address
-
-
-@pytest.fixture
-def address(started: str, request: pytest.FixtureRequest) -> str:
-    """A database of the test's own, empty."""
-    name = f"t{abs(hash(request.node.name)) % 10**9}"
-    with psycopg.connect(started, autocommit=True) as connection:
-        connection.execute(f"create database {name}".encode())
-    return started.replace("/postgres?", f"/{name}?")
 
 
 @pytest.fixture
@@ -72,7 +56,7 @@ def generations(address: str) -> set[int]:
 
 
 def test_every_published_table_stands_in_postgres_cell_by_cell(
-    trained_copy: Settings, project: Path, address: str, monkeypatch: pytest.MonkeyPatch
+    trained_copy: Settings, project: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ):
     """
     ``clv publish --to``: the same version, tables, columns in order, rows and values as in the published
@@ -82,7 +66,7 @@ def test_every_published_table_stands_in_postgres_cell_by_cell(
     monkeypatch.chdir(project)
     monkeypatch.setenv("CLV_WAREHOUSE", str(trained_copy.warehouse))
     monkeypatch.setenv("CLV_MODELS", str(trained_copy.models))
-    command = ["publish", "--to", address.replace("clv@", "clv:secret@"), "--json"]
+    command = ["publish", "--to", database.replace("clv@", "clv:secret@"), "--json"]
 
     done = CliRunner().invoke(app, command)
 
@@ -98,7 +82,7 @@ def test_every_published_table_stands_in_postgres_cell_by_cell(
         for name in names:
             rows = here.execute(f"from {name} order by all").fetchall()
             columns = [column[0] for column in here.description]
-            with psycopg.connect(address) as there:
+            with psycopg.connect(database) as there:
                 found = there.execute(f"select * from clv.{name}".encode())
                 assert [column.name for column in found.description or ()] == columns
                 assert sorted(map(repr, found.fetchall())) == sorted(map(repr, rows)), name
@@ -109,12 +93,14 @@ def test_every_published_table_stands_in_postgres_cell_by_cell(
         "pg_description where classoid = 'pg_class'::regclass and objoid in (select oid from pg_class where "
     )
     assert (
-        asked(address, f"select count(*) from {catalog} relnamespace = 'clv'::regnamespace) and objsubid > 0")
+        asked(
+            database, f"select count(*) from {catalog} relnamespace = 'clv'::regnamespace) and objsubid > 0"
+        )
         == commented
     )
     kinds = dict(
         asked(
-            address,
+            database,
             "select column_name, data_type || coalesce(numeric_scale::text, '') "
             "from information_schema.columns where table_schema = 'clv' and table_name = 'customer_clv' "
             "and column_name in "
@@ -130,7 +116,7 @@ def test_every_published_table_stands_in_postgres_cell_by_cell(
         "customer_id": "text",
     }
     keyed = asked(
-        address,
+        database,
         "select conrelid::regclass::text, contype::text from pg_constraint "
         "where connamespace = 'clv'::regnamespace",
     )
@@ -138,7 +124,7 @@ def test_every_published_table_stands_in_postgres_cell_by_cell(
     assert [table for table, kind in keyed if kind == "u"] == ["data_quality"]
 
 
-def test_values_of_every_kind_arrive_as_they_are(shop: Settings, address: str):
+def test_values_of_every_kind_arrive_as_they_are(shop: Settings, database: str):
     """
     Empty and missing text, quotes, line ends, tabs, backslashes, infinities, no number, the largest decimal,
     lists and structures.
@@ -155,9 +141,9 @@ def test_values_of_every_kind_arrive_as_they_are(shop: Settings, address: str):
             "unnest([timestamptz '2024-03-01 12:00:00.123456+02', null, null]) as instant"
         )
 
-    sent(shop, address)
+    sent(shop, database)
 
-    first, second, third = asked(address, "select * from clv.customer_segments order by i")
+    first, second, third = asked(database, "select * from clv.customer_segments order by i")
     assert first[2] == "" and str(first[3]) == "nan" and first[4] == Decimal("9999999999999999.99")
     assert first[5:8] == (True, ["x", "y"], {"a": 1})
     assert first[9].isoformat() in ("2024-03-01T10:00:00.123456+00:00",)
@@ -165,14 +151,14 @@ def test_values_of_every_kind_arrive_as_they_are(shop: Settings, address: str):
     assert third[2] == 'a"b\n,\\.\t\r\\N' and third[3] == 1e-300 and third[4] == Decimal("-0.01")
 
 
-def test_grants_owners_and_views_go_over_to_the_new_tables(shop: Settings, address: str):
+def test_grants_owners_and_views_go_over_to_the_new_tables(shop: Settings, database: str):
     """
     Who could read may read, who could not may not, whatever the schema's defaults say; a view of somebody
     keeps its grants, its options and the views on it, and shows the new rows.
     """
-    sent(shop, address)
+    sent(shop, database)
     asked(
-        address,
+        database,
         "drop role if exists reader, other, owner; create role reader login; create role other login; "
         "create role owner; grant usage, create on schema clv to owner; "
         "grant usage on schema clv to reader, other; "
@@ -184,23 +170,23 @@ def test_grants_owners_and_views_go_over_to_the_new_tables(shop: Settings, addre
         "create view bi.few as select count(*) as rows, max(generation) as generation from bi.best; "
         "grant usage on schema bi to reader; grant select on bi.few to reader",
     )
-    before = asked(address, GRANTED)
+    before = asked(database, GRANTED)
     fill(shop, 2)
 
-    sent(shop, address)
+    sent(shop, database)
 
-    assert asked(address, GRANTED) == before
-    as_reader = address.replace("//clv@", "//reader@")
+    assert asked(database, GRANTED) == before
+    as_reader = database.replace("//clv@", "//reader@")
     assert asked(as_reader, "select * from bi.few") == [(ROWS, 2)]
-    assert asked(address, "select distinct generation, of_segment from bi.best") == [(2, 2)]
-    assert asked(address, "select reloptions from pg_class where relname = 'best'") == [
+    assert asked(database, "select distinct generation, of_segment from bi.best") == [(2, 2)]
+    assert asked(database, "select reloptions from pg_class where relname = 'best'") == [
         (["security_barrier=true"],)
     ]
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        asked(address.replace("//clv@", "//other@"), "select * from clv.customer_clv")
+        asked(database.replace("//clv@", "//other@"), "select * from clv.customer_clv")
     assert (
         asked(
-            address,
+            database,
             "select relname from pg_class where relname like any (array['%\\_\\_new%', '%\\_\\_old%'])",
         )
         == []
@@ -232,18 +218,18 @@ GRANTED = (
         ),
     ],
 )
-def test_what_others_made_is_never_replaced(shop: Settings, address: str, statement: str, told: str):
+def test_what_others_made_is_never_replaced(shop: Settings, database: str, statement: str, told: str):
     """A table or view under one of our names that is not ours stops all, and nothing is left behind."""
-    asked(address, statement)
-    before = asked(address, "select oid, relname from pg_class order by 1")
+    asked(database, statement)
+    before = asked(database, "select oid, relname from pg_class order by 1")
 
     with pytest.raises(PublishError, match=told):
-        sent(shop, address)
+        sent(shop, database)
 
-    assert asked(address, "select oid, relname from pg_class order by 1") == before
+    assert asked(database, "select oid, relname from pg_class order by 1") == before
 
 
-def test_two_shops_do_not_take_each_others_place(shop: Settings, address: str):
+def test_two_shops_do_not_take_each_others_place(shop: Settings, database: str):
     """A schema belongs to the shop that published there first."""
 
     def call_it(shop_id: str) -> None:
@@ -251,27 +237,27 @@ def test_two_shops_do_not_take_each_others_place(shop: Settings, address: str):
             connection.execute(f"create or replace table shop_identity as select '{shop_id}' as shop_id")
 
     call_it("a")
-    sent(shop, address)
+    sent(shop, database)
     call_it("b")
     fill(shop, 2)
 
     with pytest.raises(PublishError, match=r"tables of another shop.*--schema"):
-        sent(shop, address)
+        sent(shop, database)
 
-    assert generations(address) == {1}
-    sent(shop, address, "second")
-    assert asked(address, "select distinct generation from second.customer_clv") == [(2,)]
+    assert generations(database) == {1}
+    sent(shop, database, "second")
+    assert asked(database, "select distinct generation from second.customer_clv") == [(2,)]
 
 
-def test_a_mart_that_is_published_no_more_goes(shop: Settings, address: str):
+def test_a_mart_that_is_published_no_more_goes(shop: Settings, database: str):
     """No table of an older version stays beside the new ones."""
-    sent(shop, address)
+    sent(shop, database)
     (shop.project / MARTS_FOLDER / "customer_segments.sql").unlink()
 
-    sent(shop, address)
+    sent(shop, database)
 
-    assert asked(address, "select to_regclass('clv.customer_segments')") == [(None,)]
-    assert asked(address, "select relation_name from clv.own_relations order by 1") == [
+    assert asked(database, "select to_regclass('clv.customer_segments')") == [(None,)]
+    assert asked(database, "select relation_name from clv.own_relations order by 1") == [
         ("customer_clv",),
         ("publication",),
     ]
@@ -288,54 +274,56 @@ def test_a_mart_that_is_published_no_more_goes(shop: Settings, address: str):
         ("alter table clv.customer_clv enable row level security", "clv.customer_clv has row security"),
     ],
 )
-def test_what_would_be_lost_is_named(shop: Settings, address: str, statement: str, told: str):
+def test_what_would_be_lost_is_named(shop: Settings, database: str, statement: str, told: str):
     """Nothing of others is dropped, and the old tables stay as they are."""
     with connect(shop, read_only=False) as connection:
         connection.execute("alter table customer_clv add column extra integer")
-    sent(shop, address)
-    asked(address, statement)
+    sent(shop, database)
+    asked(database, statement)
     fill(shop, 2)
 
     with pytest.raises(PublishError, match=told):
-        sent(shop, address)
+        sent(shop, database)
 
-    assert generations(address) == {1}
+    assert generations(database) == {1}
 
 
 def test_a_transaction_sees_one_version_and_a_long_one_is_named(
-    shop: Settings, address: str, monkeypatch: pytest.MonkeyPatch
+    shop: Settings, database: str, monkeypatch: pytest.MonkeyPatch
 ):
     """
     A reader in a transaction keeps the old tables; the publication waits, gives up and says who it is. Other
     readers meanwhile read.
     """
-    sent(shop, address)
+    sent(shop, database)
     fill(shop, 2)
     monkeypatch.setattr(postgres_swap, "PATIENCE_SECONDS", 0.5)
-    with psycopg.connect(address, application_name="dashboard") as reader:
+    with psycopg.connect(database, application_name="dashboard") as reader:
         assert reader.execute("select distinct generation from clv.customer_clv").fetchall() == [(1,)]
 
         with pytest.raises(
             PublishError, match=r"process \d+ of clv \(dashboard\).*Readers still see the old"
         ):
-            sent(shop, address)
+            sent(shop, database)
 
         assert reader.execute("select distinct generation from clv.customer_segments").fetchall() == [(1,)]
-    assert generations(address) == {1}
-    sent(shop, address)
-    assert generations(address) == {2}
+    assert generations(database) == {1}
+    sent(shop, database)
+    assert generations(database) == {2}
 
 
-def test_errors_name_the_database_and_what_to_do(shop: Settings, address: str):
+def test_errors_name_the_database_and_what_to_do(shop: Settings, database: str):
     """No server, no database, no right: each in words, and none with a password."""
-    asked(address, "drop role if exists poor; create role poor login")
+    asked(database, "drop role if exists poor; create role poor login")
     published = publish(shop)
     wrong = {
-        address.replace("?host=", "?host=/nowhere"): "cannot be reached.*Check the address",
-        address.replace("clv@/", "clv:secret@/").replace(
+        database.replace("?host=", "?host=/nowhere"): "cannot be reached.*Check the database",
+        database.replace("clv@/", "clv:secret@/").replace(
             "?", "x?"
         ): r'cannot be reached: .*"t\d+x" does not exist',
-        address.replace("clv@", "poor:secret@"): "refuses: permission denied for database.*Let the user poor",
+        database.replace(
+            "clv@", "poor:secret@"
+        ): "refuses: permission denied for database.*Let the user poor",
     }
     for place, told in wrong.items():
         with pytest.raises(DatabaseError, match=told) as caught:
@@ -363,12 +351,12 @@ def test_a_wrong_address_is_not_repeated(wrong: str):
 
 
 @pytest.mark.long
-def test_readers_are_undisturbed_by_a_hundred_publications(shop: Settings, address: str):
+def test_readers_are_undisturbed_by_a_hundred_publications(shop: Settings, database: str):
     """
     Eight readers, with one statement or a transaction of several, in either order: no error, and no read of
     two versions.
     """
-    seen = read_while_publishing(shop, address, publishes=100, readers=8)
+    seen = read_while_publishing(shop, database, publishes=100, readers=8)
 
     assert not seen.errors
     assert not seen.mixed
@@ -377,9 +365,9 @@ def test_readers_are_undisturbed_by_a_hundred_publications(shop: Settings, addre
 
 
 @pytest.mark.long
-def test_twenty_kills_leave_the_old_tables_or_the_new_ones(shop: Settings, address: str):
+def test_twenty_kills_leave_the_old_tables_or_the_new_ones(shop: Settings, database: str):
     """Nothing half-written, nothing left over, and the next publication works."""
-    met, faults = killed(shop, address, 20)
+    met, faults = killed(shop, database, 20)
 
     assert not faults
     assert met > 5

@@ -13,6 +13,7 @@ from clv_ml.ingest.built_dates import as_utc, known_from, newest_built_date
 from clv_ml.ingest.feed_records import FedFile, standing_feed
 from clv_ml.ingest.feeds import sql_text
 from clv_ml.ingest.scratch import drop_scratch, name_inputs, schema_sql
+from clv_ml.ingest.watermarks import forget_readings
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect, only_value, transaction
 from clv_ml.warehouse.dbt_runner import create_tables
@@ -79,6 +80,7 @@ def undo(
             )
         rows, refused = _remove(connection, schema, feed)
         connection.execute(f"update {schema}.feeds set undone_at = ? where feed_id = ?", [clock, feed_id])
+        forget_readings(connection, schema, feed_id)
         warnings = _money_without_rate(connection, feed, reporting_currency)
         drop_scratch(connection)
     return Undone(feed_id, feed.table, rows, refused, seen_until, warnings)

@@ -60,6 +60,8 @@ def publish_to_postgres(
     keys = {**declared_keys(settings.project), RECORD: Key(("version",))}
     with duckdb.connect(Path(publication.path), read_only=True) as source, connect_postgres(url) as target:
         tables = tables_of(source, keys)
+        # every name is given with its schema, and the views that the server writes out have theirs
+        run(target, "set local search_path = pg_catalog")
         _require_alone(target, schema)
         _make_schema(target, schema)
         present = _claimed(target, schema, [table.name for table in tables], shop)

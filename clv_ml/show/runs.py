@@ -98,7 +98,8 @@ def show_undone(undone: Undone) -> None:
     warn(undone.warnings)
 
 
-def show_inspection(result: Inspection) -> None:
+def show_inspection(result: Inspection, again: str) -> None:
+    """What was seen of a file, and the command that loads it."""
     known = (
         f"is known: {result.recognised_as}"
         if result.recognised_as
@@ -118,7 +119,7 @@ def show_inspection(result: Inspection) -> None:
     _show_reading((replace(result.summary, notes=result.notes),))
     if result.mapping_file:
         out.print(Text(f"Mapping written: {result.mapping_file}. Check it."), soft_wrap=True)
-    out.print(Text(f"Next: clv run {result.path}"), soft_wrap=True)
+    out.print(Text(f"Next: {again}"), soft_wrap=True)
 
 
 def show_scoring(settings: Settings, result: ScoringResult, best: Sequence[TopCustomer]) -> None:

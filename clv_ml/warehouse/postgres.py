@@ -16,8 +16,7 @@ SECONDS_TO_CONNECT = 10
 LASTING = {
     "client_encoding": "UTF8",
     "application_name": "clv",
-    # names are given with their schema, and SQL that the server writes has them so
-    "options": "-c search_path=pg_catalog -c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres",
+    "options": "-c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres",
 }
 """What holds for each connection, whatever the user's own settings are."""
 
