@@ -295,7 +295,7 @@ def test_queries_of_the_docs_run(tested: tuple[Settings, BacktestResult], sql: s
     """
     As they stand, and find rows; but those that say no row is to be found find none.
     """
-    none_expected = "abs(clv_low)" in sql or "label_revenue between" in sql
+    none_expected = "abs(clv_low)" in sql or "actual_revenue between" in sql
 
     assert bool(query(tested[0], sql)) is not none_expected
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+import sqlglot
 from ingestion_helpers import empty_warehouse, feed, stored
 from markdown_pages import DOCS, ROOT, anchors, blocks, links
 from reference import commands
@@ -149,6 +150,35 @@ def test_the_feeds_on_the_how_to_pages_are_read(tmp_path: Path):
             ("c17", "purchase", "1002", datetime(2024, 4, 11, 7, 30), Decimal("25.00"), "GBP"),
             ("c17", "refund", "1001", datetime(2024, 4, 20, 10, 0), Decimal("-12.50"), "GBP"),
         ]
+
+
+@pytest.mark.parametrize("dialect", ["snowflake", "bigquery", "redshift"])
+def test_the_sql_for_other_warehouses_is_theirs(dialect: str):
+    """
+    Each statement parses in the service's dialect, and so does the query that is unloaded; what is loaded is
+    a published table, and what is unloaded has the columns that the preset of orders reads.
+    """
+    page = DOCS / "how-to" / "cloud-warehouses.md"
+    statements = [
+        statement
+        for sql in blocks(page, dialect)
+        for statement in sqlglot.parse(sql, dialect=dialect, error_level=sqlglot.ErrorLevel.RAISE)
+        if statement is not None
+    ]
+    texts = [statement.sql(dialect) for statement in statements]
+    commands = [text for text, statement in zip(texts, statements, strict=True) if statement.key == "command"]
+    unload = [re.search(r"(?i)unload\s*\('(.*?)'\)", text) for text in commands]
+    queries = [sqlglot.parse_one(found[1], dialect=dialect) for found in unload if found]
+    queries += [
+        statement.find(sqlglot.exp.Select) for statement in statements if "events-" in statement.sql()
+    ]
+
+    assert len(commands) == len([found for found in unload if found])
+    (query_,) = [each for each in queries if each is not None]
+    assert set(query_.named_selects) == {"order_id", "customer_id", "ordered_at", "amount", "currency"}
+    loaded = {name for text in texts for name in re.findall(r"\bclv\.(\w+?)(?:_new)?\b", text)}
+    assert loaded
+    assert loaded <= {path.stem for path in (ROOT / "models_sql" / "marts").glob("*.sql")}
 
 
 def test_commands_on_pages_are_there():

@@ -317,7 +317,7 @@ def test_errors_name_the_database_and_what_to_do(shop: Settings, database: str):
     asked(database, "drop role if exists poor; create role poor login")
     published = publish(shop)
     wrong = {
-        database.replace("?host=", "?host=/nowhere"): "cannot be reached.*Check the database",
+        database.replace("?host=", "?host=/nowhere"): "cannot be reached.*Check the address",
         database.replace("clv@/", "clv:secret@/").replace(
             "?", "x?"
         ): r'cannot be reached: .*"t\d+x" does not exist',

@@ -157,7 +157,6 @@ def test_values_mean_what_they_mean_in_postgres(shop: Settings, database: str):
         ({"query": "select 1 as a, 2 as a"}, "gives a twice"),
         ({"query": "delete from orders returning *"}, "Write the query as one SELECT"),
         ({"query": "select * from orders where"}, "Write the query as one SELECT"),
-        ({"query": "select pg_sleep(0), lo_create(0)"}, "Write the query as one SELECT"),
         ({"query": "select 1 as a, 2 as b"}, "is no export that is known.*clv inspect with the same --from"),
     ],
 )
