@@ -76,10 +76,11 @@ $(NEWER)/.ready: requirements.lock requirements-dbt-1.12.txt pyproject.toml
 	$(NEWER)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-MAIN_TESTS := tests/test_pipeline.py tests/test_scoring_in_sql.py tests/test_marts.py tests/test_freshness.py tests/test_publication.py
+MAIN_TESTS := tests/test_own_project.py tests/test_pipeline.py tests/test_scoring_in_sql.py tests/test_marts.py tests/test_freshness.py tests/test_publication.py
 
 test-dbt-1.12: $(NEWER)/.ready  # the main tests on the dbt-core after the locked one
 	$(NEWER)/bin/pytest --numprocesses auto --dist worksteal $(MAIN_TESTS)
+	$(NEWER)/bin/pytest --numprocesses auto --dist worksteal -m long tests/test_own_project.py
 
 lint: $(READY)
 	$(BIN)/ruff check clv_ml tests benchmarks setup.py

@@ -18,7 +18,7 @@ from clv_ml.errors import (
 from clv_ml.ingest.choice import Choice
 from clv_ml.ingest.ingestion import ingest_folder, ingest_together
 from clv_ml.ingest.of_project import choice_of, keep_currency, rules_of
-from clv_ml.ingest.postgres_export import Source, exported
+from clv_ml.ingest.postgres_export import Source, exported, speaking_of
 from clv_ml.ingest.scratch import schema_sql
 from clv_ml.ingest.summary import IngestSummary
 from clv_ml.ingest.watermarks import keep_watermark, newest_feed, read_to
@@ -190,6 +190,7 @@ def ingested_from(settings: Settings, choice: str | Choice, source: Source) -> t
         since, before = read_to(connection, schema, source), newest_feed(connection, schema)
     with exported(settings, source, since) as (file, reached):
         _, summaries = ingested_by(DuckDB(settings), choice, file)
+        summaries = tuple(speaking_of(source, summary) for summary in summaries)
     if source.watermark and reached is not None:
         with connect(settings, read_only=False) as connection:
             newest = newest_feed(connection, schema)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+import yaml
 from shops import ROOT
 
 from clv_ml.errors import SettingsError
@@ -146,6 +147,22 @@ def test_a_new_project_runs_the_installed_models_under_its_own_settings(tmp_path
     assert "name: My_shop_2nd\n" in (project / "dbt_project.yml").read_text()
     assert (settings.vars.horizon_days, settings.vars.store_timezone) == (365, "Europe/Rome")
     assert package_of(project) == PACKAGE_FOLDER == (project / "dbt_packages" / "clv").resolve()
+
+
+def test_dbt_is_told_of_the_package_in_the_way_of_its_newer_versions(tmp_path: Path):
+    """
+    dbt 1.12 stops where the packages that lie there are not those of its lock file; who has none of an older
+    project gets one. It says nothing that differs from one installation to another.
+    """
+    create_project(tmp_path / "shop")
+    lock = tmp_path / "shop" / "package-lock.yml"
+    written = lock.read_text()
+    lock.unlink()
+
+    link_package(tmp_path / "shop")
+
+    assert lock.read_text() == written
+    assert yaml.safe_load(written) == {"packages": [{"local": "dbt_packages/clv", "name": "clv"}]}
 
 
 def test_a_link_to_another_installation_is_turned_and_what_dbt_deps_made_is_left(tmp_path: Path):

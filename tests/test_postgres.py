@@ -320,7 +320,7 @@ def test_errors_name_the_database_and_what_to_do(shop: Settings, database: str):
         database.replace("?host=", "?host=/nowhere"): "cannot be reached.*Check the address",
         database.replace("clv@/", "clv:secret@/").replace(
             "?", "x?"
-        ): r'cannot be reached: .*"t\d+x" does not exist',
+        ): r'cannot be reached: .*"test_\w+x" does not exist',
         database.replace(
             "clv@", "poor:secret@"
         ): "refuses: permission denied for database.*Let the user poor",

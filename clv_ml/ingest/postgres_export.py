@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from clv_ml.errors import InputError, OtherCurrencyError
+from clv_ml.ingest.summary import IngestSummary
 from clv_ml.settings import Settings
 from clv_ml.warehouse.postgres import connect_postgres, place_of, run
 from clv_ml.warehouse.quoting import quoted_name, quoted_text
@@ -80,6 +81,12 @@ def exported(
                 raise
             said = str(error).replace(f"clv inspect {file}", "clv inspect with the same --from and --table")
             raise type(error)(said.replace(str(file), source.name)) from error
+
+
+def speaking_of(source: Source, summary: IngestSummary) -> IngestSummary:
+    """The summary of the file in words of its source."""
+    warnings = tuple(text.replace(str(summary.path), source.name) for text in summary.warnings)
+    return replace(summary, path=Path(source.label), warnings=warnings)
 
 
 def export(source: Source, since: str | None, folder: Path) -> tuple[Path, str | None]:

@@ -14,6 +14,8 @@ from clv_ml.warehouse.safe_files import replace_file
 STARTER = Path(__file__).with_name("starter")
 """What a new project holds; ``{name}`` in a text is the project's."""
 PACKAGES = "dbt_packages"
+LOCK = "package-lock.yml"
+"""Where dbt 1.12 reads which packages there should be; it runs with no other."""
 
 
 def create_project(folder: Path) -> tuple[Path, ...]:
@@ -47,8 +49,8 @@ def create_project(folder: Path) -> tuple[Path, ...]:
 
 def link_package(project: Path) -> None:
     """
-    Leads dbt to the installed package, unless ``dbt deps`` gives the project one. A link to another
-    installation is turned.
+    Leads dbt to the installed package by a link and a lock file, unless ``dbt deps`` gives the project one. A
+    link to another installation is turned.
 
     Raises:
         SettingsError: If the link cannot be made.
@@ -56,12 +58,14 @@ def link_package(project: Path) -> None:
     link = project / PACKAGES / PACKAGE_NAME
     if package_of(project) == project or (project / "packages.yml").exists():
         return
-    if link.is_symlink() and link.resolve() == PACKAGE_FOLDER:
+    if link.is_symlink() and link.resolve() == PACKAGE_FOLDER and (project / LOCK).exists():
         return
     try:
         link.parent.mkdir(exist_ok=True)
         link.unlink(missing_ok=True)
         link.symlink_to(PACKAGE_FOLDER, target_is_directory=True)
+        lock = f"packages:\n  - local: {PACKAGES}/{PACKAGE_NAME}\n    name: {PACKAGE_NAME}\n"
+        replace_file(project / LOCK, lock.encode())
     except OSError as error:
         raise SettingsError(
             f"{link} must be a link to {PACKAGE_FOLDER}, and cannot be made ({error.strerror}). Make it by "

@@ -13,12 +13,18 @@ if TYPE_CHECKING:
 
 SCHEMES = ("postgresql://", "postgres://")
 SECONDS_TO_CONNECT = 10
-LASTING = {
-    "client_encoding": "UTF8",
-    "application_name": "clv",
-    "options": "-c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres",
+LASTING = {"client_encoding": "UTF8", "application_name": "clv"}
+SETTINGS = {
+    "timezone": "UTC",
+    "datestyle": "ISO",
+    "intervalstyle": "postgres",
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
 }
-"""What holds for each connection, whatever the user's own settings are."""
+"""
+What holds for each transaction, whatever the user's own settings are. Said after connecting, since poolers
+take no options.
+"""
 
 
 @contextmanager
@@ -35,8 +41,7 @@ def connect_postgres(url: str) -> Iterator[psycopg.Connection]:
     psycopg = _driver()
     place = place_of(url)
     given = psycopg.conninfo.conninfo_to_dict(url)
-    options = f"{given.pop('options', '')} {LASTING['options']}".strip()
-    said = {"connect_timeout": SECONDS_TO_CONNECT, **given, **LASTING, "options": options}
+    said = {"connect_timeout": SECONDS_TO_CONNECT, **given, **LASTING}
     try:
         connection = psycopg.connect(**said)
         user = connection.info.user
@@ -47,6 +52,8 @@ def connect_postgres(url: str) -> Iterator[psycopg.Connection]:
         ) from None
     try:
         with connection:
+            for name, value in SETTINGS.items():
+                run(connection, f"set local {name} = '{value}'")
             yield connection
     except psycopg.errors.InsufficientPrivilege as error:
         raise DatabaseError(
