@@ -163,10 +163,14 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- A dbt without the plugin has no model to ask about, and builds features all the same. -#}
 {% macro duckdb__require_own_model() -%}
-    {%- set table = model_table("shop_identity") -%}
-    {%- set refusal = run_query("select clv_foreign_model(max(shop_id)) as refusal from " ~ table).columns[0].values()[0] -%}
-    {%- if refusal -%} {%- do exceptions.raise_compiler_error(refusal) -%} {%- endif -%}
+    {%- set plugin = "select count(*) from duckdb_functions() where function_name = 'clv_foreign_model'" -%}
+    {%- if run_query(plugin).columns[0].values()[0] -%}
+        {%- set table = model_table("shop_identity") -%}
+        {%- set refusal = run_query("select clv_foreign_model(max(shop_id)) as refusal from " ~ table).columns[0].values()[0] -%}
+        {%- if refusal -%} {%- do exceptions.raise_compiler_error(refusal) -%} {%- endif -%}
+    {%- endif -%}
 {%- endmacro %}
 
 {#- Nothing: models made on Spark name no shop, and a shop may move to Spark with its models. -#}
