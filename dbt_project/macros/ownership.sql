@@ -156,21 +156,18 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- Refuses, before anything is built, to score with the model of another shop. -#}
+{#- Refuses, before anything is built, to score with the model of another shop; without the plugin nothing can. -#}
 {% macro require_own_model() -%}
     {%- if execute and setting("use_ml_clv") -%}
         {{ adapter.dispatch("require_own_model", "clv")() }}
     {%- endif -%}
 {%- endmacro %}
 
-{#- A dbt without the plugin has no model to ask about, and builds features all the same. -#}
 {% macro duckdb__require_own_model() -%}
-    {%- set plugin = "select count(*) from duckdb_functions() where function_name = 'clv_foreign_model'" -%}
-    {%- if run_query(plugin).columns[0].values()[0] -%}
-        {%- set table = model_table("shop_identity") -%}
-        {%- set refusal = run_query("select clv_foreign_model(max(shop_id)) as refusal from " ~ table).columns[0].values()[0] -%}
-        {%- if refusal -%} {%- do exceptions.raise_compiler_error(refusal) -%} {%- endif -%}
-    {%- endif -%}
+    {%- set asked = "select clv_foreign_model(max(shop_id)) from " ~ model_table("shop_identity") -%}
+    {%- set plugin = "select 1 from duckdb_functions() where function_name = 'clv_foreign_model'" -%}
+    {%- set refusal = run_query(asked).columns[0].values()[0] if run_query(plugin).rows | length else none -%}
+    {%- if refusal -%} {%- do exceptions.raise_compiler_error(refusal) -%} {%- endif -%}
 {%- endmacro %}
 
 {#- Nothing: models made on Spark name no shop, and a shop may move to Spark with its models. -#}
