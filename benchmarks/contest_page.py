@@ -107,7 +107,10 @@ def _rows(work: Work, found: Mapping[str, Any], figures: Sequence[str]) -> Itera
 
 def _peak(runs: Sequence[Mapping[str, Any]]) -> str:
     known = [run["peak_mb"] for run in runs if run["peak_mb"] is not None]
-    return f"{statistics.median(known):,.0f}" if known else "not measured"
+    if not known:
+        return "not measured"
+    fewer = f" ({len(known)} of {len(runs)} runs)" if len(known) < len(runs) else ""
+    return f"{statistics.median(known):,.0f}{fewer}"
 
 
 def _who(contender: Contender) -> str:

@@ -174,16 +174,19 @@ def test_page_says_medians_ratios_and_what_fell_short(tmp_path: Path):
 
 def test_peak_that_is_not_known_is_not_made_up(tmp_path: Path):
     """
-    The page says that memory was not measured, instead of a figure.
+    The page says that memory was not measured, instead of a figure, and how few runs one is from.
     """
     found = _found(_work(), tmp_path, {"ours": 1.0, "another": 1.0})
     for run in found["runs"]["ours"]:
         run["peak_mb"] = None
+    for run in found["runs"]["another"][:3]:
+        run["peak_mb"] = None
 
     text = page([_work()], [(_work(), [found])])
 
-    (row,) = [line for line in text.splitlines() if line.startswith("| 10 | ours ")]
-    assert row.endswith("| 1.00 | not measured |")
+    ours, another = [line for line in text.splitlines() if line.startswith("| 10 | ")]
+    assert ours.endswith("| 1.00 | not measured |")
+    assert another.endswith("| 1.00 | 50 (2 of 5 runs) |")
 
 
 def test_section_that_was_not_run_is_named(tmp_path: Path):
