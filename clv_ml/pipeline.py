@@ -139,7 +139,8 @@ def _score(engine: Engine, warnings: list[str]) -> ScoringResult:
     if formulas:
         warnings.append(
             f"clv_estimate is a formula ({', '.join(formulas)}), the best of those that need no model. Its "
-            "total may be far off: baseline_ranking says on how many past dates it was measured."
+            "total may be far off: baseline_ranking, in the warehouse, says on how many past dates it was "
+            "measured."
         )
     if young := too_young(scoring, engine.settings.vars.horizon_days):
         warnings.append(young)

@@ -113,6 +113,17 @@ def test_a_narrative_by_hand(language: Language):
     assert language.narrative(100.0, 100.0, []) == "Predicted value (GBP 100)."
 
 
+def test_an_attribute_that_a_customer_does_not_have_says_so():
+    """
+    A level's column is 1 for those who have it and 0 for all others.
+    """
+    language = Language({}, {}, {}, "GBP")
+
+    assert language.phrase("attribute_channel_is_google_ads", 1.0) == "channel is google ads"
+    assert language.phrase("attribute_channel_is_google_ads", 0.0) == "channel is not google ads"
+    assert language.phrase("attribute_household_size", 0.0) == "household size"
+
+
 def test_the_table_says_what_python_says(trained: Settings):
     """
     Second way: sixty customers' narratives by `Predictor.explain`, cut to the drivers that the table keeps,

@@ -72,6 +72,7 @@ class AudienceResult:
     path: Path
     rows: int
     left_out: int
+    needs_address: bool
     warnings: tuple[str, ...]
 
 
@@ -115,7 +116,9 @@ def write_audience(settings: Settings, form: str, list_name: str, email: str, pa
             "nobody."
         )
     replace_file(path, _as_csv(chosen, kept).encode())
-    return AudienceResult(path, len(kept), len(found) - len(kept), tuple(_warnings(chosen, kept)))
+    return AudienceResult(
+        path, len(kept), len(found) - len(kept), chosen.needed == "email", tuple(_warnings(chosen, kept))
+    )
 
 
 def _is_of_use(chosen: AudienceFormat, row: dict[str, Any]) -> bool:

@@ -26,6 +26,7 @@ QUERIES = (
     "months",
     "horizons",
     "actions",
+    "channels",
     "tenths",
     "growth",
     "backtest",

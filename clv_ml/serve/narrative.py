@@ -47,12 +47,14 @@ class Language:
 
     def phrase(self, driver: str, value: float | None, others: Customer | None = None) -> str:
         """
-        The driver in words, or its label without a template. ``value`` is None or NaN where missing;
-        ``others`` are columns that the template may go on with.
+        The driver in words, or its label without a template; an attribute that the customer does not have
+        says so. ``value`` is None or NaN where missing; ``others`` are columns that the template may go on
+        with.
         """
         phrase = self.phrases.get(driver)
         if phrase is None:
-            return self.label(driver)
+            is_not = value == 0 and driver.startswith("attribute_")
+            return self.label(driver).replace(" is ", " is not ") if is_not else self.label(driver)
         if value is None or math.isnan(value):
             return phrase.get("missing", phrase["other"])
         template = phrase.get({0.0: "zero", 1.0: "one"}.get(value, "other"), phrase["other"])

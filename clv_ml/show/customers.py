@@ -61,11 +61,8 @@ def show_explanation(found: CustomerExplanation) -> None:
 
 
 def show_audience(result: AudienceResult) -> None:
-    left = (
-        f" Left out: {count_of(result.left_out, 'customer')} whom it has no use for."
-        if result.left_out
-        else ""
-    )
+    why = "without an e-mail address" if result.needs_address else "whose number is an e-mail address"
+    left = f" Left out: {count_of(result.left_out, 'customer')} {why}." if result.left_out else ""
     out.print(Text(f"Written: {result.path}, {count_of(result.rows, 'customer')}.{left}"), soft_wrap=True)
     warn(result.warnings)
 

@@ -156,6 +156,7 @@ def _values(facts: Facts) -> dict[str, Any]:
 def _customer(row: Row, currency: str) -> dict[str, Any]:
     """A customer as the page's script finds, shows and saves them."""
     horizons = zip(row["horizon_days"] or (), row["horizon_values"] or (), strict=True)
+    reasons = zip(row["lists"] or (), row["reasons"] or (), strict=True)
     months = dict(zip(row["months_ago"] or (), row["months"] or (), strict=True))
     return {
         "cells": ["" if row[key] is None else FORMATS[how](row[key]) for key, _, how in CUSTOMER_COLUMNS],
@@ -164,6 +165,7 @@ def _customer(row: Row, currency: str) -> dict[str, Any]:
         "tier": [row["value_tier"]],
         "rhythm": [row["behavior_type"]],
         "facts": [
+            *((words(name).capitalize(), why) for name, why in reasons),
             ("Next order", _next_order(row)),
             *((f"Within {days} days", f"{currency} {amount_text(value)}") for days, value in horizons),
             ("Spent so far", f"{currency} {amount_text(float(row['total_revenue']))}"),

@@ -11,7 +11,8 @@ with
             calendar_day(clean_text(period_start)) as period_start,
             calendar_day(clean_text(period_end)) as period_end,
             money(clean_text(spend)) as spend,
-            coalesce(upper(clean_text(currency)), reporting_currency) as currency,
+            -- nothing is whatever the shop reports in, also where that is not known yet
+            coalesce(upper(clean_text(currency)), '') as currency,
             has_nul(concat(channel, period_start, period_end, spend, currency)) as has_nul
         from mapped
         cross join settings
@@ -33,7 +34,7 @@ with
                 then 'invalid_period'
                 when spend is null or spend < 0
                 then 'invalid_spend'
-                when not regexp_full_match(currency, '[A-Z]{3}')
+                when not regexp_full_match(currency, '([A-Z]{3})?')
                 then 'invalid_currency'
             end as own_reason
         from typed

@@ -52,7 +52,12 @@
                     end
                 {%- endfor %}
         {%- endfor %}
-        else {{ driver_label(column) }}
+        else
+            case
+                when {{ value }} = 0 and {{ column }} like 'attribute_%_is_%'
+                then replace({{ driver_label(column) }}, ' is ', ' is not ')
+                else {{ driver_label(column) }}
+            end
     end
 {%- endmacro %}
 

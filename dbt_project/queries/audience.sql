@@ -20,11 +20,15 @@ with
         group by customer_id
     ),
 
-    members as (select customer_id, is_control_group from customer_actions where list_name = $list),
+    members as (
+        select customer_id, list_name, reason, is_control_group from customer_actions where list_name = $list
+    ),
 
     addressed as (
         select
             customers.*,
+            members.list_name,
+            members.reason,
             lower(regexp_replace(coalesce(newest.email, customers.customer_id), '\s', '', 'g')) as address
         from customer_clv as customers
         left join newest on newest.customer_id = customers.customer_id
@@ -52,6 +56,8 @@ select
     round(1 - readable.churn_probability, 4) as order_probability,
     segments.value_tier,
     readable.certainty,
+    readable.list_name,
+    readable.reason,
     readable.total_purchases,
     readable.total_revenue,
     cast(readable.last_purchase_at as date) as last_purchase_on,

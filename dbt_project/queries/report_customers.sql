@@ -10,8 +10,12 @@ with
     ),
 
     lists as (
-        select customer_id, list(list_name order by list_name) as lists
+        select
+            customer_id,
+            list(list_name order by list_name) as lists,
+            list(reason order by list_name) as reasons
         from customer_actions
+        where not is_control_group
         group by customer_id
     ),
 
@@ -63,6 +67,7 @@ select
     next_orders.why_unknown,
     next_orders.order_probability,
     lists.lists,
+    lists.reasons,
     horizons.horizon_days,
     horizons.horizon_values,
     histories.months_ago,

@@ -14,7 +14,7 @@ with
             cast(costs.period_start as date) as period_start,
             {{ days_between("costs.period_start", "costs.period_end") }} as days_after_first,
             case
-                when costs.currency = '{{ setting("reporting_currency") }}'
+                when costs.currency in ('', '{{ setting("reporting_currency") }}')
                 then cast(costs.spend as double)
                 else cast(costs.spend as double) * cast(rates.rate_to_reporting as double)
             end as spend
