@@ -379,7 +379,10 @@ def test_customers_are_found_opened_and_saved(trained: Settings, html: str, tmp_
     Second way, in SQL: the list that a card leads to, and a word that is searched, leave as many customers as
     the warehouse has; the best one's card tells the next horizon's money; what is saved is a line each.
     """
-    listed = one(trained, "select count(*) from customer_actions where list_name = 'second_order'")
+    listed = one(
+        trained,
+        "select count(*) from customer_actions where list_name = 'second_order' and not is_control_group",
+    )
     best, soon = query(
         trained,
         "select customer_id, clv_30d from customer_clv where total_purchases > 0 "

@@ -54,7 +54,10 @@
         {%- endfor %}
         else
             case
-                when {{ value }} = 0 and {{ column }} like 'attribute_%_is_%'
+                when
+                    {{ value }} = 0
+                    and substr({{ column }}, 1, 10) = 'attribute_'
+                    and position('_is_' in {{ column }}) > 0
                 then replace({{ driver_label(column) }}, ' is ', ' is not ')
                 else {{ driver_label(column) }}
             end
