@@ -13,6 +13,7 @@ with
             money(clean_text(spend)) as spend,
             -- nothing is whatever the shop reports in, also where that is not known yet
             coalesce(upper(clean_text(currency)), '') as currency,
+            coalesce(upper(clean_text(currency)), reporting_currency) as meant_currency,
             has_nul(concat(channel, period_start, period_end, spend, currency)) as has_nul
         from mapped
         cross join settings
@@ -45,13 +46,19 @@ with
         from judged
         window
             same_key as (
-                partition by own_reason, channel, period_start, period_end, currency order by feed_row
+                partition by own_reason, channel, period_start, period_end, meant_currency order by feed_row
             )
     ),
 
     known as (
-        select channel, period_start, period_end, currency, min(spend) as spend
-        from known_acquisition_costs
+        select
+            costs.channel,
+            costs.period_start,
+            costs.period_end,
+            coalesce(nullif(costs.currency, ''), settings.reporting_currency) as meant_currency,
+            min(costs.spend) as spend
+        from known_acquisition_costs as costs
+        cross join settings
         group by all
     ),
 
@@ -78,7 +85,7 @@ with
             on copies.channel = known.channel
             and copies.period_start = known.period_start
             and copies.period_end = known.period_end
-            and copies.currency = known.currency
+            and copies.meant_currency = known.meant_currency
     )
 
 select *

@@ -1,7 +1,7 @@
 -- Grain: customer_id x as_of_date x is_comparison x horizon_days: the purchases that each formula expects in
 -- the horizon, for horizon_days and every day count of the setting horizons. BTYD ones are NULL until their
--- parameters were fitted.
-{{ config(materialized="view") }}
+-- parameters were fitted. A table on Spark, whose views call no function of a session.
+{{ config(materialized="view" if target.type == "duckdb" else "table") }}
 
 with
     buyers as (select * from {{ ref("fitted_buyers") }}),

@@ -2,7 +2,7 @@
 -- money of horizon_days the formulas expect within so many days by season (above 1 beyond it), and by
 -- how much the odds of an order differ. An estimate for horizon_days times its share is one for any
 -- horizon.
-{{ config(materialized="view") }}
+{{ config(materialized="view" if target.type == "duckdb" else "table") }}
 {% set main = setting("horizon_days") %}
 {% set of_main = "over (partition by customer_id, as_of_date)" %}
 {% set up_to_here = "over (partition by pieces.customer_id, pieces.as_of_date order by pieces.horizon_days nulls last rows unbounded preceding)" %}
