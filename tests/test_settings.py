@@ -81,6 +81,8 @@ def boundary_values(allowed: dict[str, Any]) -> tuple[list[Any], list[Any]]:
         too_fine = good[0] + (0.5 if step == 1 else 0.0000000001)
         return good, [*bad, too_fine, str(good[0]), None, True, [], math.nan, math.inf, -math.inf]
     good, bad = BOUNDARIES[allowed["type"]]
+    if allowed["type"] == "text":
+        good = tuple(text for text in ("GBP", "channel") if re.fullmatch(allowed["pattern"], text))
     if re.fullmatch(allowed.get("pattern", "."), "") or allowed.get("or_empty"):
         good, bad = (*good, ""), tuple(value for value in bad if value != "")
     if "choices" in allowed:
@@ -223,6 +225,8 @@ DRAWN = {
     "feed_timezone": ["", "Europe/London"],
     "as_of_date": ["", "2024-06-01", "1999-12-31"],
     "excluded_features": [[], ["total_revenue"]],
+    "horizons": [[], [7, 400], [365]],
+    "channel_attribute": [""],
     "customer_attributes": [{}, {"channel": ["organic", "paid"], "household_size": "number"}],
 }
 """Legal values of settings that have no bounds to draw between."""

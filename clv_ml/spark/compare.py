@@ -9,6 +9,7 @@ from pyspark.sql import SparkSession
 
 from clv_ml.engines import Engine
 from clv_ml.errors import SettingsError
+from clv_ml.learn.btyd_functions import register_functions
 from clv_ml.operate.steps import Step, no_steps
 from clv_ml.settings import Settings, models_of
 from clv_ml.spark import tables
@@ -123,6 +124,8 @@ def compare_tables(
 ) -> list[TableComparison]:
     """Every table of ``keys``, as it stands on both engines."""
     with connect(settings) as connection:
+        # views of formulas call them
+        register_functions(connection)
         connection.register("spark_dates", tables.read(spark, f"select as_of_date from {schema}.as_of_dates"))
         connection.execute(
             "create temp table common_dates as "
