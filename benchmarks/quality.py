@@ -26,7 +26,15 @@ from clv_ml.engines import engine_of
 from clv_ml.learn.backtest import BacktestResult, backtest
 from clv_ml.measure.comparison import Comparison, with_holm
 from clv_ml.settings import Settings, load_settings
-from clv_ml.show.backtest_sheets import COVERAGE_HEADS, HEADS, Sheet, comparison_sheet, markdown, sheets
+from clv_ml.show.backtest_sheets import (
+    COVERAGE_HEADS,
+    HEADS,
+    Sheet,
+    against,
+    comparison_sheet,
+    markdown,
+    sheets,
+)
 
 COVERAGE = ("coverage", "coverage_top_fifth", "confidence_error")
 
@@ -127,7 +135,7 @@ def _summary(views: Sequence[tuple[View, Sequence[Comparison]]]) -> Sheet:
         rows.append(
             (
                 view.case.title,
-                *(f"{one.ours:.3f} / {one.theirs:.3f}{' LOSS' * one.is_loss}" for one in compared),
+                *map(against, compared),
                 *(f"{covered[name]:.3f}" for name in COVERAGE),
             )
         )

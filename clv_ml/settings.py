@@ -239,6 +239,7 @@ def setting_macros() -> Any:
     return environment.from_string(text, globals=known).module
 
 
+@cache
 def _described_marts() -> list[SimpleNamespace]:
     """The marts with the names of their columns, as dbt's graph has them."""
     text = (MODELS_FOLDER / "marts" / "_marts__models.yml").read_text(encoding="utf-8")

@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from clv_ml.errors import InputError
+from clv_ml.operate.published_functions import FORMULA
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect
 from clv_ml.warehouse.queries import ask
 from clv_ml.warehouse.safe_files import replace_file
-
-FORMULA = re.compile("^[=+\\-@＝＋－＠\t\r\n]")
-"""What a spreadsheet runs, as ``csv_safe`` of the published file has it."""
 
 
 @dataclass(frozen=True)
@@ -153,4 +151,4 @@ def _plain(value: Any) -> str:
 def _for_people(value: Any) -> str:
     text = _plain(value)
     is_number = isinstance(value, int | float | Decimal)
-    return f"'{text}" if FORMULA.match(text) and not is_number else text
+    return f"'{text}" if re.match(FORMULA, text) and not is_number else text

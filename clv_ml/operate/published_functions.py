@@ -1,7 +1,9 @@
 """SQL functions that stand in the published file, for readers."""
 
+FORMULA = r"^[=+\-@＝＋－＠\t\r\n]"
+"""What a spreadsheet runs, as a regular expression."""
 CSV_SAFE = (
-    r"create macro csv_safe(value) as case when regexp_matches(value, '^[=+\-@＝＋－＠\t\r\n]') "
+    f"create macro csv_safe(value) as case when regexp_matches(value, '{FORMULA}') "
     "then '''' || value else value end"
 )
 """For CSV exports: text that a spreadsheet would run as a formula gets an apostrophe before it."""

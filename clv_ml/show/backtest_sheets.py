@@ -120,6 +120,11 @@ def comparison_sheet(title: str, comparisons: Sequence[Comparison]) -> Sheet:
     return Sheet(title, ("metric", "ours", "best baseline", "gain", "95 %", "p (Holm)", ""), tuple(rows))
 
 
+def against(one: Comparison) -> str:
+    """Ours / the best baseline's, with a loss beyond chance marked."""
+    return f"{one.ours:.3f} / {one.theirs:.3f}{' LOSS' * one.is_loss}"
+
+
 def markdown(sheet: Sheet) -> str:
     """The sheet as a Markdown table under its title in bold."""
     lines = [sheet.head, ("---",) * len(sheet.head), *sheet.rows]
@@ -146,12 +151,11 @@ def _estimators(
 
 def _horizons(result: BacktestResult) -> list[Sheet]:
     """A row per other horizon: the mean against the best baseline of each metric; none where none is past."""
-    rows, heads = [], ()
+    rows, heads, metrics = [], (), result.metrics.to_pylist()
     for days, compared in result.other_horizons.items():
-        known = {row["origin"] for row in result.metrics.to_pylist() if row["segment"] == f"horizon={days}"}
+        known = {row["origin"] for row in metrics if row["segment"] == f"horizon={days}"}
         heads = tuple(HEADS[one.metric] for one in compared)
-        cells = (f"{one.ours:.3f} / {one.theirs:.3f}{' LOSS' * one.is_loss}" for one in compared)
-        rows.append((f"{days} days", str(len(known - {None})), *cells))
+        rows.append((f"{days} days", str(len(known - {None})), *map(against, compared)))
     title = "Other horizons: ours / the best baseline's, mean of the dates whose window is past"
     return [Sheet(title, ("horizon", "dates", *heads), tuple(rows))] if rows else []
 

@@ -85,6 +85,17 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- Whether a row is of the scoring date, the date as a constant: a view over many dates then works out that one alone, which
+    it does not where the date comes by a join. -#}
+{% macro on_scoring_date(as_of) -%}
+    {%- set dates = ref("as_of_dates") -%}
+    {%- if not execute or load_relation(dates) is none -%} true
+    {%- else -%}
+        {%- set found = run_query("select as_of_date from " ~ dates ~ " where is_scoring_date").columns[0].values() -%}
+        {{ as_of ~ " = date '" ~ found[0] ~ "'" if found | length else "true" }}
+    {%- endif -%}
+{%- endmacro %}
+
 {#- Drops dates that are no longer wanted (old scoring dates off the grid) from a dated table, after it was built. A view
     holds none. -#}
 {% macro prune_dates() -%}

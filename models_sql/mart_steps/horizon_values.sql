@@ -4,7 +4,7 @@
 with
     estimates as (select * from {{ ref("customer_estimates") }}),
 
-    shares as (select * from {{ ref("horizon_shares") }}),
+    shares as (select * from {{ ref("horizon_shares") }} where {{ on_scoring_date("as_of_date") }}),
 
     told as (
         select

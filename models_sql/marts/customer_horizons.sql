@@ -3,7 +3,7 @@
 with
     customers as (select * from {{ ref("customer_clv") }}),
 
-    shares as (select * from {{ ref("horizon_shares") }}),
+    shares as (select * from {{ ref("horizon_shares") }} where {{ on_scoring_date("as_of_date") }}),
 
     horizons as (
         {% for days in all_horizons() -%}
