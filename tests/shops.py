@@ -311,8 +311,14 @@ def contents(settings: Settings, table: str, where: str = "true") -> list[str]:
 def all_contents(
     settings: Settings, where: str = "true", tables: Sequence[str] | None = None
 ) -> dict[str, list[str]]:
-    """`contents` of several tables by name: those given, or every dated one."""
-    return {table: contents(settings, table, where) for table in tables or dated_tables(settings)}
+    """
+    `contents` of several tables by name: those given, or every dated one. The moment of scoring, which is
+    another each time, is left out.
+    """
+    return {
+        table: contents(settings, f"(select columns(lambda name: name <> 'scored_at') from {table})", where)
+        for table in tables or dated_tables(settings)
+    }
 
 
 def build(settings: Settings, *arguments: str) -> None:

@@ -449,6 +449,10 @@ def _weighted(rows: list[dict], day: str | None, column: str, metric: str) -> fl
     return float(np.average(values, weights=weights))
 
 
+TOLD_OTHERWISE = ("tenure_orders", "horizon")
+"""Segments that have sheets of their own, in other words."""
+
+
 @pytest.mark.long
 def test_json_table_and_print_agree(
     tested: tuple[Settings, BacktestResult],
@@ -495,7 +499,8 @@ def test_json_table_and_print_agree(
         assert text in printed, text
     whole = "\n".join(markdown(sheet) for sheet in sheets(result))
     for text in (
-        *(row["segment"] for row in found["metrics"] if not row["segment"].startswith("tenure_orders=")),
+        *(row["segment"] for row in found["metrics"] if row["segment"].split("=")[0] not in TOLD_OTHERWISE),
+        *(f"| {days} days |" for days in result.other_horizons),
         f"{result.figures(None)['model']['coverage_top_fifth']:.3f}",
     ):
         assert text in whole or text == "all", text

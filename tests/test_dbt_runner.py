@@ -15,16 +15,19 @@ from clv_ml.settings import Settings, setting_rules
 from clv_ml.warehouse import dbt_runner
 
 OTHER_VALUES = {
-    str: {
-        "as_of_date": "2024-03-01",
-        "reporting_currency": "USD",
-        "store_timezone": "Europe/London",
-        "feed_timezone": "Europe/Berlin",
-        "model_version": "v1",
-    },
-    list: ["rfm"],
-    dict: {"channel": ["organic"], "size": "number"},
+    "as_of_date": "2024-03-01",
+    "horizons": [60],
+    "reporting_currency": "USD",
+    "store_timezone": "Europe/London",
+    "feed_timezone": "Europe/Berlin",
+    "gross_margin": 0.4,
+    "channel_attribute": "channel",
+    "feature_groups": ["rfm"],
+    "customer_attributes": {"channel": ["organic"], "size": "number"},
+    "excluded_features": ["recency_days"],
+    "model_version": "v1",
 }
+"""Of the settings that are neither switches nor numbers."""
 
 ADDED = {
     *("created_at", "metadata", "index", "build_path"),
@@ -47,9 +50,7 @@ def _other(name: str, value: Any) -> Any:
         return not value
     if isinstance(value, int):
         return value + 1
-    if isinstance(value, float):
-        return 0.123
-    return OTHER_VALUES[str][name] if isinstance(value, str) else OTHER_VALUES[type(value)]
+    return 0.123 if isinstance(value, float) else OTHER_VALUES[name]
 
 
 def parsed(settings: Settings, folder: Path, **values: Any) -> Manifest:
