@@ -45,6 +45,7 @@ class Vars(BaseModel):
     first_training_day: int
     small_shop_customers: int
     reporting_currency: str
+    annual_discount_rate: float
     store_timezone: str
     feed_timezone: str
     excluded_features: tuple[str, ...]

@@ -362,6 +362,7 @@ def asked(manifest: Manifest, **changes: Any) -> str:
         "use_ml_clv": True,
         "horizon_days": manifest.horizon_days,
         "reporting_currency": manifest.reporting_currency,
+        "annual_discount_rate": manifest.annual_discount_rate,
         "interval_coverage": manifest.calibration["coverage"],
         "confidence_floor": manifest.calibration["confidence_floor"],
     }
@@ -377,6 +378,10 @@ def asked(manifest: Manifest, **changes: Any) -> str:
     [
         ({"settings": {"horizon_days": 61}}, "predicts 60 days, but horizon_days is 61. Retrain it"),
         ({"settings": {"reporting_currency": "USD"}}, "predicts GBP, but reporting_currency is USD. Retrain"),
+        (
+            {"settings": {"annual_discount_rate": 0.1}},
+            "discounts 0.0 a year, but annual_discount_",
+        ),
         (
             {"settings": {"interval_coverage": 0.9}},
             "a share of 0.8, but interval_coverage is 0.9. Retrain it",

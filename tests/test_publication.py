@@ -164,6 +164,7 @@ def test_a_publication_says_what_it_is(shop: Settings):
         "as_of_date": date(2024, 1, 1),
         "horizon_days": 60,
         "reporting_currency": "EUR",
+        "annual_discount_rate": 0.0,
         "interval_coverage": shop.vars.interval_coverage,
         "model_version": "v1",
         "customers": 2000,

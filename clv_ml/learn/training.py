@@ -231,6 +231,7 @@ def _description(
         feature_definitions=history.definitions,
         horizon_days=variables.horizon_days,
         reporting_currency=variables.reporting_currency,
+        annual_discount_rate=variables.annual_discount_rate,
         anchor_reference=anchor_reference(anchor),
         anchor_opening=anchor_opening(rows, column, history.drivers),
         feature_drivers=feature_drivers(history.drivers, recipe),

@@ -104,6 +104,7 @@ class ModelDescription(Strict):
     feature_definitions: dict[str, Text] = {}
     horizon_days: Annotated[int, Field(gt=0)]
     reporting_currency: Text
+    annual_discount_rate: Annotated[float, Field(ge=0)] = 0.0
     anchor_reference: Annotated[float, Field(gt=0)] | None = None
     anchor_opening: AnchorOpening | None = None
     feature_drivers: dict[str, tuple[Text, ...]] = {}

@@ -48,6 +48,7 @@ def _other_settings(manifest: Manifest, today: Today) -> list[str]:
     made_for = {
         "horizon_days": ("predicts {} days", manifest.horizon_days),
         "reporting_currency": ("predicts {}", manifest.reporting_currency),
+        "annual_discount_rate": ("discounts {} a year", manifest.annual_discount_rate),
         "interval_coverage": ("has intervals that cover a share of {}", bins.get("coverage")),
         "confidence_floor": ("was measured with a floor of {}", bins.get("confidence_floor")),
     }
@@ -127,9 +128,9 @@ def _refusal(manifest: Manifest, today: Today, faults: list[str]) -> str:
 
 
 def _described(manifest: Manifest) -> dict[str, Any]:
-    wanted = {"version", "horizon_days", "reporting_currency", "feature_hash", "anchor", "calibration"}
+    wanted = ("version", "horizon_days", "reporting_currency", "annual_discount_rate")
     return {
-        **manifest.model_dump(mode="json", include=wanted),
+        **manifest.model_dump(mode="json", include={*wanted, "feature_hash", "anchor", "calibration"}),
         "features": [{"name": feature.name} for feature in manifest.features],
         "explained_columns": manifest.explained_columns,
         "training_dates": manifest.training_dates.get("refit", ()),

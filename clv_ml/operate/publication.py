@@ -42,6 +42,7 @@ RECORD_COLUMNS = {
     "as_of_date": "The date that customers were scored on.",
     "horizon_days": "Days ahead, from as_of_date, that values are for.",
     "reporting_currency": "ISO 4217 code of all money.",
+    "annual_discount_rate": "What a year's wait costs; values are what money is worth on as_of_date.",
     "interval_coverage": "Share of customers whose spend should lie between clv_low and clv_high.",
     "model_version": "The model that scored; NULL where none did.",
     "customers": "Rows of customer_clv.",
@@ -142,6 +143,7 @@ def record_query(settings: Settings, version: str, run_id: str, table: str) -> s
         f"cast('{datetime.now(UTC):%Y-%m-%d %H:%M:%S}' as timestamp) as published_at, "
         f"{quoted_text(version_of('clv-ml'))} as product_version, max(as_of_date) as as_of_date, "
         "max(horizon_days) as horizon_days, max(reporting_currency) as reporting_currency, "
+        f"cast({settings.vars.annual_discount_rate} as double) as annual_discount_rate, "
         f"cast({settings.vars.interval_coverage} as double) as interval_coverage, "
         f"max(clv_model_version) as model_version, count(*) as customers from {table}"
     )

@@ -21,9 +21,18 @@
     )
 {%- endmacro %}
 
-{#- Present value of money that comes in evenly over the horizon, taken at its middle. -#}
-{% macro discount_factor() -%}
-    round(power(1.0e0 + {{ setting("annual_discount_rate") }}, -{{ setting("horizon_days") }} / 730.0e0), 9)
+{#- What one unit of money that comes in after so many days is worth today; by default, in the middle of the horizon. -#}
+{% macro discount_factor(days=none) -%}
+    {%- set days = setting("horizon_days") / 2 if days is none else days -%}
+    round(power(1.0e0 + {{ setting("annual_discount_rate") }}, - ({{ days }}) / 365.0e0), 9)
+{%- endmacro %}
+
+{#- An amount in what it was worth on a date; the weight is a decimal so that sums are exact on every engine. -#}
+{% macro present_value(amount, moved_at, as_of) -%}
+    {{ amount }}
+    {%- if setting("annual_discount_rate") > 0 %}
+        * cast({{ discount_factor(days_between(as_of, moved_at)) }} as decimal(10, 9))
+    {%- endif %}
 {%- endmacro %}
 
 {#- Money of so many days, scaled to the horizon, over the anchor before the level's correction: of the columns `anchor` and

@@ -23,3 +23,19 @@
     {%- endfor -%}
     {{ return(pieces) }}
 {%- endmacro %}
+
+{#- Ordinary days up to a horizon, each piece weighted by what its money is worth today. -#}
+{% macro days_worth(days) -%}
+    (
+        {%- for piece in horizon_pieces() if piece.to_days <= days %}
+            {{ piece.to_days - piece.from_days }}.0e0
+            * {{ discount_factor((piece.from_days + piece.to_days) / 2) }}
+            {{- " + " if piece.to_days < days }}
+        {%- endfor %}
+    )
+{%- endmacro %}
+
+{#- Money that comes evenly within so many days, against what comes so within horizon_days, in what both are worth today. -#}
+{% macro days_share(days) -%}
+    ({{ days_worth(days) }} / {{ days_worth(setting("horizon_days")) }})
+{%- endmacro %}

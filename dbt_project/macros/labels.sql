@@ -8,7 +8,9 @@
             orders.customer_id,
             {{ keys }},
             count(*) as purchases,
-            sum(orders.order_value) as revenue,
+            sum(
+                {{ present_value("orders.order_value", "orders.ordered_at", "dates.as_of_date") }}
+            ) as revenue,
             min(orders.ordered_at) as first_at
         from dates
         inner join
@@ -20,7 +22,12 @@
     ),
 
     gave_back as (
-        select refunds.customer_id, {{ keys }}, sum(refunds.refund_amount) as revenue
+        select
+            refunds.customer_id,
+            {{ keys }},
+            sum(
+                {{ present_value("refunds.refund_amount", "refunds.refunded_at", "dates.as_of_date") }}
+            ) as revenue
         from dates
         inner join
             refunds

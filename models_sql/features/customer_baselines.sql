@@ -2,6 +2,8 @@
 -- the horizon's revenue by formula from what was known on the date. BTYD ones are NULL until their
 -- parameters were fitted.
 -- depends_on: {{ ref("fitted_dates") }}
+{% set today = discount_factor() %}
+
 with
     expected as (
         select *
@@ -58,15 +60,16 @@ select
     mixed.customer_id,
     mixed.as_of_date,
     simple.simple_clv_estimate as simple_value,
-    mixed.persistence_value,
-    {{ money("mixed.bayes_value") }} as empirical_bayes_value,
-    {{ money("mixed.bgnbd_value") }} as bgnbd_value,
-    {{ money("mixed.paretonbd_value") }} as paretonbd_value,
-    {{ money("mixed.btyd_value") }} as btyd_value,
-    {{ money("mixed.renewal_value") }} as renewal_value,
-    {{ money("coalesce(mixed.renewal_value, mixed.btyd_value, mixed.bayes_value)") }} as probabilistic_value,
-    {{ money("mixed.steadied_value") }} as steady_value,
-    {{ money("mixed.last_year_value") }} as last_year_value,
+    {{ money("mixed.persistence_value * " ~ today) }} as persistence_value,
+    {{ money("mixed.bayes_value * " ~ today) }} as empirical_bayes_value,
+    {{ money("mixed.bgnbd_value * " ~ today) }} as bgnbd_value,
+    {{ money("mixed.paretonbd_value * " ~ today) }} as paretonbd_value,
+    {{ money("mixed.btyd_value * " ~ today) }} as btyd_value,
+    {{ money("mixed.renewal_value * " ~ today) }} as renewal_value,
+    {{ money("coalesce(mixed.renewal_value, mixed.btyd_value, mixed.bayes_value) * " ~ today) }}
+    as probabilistic_value,
+    {{ money("mixed.steadied_value * " ~ today) }} as steady_value,
+    {{ money("mixed.last_year_value * " ~ today) }} as last_year_value,
     cast(mixed.alive_probability as double) as alive_probability,
     {{ log_odds("mixed.buying_chance") }} as log_buying_odds,
     {{ money("mixed.order_value") }} as expected_order_value,

@@ -1,9 +1,8 @@
 -- Grain: as_of_date x horizon_days: how busy the shop's own last year was in the days that each horizon
 -- adds to the next shorter one, against its mean day, growth taken out. It counts as far as the year
 -- can be trusted for a season (steadiness of shop_seasons): 1 is an ordinary day, as are days beyond a
--- year.
+-- year. And what money of those days is worth on the date.
 {{ config(materialized="view") }}
-{% set pieces = horizon_pieces() %}
 
 with
     dates as (select * from {{ ref("as_of_dates") }}),
@@ -33,7 +32,7 @@ with
         select
             as_of_date,
             sum(order_value) as revenue_365d
-            {%- for piece in pieces %}
+            {%- for piece in horizon_pieces() %}
                 ,
                 sum(
                     case
@@ -48,12 +47,14 @@ with
     ),
 
     pieces as (
-        {% for piece in pieces -%}
+        {% for piece in horizon_pieces() -%}
             select
                 dates.as_of_date,
                 cast({{ piece.to_days }} as int) as horizon_days,
                 {{ piece.to_days - piece.from_days }}.0e0 as days_added,
                 {{ piece.from_days + piece.to_days }}.0e0 as days_twice,
+                {{ discount_factor((piece.from_days + piece.to_days) / 2) }} as present_worth,
+                {{ days_share(piece.to_days) }} as days_share,
                 {{ "summed.revenue_until_" ~ piece.to_days ~ "d" if piece.to_days <= 365 else "null" }}
                 as revenue,
                 summed.revenue_365d
@@ -66,6 +67,8 @@ with
         select
             pieces.as_of_date,
             pieces.horizon_days,
+            pieces.present_worth,
+            pieces.days_share,
             seasons.steadiness,
             round(
                 ln(
@@ -84,5 +87,7 @@ with
 select
     as_of_date,
     horizon_days,
-    round(exp(coalesce(steadiness * {{ within_growth("log_season") }}, 0.0e0)), 9) as season_weight
+    round(exp(coalesce(steadiness * {{ within_growth("log_season") }}, 0.0e0)), 9) as season_weight,
+    present_worth,
+    round(days_share, 9) as days_share
 from compared

@@ -36,7 +36,6 @@ with
     pieces as (
         select
             chances.*,
-            horizon_days / {{ main }}.0e0 as days_share,
             {%- for name in told %}
                 max(case when horizon_days = {{ main }} then {{ name }} end) {{ of_main }} as main_{{ name }},
             {%- endfor %}
@@ -52,11 +51,15 @@ with
         from chances
     ),
 
-    -- an ordinary day's purchases, as many as the season lets come
+    -- an ordinary day's purchases, as many as the season lets come, in what they are worth on the date
     seasonal as (
         select
             pieces.*,
-            sum(pieces.added_purchases * seasons.season_weight) {{ up_to_here }} as seasonal_purchases
+            seasons.days_share,
+            seasons.days_share / (pieces.horizon_days / {{ main }}.0e0) as worth_to_main,
+            sum(
+                pieces.added_purchases * seasons.present_worth * seasons.season_weight
+            ) {{ up_to_here }} as seasonal_purchases
         from pieces
         inner join
             seasons on seasons.as_of_date = pieces.as_of_date and seasons.horizon_days = pieces.horizon_days
@@ -82,10 +85,15 @@ select
         ("btyd_purchases", "btyd_share"),
     ] %}
         round(
-            coalesce({{ name }} / nullif(greatest(0.0e0, main_{{ name }}), 0.0e0), days_share), 9
+            coalesce(
+                {{ name }} / nullif(greatest(0.0e0, main_{{ name }}), 0.0e0)
+                {{- " * worth_to_main" if not loop.first }},
+                days_share
+            ),
+            9
         ) as {{ share }},
     {%- endfor %}
-    round(days_share, 9) as days_share,
+    days_share,
     log_buying_odds - main_log_buying_odds as log_odds_beyond,
     build_hash
 from compared

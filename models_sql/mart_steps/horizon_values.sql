@@ -26,9 +26,9 @@ select
     {%- for name, column in horizon_columns().items() %}
         ,
         {{ money(
-            "greatest(0, estimates.clv_estimate) * coalesce(told." ~ name ~ ", " ~ column.days ~ " / "
-            ~ setting("horizon_days") ~ ".0e0)"
-        ) }} as {{ name }}
+            "greatest(0, estimates.clv_estimate) * coalesce(told." ~ name ~ ", " ~ days_share(column.days) ~ ")"
+        ) }}
+        as {{ name }}
     {%- endfor %}
 from estimates
 left join told on told.customer_id = estimates.customer_id

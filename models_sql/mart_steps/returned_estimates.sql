@@ -46,8 +46,7 @@ with
 select
     cast(returned_cases as bigint) as case_count,
     {{ money(
-        "greatest(0.0e0, (cast(returned_revenue as double) + stand_ins * single_mean) / (returned_cases + stand_ins)) * "
-        ~ discount_factor()
+        "greatest(0.0e0, (cast(returned_revenue as double) + stand_ins * single_mean) / (returned_cases + stand_ins))"
     ) }}
     as expected_revenue,
     cast(

@@ -17,6 +17,7 @@ select
     features.as_of_date,
     cast({{ setting("horizon_days") }} as int) as horizon_days,
     cast('{{ setting("reporting_currency") }}' as string) as reporting_currency,
+    cast({{ setting("annual_discount_rate") }} as double) as annual_discount_rate,
     estimates.clv_estimate,
     estimates.clv_method,
     estimates.clv_predicted,

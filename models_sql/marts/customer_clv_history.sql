@@ -33,10 +33,12 @@ with
             predictions.model_version,
             predictions.horizon_days,
             predictions.reporting_currency,
+            predictions.annual_discount_rate,
             coalesce(predictions.is_hindsight, false) as is_hindsight,
             coalesce(
                 predictions.horizon_days = {{ setting("horizon_days") }}
-                and predictions.reporting_currency = '{{ setting("reporting_currency") }}',
+                and predictions.reporting_currency = '{{ setting("reporting_currency") }}'
+                and coalesce(predictions.annual_discount_rate, 0) = {{ setting("annual_discount_rate") }},
                 false
             )
             and renamed.old_customer_id is null
@@ -75,6 +77,7 @@ select
     predicted.model_version,
     predicted.horizon_days,
     predicted.reporting_currency,
+    predicted.annual_discount_rate,
     predicted.is_hindsight,
     predicted.is_comparable,
     cast(

@@ -41,6 +41,7 @@ with
                 cast('{{ model.feature_hash }}' as string) as feature_hash,
                 {{ model.horizon_days }} as horizon_days,
                 cast('{{ model.reporting_currency }}' as string) as reporting_currency,
+                {{ model.annual_discount_rate }} as annual_discount_rate,
                 {{ knew_later(model, "scored.as_of_date") }} as is_hindsight,
                 current_timestamp as scored_at,
                 scored.build_hash
@@ -69,6 +70,7 @@ with
                 cast(null as string) as feature_hash,
                 null as horizon_days,
                 cast(null as string) as reporting_currency,
+                null as annual_discount_rate,
                 null as is_hindsight,
                 null as scored_at,
                 build_hash
@@ -91,6 +93,7 @@ select
     feature_hash,
     cast(horizon_days as int) as horizon_days,
     reporting_currency,
+    cast(annual_discount_rate as double) as annual_discount_rate,
     cast(is_hindsight as boolean) as is_hindsight,
     cast(scored_at as timestamp) as scored_at,
     build_hash
