@@ -262,7 +262,7 @@ def published_folder(settings: Settings) -> Path:
 
 
 def one_off_folder(settings: Settings) -> Path:
-    """Where a run works whose horizon, currency or date is not the project's."""
+    """Where a run works whose horizon, currency, discount rate or date is not the project's."""
     return folder_beside(settings.warehouse, "one-off")
 
 

@@ -50,6 +50,10 @@ def scored(tmp_path: Path, project: Path) -> Settings:
             ["reporting_currency is USD here, GBP in dbt_project.yml"],
         ),
         (
+            {"horizon_days": 90, "annual_discount_rate": 0.1},
+            ["annual_discount_rate is 0.1 here, 0.0 in dbt_project.yml"],
+        ),
+        (
             {"horizon_days": 365, "as_of_date": "2024-05-31"},
             ["as_of_date is 2024-05-31 here, customers were scored as of 2024-06-01 already"],
         ),

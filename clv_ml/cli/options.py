@@ -92,8 +92,8 @@ Publishes = Annotated[
     bool,
     typer.Option(
         "--publish",
-        help="Replace what readers see even where this run's horizon, currency or date is not the project's. "
-        "Default: such a run works on a copy.",
+        help="Replace what readers see even where this run's horizon, currency, rate or date is not the "
+        "project's. Default: such a run works on a copy.",
     ),
 ]
 AcceptLoss = Annotated[

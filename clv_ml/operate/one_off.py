@@ -1,5 +1,5 @@
 """
-A run whose horizon, currency or date is not the project's works on a copy: nothing that others read changes.
+A run whose horizon, currency, rate or date is not the project's works on a copy: what others read stays.
 
 The copy is ``one-off/`` next to the warehouse (``NAME-one-off/`` where that is not ``clv.duckdb``), with
 models and a publication of its own. The next such run replaces it.
@@ -18,7 +18,7 @@ from clv_ml.settings import Settings, load_settings, one_off_folder
 from clv_ml.warehouse.connection import connect
 from clv_ml.warehouse.locking import locked
 
-KEPT_BY_READERS = ("horizon_days", "reporting_currency")
+KEPT_BY_READERS = ("horizon_days", "reporting_currency", "annual_discount_rate")
 """Settings whose value the rows of ``customer_clv`` carry."""
 
 
