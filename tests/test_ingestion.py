@@ -305,7 +305,7 @@ def test_what_arrives_after_a_build_was_not_known_to_it(warehouse, tmp_path):
     )
 
     assert newest_built_date(warehouse) == date(2025, 8, 1)
-    assert [warning[:10] for warning in summary.warnings] == ["1 new rows"]
+    assert [warning[:10] for warning in summary.warnings] == ["1 new row "]
     assert stored(warehouse, "event_id, recorded_at") == [
         ("e1", datetime(2025, 8, 1)),
         ("e2", datetime(2025, 9, 1)),

@@ -392,3 +392,67 @@ def test_a_file_without_purchases_is_refused_with_its_columns(tmp_path: Path):
     """Nothing is guessed of it."""
     with pytest.raises(InputError, match=r"Its columns are 'colour', 'size'"):
         looked_at(tmp_path, "colour,size\nred,5\n", "stock.csv")
+
+
+EXPORTS = {
+    "an invoice's total beside amounts of its lines": (
+        "*ContactName,EmailAddress,InvoiceNumber,InvoiceDate,Total,InventoryItemCode,LineAmount,Type\n"
+        "Acme,a@acme.com,INV-1,13/06/2025,120.00,X,60.00,Sales invoice\n"
+        "Acme,a@acme.com,INV-1,13/06/2025,120.00,Y,40.00,Sales invoice\n"
+        "Acme,a@acme.com,CN-1,14/06/2025,24.00,Y,20.00,Sales credit note\n",
+        {"a@acme.com": "96.00"},
+    ),
+    "an order's total on its first line alone": (
+        '"Record","Order Number","Buyer Username","Buyer Email","Item Title","Total Price","Sale Date"\n'
+        '"101","11-1","ann_b","a@x.com","Mug","£22.00","13-Jun-25"\n'
+        '"101","11-1","ann_b","","Bowl","","13-Jun-25"\n'
+        '"102","11-2","bob_c","b@x.com","Mug","£12.00","14-Jun-25"\n',
+        {"ann_b": "22.00", "bob_c": "12.00"},
+    ),
+    "what an item came to, beside its price": (
+        "Sale Date,Item Name,Buyer,Quantity,Price,Discount Amount,Item Total,Order ID\n"
+        "06/13/25,Mug,ann,2,12.50,5.00,20.00,3000\n06/13/25,Bowl,ann,1,30.00,0,30.00,3000\n",
+        {"ann": "50.00"},
+    ),
+    "payments with what was given back": (
+        "Date,Payment method,Amount,Status,ID,Consumer name,Amount refunded\n"
+        "2025-06-13 10:00:00,ideal,49.95,paid,tr_1,Ann de Vries,0.00\n"
+        "2025-06-14 10:00:00,card,20.00,paid,tr_2,Bob Jansen,5.00\n"
+        "2025-06-15 10:00:00,ideal,30.00,charged_back,tr_3,Bob Jansen,30.00\n",
+        {"Ann de Vries": "49.95", "Bob Jansen": "15.00"},
+    ),
+    "a till's receipts in groups": (
+        "取引日時,レシート番号,会員番号,商品名,数量,単価,小計,支払金額\n"
+        "2025年6月13日 10:15,R001,M01,お茶,2個,500円,1000円,1800円\n,,,ケーキ,1個,800円,800円,\n"
+        "2025年6月14日 12:00,R002,M02,お茶,１個,５００円,５００円,５００円\n",
+        {"M01": "1800.00", "M02": "500.00"},
+    ),
+    "an Arabic list": (
+        "رقم الطلب,العميل,التاريخ,المبلغ\n١٠٠١,أحمد,٢٠٢٥/٠٦/١٣,١٢٣٤٫٥٠\n١٠٠٢,سارة,٢٠٢٥/٠٦/١٥,٩٩٫٠٠\n",
+        {"أحمد": "1234.50", "سارة": "99.00"},
+    ),
+    "a Polish list": (
+        "Nr zamówienia;Data zamówienia;E-mail;Wartość brutto;Status zamówienia\n"
+        "Z/1;12 marca 2025 10:00;l@x.pl;1 234,50;Zrealizowane\nZ/2;13 marca 2025;a@x.pl;99,00;Anulowane\n"
+        "Z/3;1 kwi 2025 12:30;l@x.pl;50,00;Wysłane\n",
+        {"l@x.pl": "1284.50"},
+    ),
+}
+"""What shops export: the text, and what each customer came to, worked by hand."""
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_what_is_proposed_for_an_export_counts_its_money_once(tmp_path: Path, name: str):
+    """The mapping that was written, as it is, gives each customer what they paid and kept."""
+    text, paid = EXPORTS[name]
+    looked_at(tmp_path, text)
+
+    choice = Choice(own_folder=tmp_path / "mappings")
+    currency = "JPY" if "円" in text else "GBP"
+    with empty_warehouse() as connection:
+        ingest(connection, choice, tmp_path / "bestellungen.csv", reporting_currency=currency, now=NOW)
+        money = connection.execute(
+            "select customer_id, sum(amount) from raw.events group by customer_id"
+        ).fetchall()
+
+    assert dict(money) == {customer: Decimal(amount) for customer, amount in paid.items()}

@@ -69,6 +69,31 @@ def test_a_mapping_file_says_the_same_as_options(warehouse, tmp_path):
         load_mapping(path)
 
 
+def test_a_mapping_that_cannot_be_read_stops_no_other_feed(warehouse, tmp_path):
+    """
+    It is left alone with a warning; a file that nothing else knows is refused with it, and so is the mapping
+    where it is named.
+    """
+    broken = tmp_path / "mappings" / "broken.yml"
+    broken.parent.mkdir()
+    broken.write_text("colums: {}\n")
+    choice = Choice(own_folder=broken.parent)
+    path = write_csv(
+        tmp_path / "orders.csv",
+        ["order_id", "customer_id", "ordered_at", "amount"],
+        [["1", "ann", "2025-06-01", "5"]],
+    )
+    other = write_csv(tmp_path / "any.csv", ["a", "b"], [["1", "2"]])
+
+    summary = take(warehouse, path, choice)
+
+    assert summary.rows_kept == 1
+    assert any("broken.yml, colums is not right" in warning for warning in summary.warnings)
+    for refused, said in ((other, choice), (path, Choice(mapping_file=broken))):
+        with pytest.raises(InputError, match=r"broken\.yml, colums is not right"):
+            take(warehouse, refused, said)
+
+
 def test_a_file_that_nobody_knows_is_refused_with_what_to_do(warehouse, tmp_path):
     """The columns are named, and clv inspect."""
     path = write_csv(tmp_path / "any.csv", ["a", "b"], [["1", "2"]])

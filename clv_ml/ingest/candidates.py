@@ -6,8 +6,9 @@ from itertools import chain
 
 import duckdb
 
-from clv_ml.ingest.dates import CLOCKS, DAY_FIRST, MONTH_FIRST, UNAMBIGUOUS
+from clv_ml.ingest.dates import FORMATS, UNREAD
 from clv_ml.ingest.mapping import synonyms
+from clv_ml.ingest.month_names import with_months, words_of_months
 from clv_ml.ingest.presets import column_key
 from clv_ml.warehouse.quoting import quoted_name, quoted_text
 
@@ -62,7 +63,7 @@ def _told(connection: Connection, field: str, columns: tuple[str, ...]) -> Itera
     """Where no name tells: the only column of times, or addresses."""
     if field not in ("occurred_at", "customer_id"):
         return
-    kind = "mail" if field == "customer_id" else field
+    kind = "mail" if field == "customer_id" else "moment"
     against = synonyms().get(f"no_{field}", ())
     found = [
         column
@@ -78,13 +79,24 @@ def _fits(connection: Connection, field: str, column: str) -> bool:
     if field in ("status", "kind"):
         count = connection.execute(f"select count(distinct {quoted_name(column)}) from feed").fetchall()[0][0]
         return 0 < count <= STATES
-    return share_of(connection, column, _test(field)) >= SHARE
+    if field == "occurred_at" and share_of(connection, column, _test("day count")) >= SHARE:
+        return True
+    return _share_of_kind(connection, field, column) >= SHARE
+
+
+def _share_of_kind(connection: Connection, field: str, column: str) -> float:
+    """The share of the column's values that are of the field's kind."""
+    test = _test("occurred_at" if field == "moment" else field)
+    if field not in ("occurred_at", "moment"):
+        return share_of(connection, column, test)
+    values = f"select feed_row, plain_digits({quoted_name(column)}) as value from feed"
+    months = words_of_months(connection, values, "", UNREAD, [])
+    return share_of(connection, column, test, with_months("plain_digits({0})", months))
 
 
 def _test(field: str) -> str:
     """SQL that is true of a value of the field's kind; ``{0}`` is the column."""
-    days = (*DAY_FIRST, *MONTH_FIRST, *UNAMBIGUOUS)
-    formats = ", ".join(quoted_text(f"{day} {clock}".strip()) for day in days for clock in CLOCKS)
+    formats = ", ".join(map(quoted_text, FORMATS))
     number = " or ".join(
         f"try_cast(shop_number({{0}}, number_body({{0}}), '{mark}') as double) is not null"
         for mark in (".", ",")
@@ -92,6 +104,7 @@ def _test(field: str) -> str:
     tests = {
         "occurred_at": "utc_instant(epoch_time(shop_time({0}, tidy_time({0}), "
         f"[{formats}]))) is not null",
+        "day count": "is_serial_time({0})",
         "clock": r"regexp_full_match(trim({0}), '\d?\d:\d\d(:\d\d)?([.,]\d+)?( ?[AaPp][.]?[Mm][.]?)?')",
         "mail": "regexp_full_match(trim({0}), '[^@ ]+@[^@ ]+')",
     }
@@ -99,12 +112,12 @@ def _test(field: str) -> str:
     return (tests | numbers).get(field, "true")
 
 
-def share_of(connection: Connection, column: str, test: str) -> float:
-    """The share of the column's values of which the test is true; 0 where it is empty."""
+def share_of(connection: Connection, column: str, test: str, text: str = "plain_digits({0})") -> float:
+    """The share of the column's values of which, read as ``text``, the test is true; 0 where it is empty."""
     name = quoted_name(column)
     return connection.execute(
-        f"select count(*) filter ({test.format(name)}) / greatest(1, count(*)) "
-        f"from (from feed limit {LOOKED_AT}) as sample where clean_text({name}) is not null"
+        f"select count(*) filter ({test.format('value')}) / greatest(1, count(*)) from (select "
+        f"{text.format(name)} as value from feed where clean_text({name}) is not null limit {LOOKED_AT})"
     ).fetchall()[0][0]
 
 

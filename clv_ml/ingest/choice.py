@@ -78,23 +78,43 @@ def named(name: str, own_folder: Path | None = None) -> Mapping | Preset:
     return load_preset(name)
 
 
+def readable(folder: Path | None) -> tuple[dict[str, Mapping | Preset], list[str]]:
+    """
+    The mappings of a folder by name, with the presets in SQL that are recognised among those that ship, and
+    what is wrong with those that cannot be read.
+    """
+    sql = dict.fromkeys((*BY_CONTRACT, *DATA_SETS)) if folder == PRESETS_FOLDER else {}
+    layouts: dict[str, Mapping | Preset] = {}
+    faults = []
+    for name, path in {**mapping_files(folder), **sql}.items():
+        try:
+            layouts[name] = load_mapping(path) if path else load_preset(name)
+        except InputError as error:
+            faults.append(str(error))
+    return layouts, faults
+
+
+def left_alone(choice: Choice) -> tuple[str, ...]:
+    """A warning for each mapping that was not looked at where a file's columns tell what reads it."""
+    if choice.preset or choice.mapping_file or choice.at_hand:
+        return ()
+    return tuple(
+        f"{fault} No file is recognised by it until it is corrected."
+        for folder in (choice.own_folder, PRESETS_FOLDER)
+        for fault in readable(folder)[1]
+    )
+
+
 def recognised(columns: tuple[str, ...], own_folder: Path | None = None) -> Found | None:
     """
     The mapping or preset whose telling columns the file has: the shop's own, else the one with most of them.
     """
     for folder in (own_folder, PRESETS_FOLDER):
-        fitting: list[tuple[int, Found]] = [
-            (len(mapping.recognised_by), (name, mapping))
-            for name, path in mapping_files(folder).items()
-            if (mapping := load_mapping(path)).recognised_by and _has(columns, mapping.recognised_by)
+        fitting = [
+            (_told_by(layout), (name, layout))
+            for name, layout in readable(folder)[0].items()
+            if _fits(columns, name, layout)
         ]
-        if folder == PRESETS_FOLDER:
-            fitting += [
-                (len(preset.required), (name, preset))
-                for name in (*BY_CONTRACT, *DATA_SETS)
-                if not (preset := load_preset(name)).missing_from(columns)
-                and (name not in DATA_SETS or all(same_column(each, preset.declared()) for each in columns))
-            ]
         if fitting:
             return max(fitting, key=lambda each: each[0])[1]
     return None
@@ -114,6 +134,7 @@ def chosen(choice: Choice, columns: tuple[str, ...], path: Path) -> Found:
         raise InputError(
             f"{path} is no export that is known: it has {', '.join(columns)}. "
             f"clv inspect {path} proposes a mapping of them; or name a preset with --preset."
+            + "".join(f" {warning}" for warning in left_alone(choice))
         )
     name, layout = found
     if not choice.options:
@@ -134,6 +155,19 @@ def _chosen(choice: Choice, columns: tuple[str, ...]) -> Found | None:
     if choice.preset:
         return choice.preset, named(choice.preset, choice.own_folder)
     return recognised(columns, choice.own_folder)
+
+
+def _told_by(layout: Mapping | Preset) -> int:
+    """How many columns tell the layout."""
+    return len(layout.recognised_by if isinstance(layout, Mapping) else layout.required)
+
+
+def _fits(columns: tuple[str, ...], name: str, layout: Mapping | Preset) -> bool:
+    """Whether a file of these columns is the layout's."""
+    if isinstance(layout, Mapping):
+        return bool(layout.recognised_by) and _has(columns, layout.recognised_by)
+    is_exact = name not in DATA_SETS or all(same_column(each, layout.declared()) for each in columns)
+    return is_exact and not layout.missing_from(columns)
 
 
 def _has(columns: tuple[str, ...], wanted: tuple[str, ...]) -> bool:

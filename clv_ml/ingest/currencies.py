@@ -47,8 +47,13 @@ SIGNS = {
     "MX$": ("MXN",),
     "HK$": ("HKD",),
     "Fr": ("CHF",),
+    "رس": ("SAR",),
+    "دإ": ("AED",),
+    "جم": ("EGP",),
+    "دك": ("KWD",),
+    "رق": ("QAR",),
 }
-"""Signs beside amounts, and the currencies that they may mean, the likeliest first."""
+"""Signs beside amounts, without points, and the currencies that they may mean, the likeliest first."""
 MOST_SIGNS = 20
 """More signs than a file has."""
 CODES = frozenset(
@@ -128,7 +133,8 @@ def _codes_of_signs(
     notes: list[str],
 ) -> dict[str, str]:
     """The currency of each sign beside the amounts, the shop's for one that nobody knows; said in words."""
-    amounts = told_values(mapping, columns, ("amount",))
+    pieces = mapping.columns["quantity"].columns if "quantity" in mapping.columns else ()
+    amounts = told_values(mapping, columns, ("amount",), pieces)
     signs = connection.execute(
         f"select sign_beside(value) as sign from ({amounts}) as told where sign <> '' "
         f"group by sign order by count(*) desc, sign limit {MOST_SIGNS}"

@@ -4,8 +4,9 @@ import re
 
 import duckdb
 
-from clv_ml.ingest.mapped_values import EPOCH, TIMES, told_values
-from clv_ml.ingest.mapping import Mapping
+from clv_ml.ingest.mapped_values import EPOCH, SERIAL, TIMES, told_values
+from clv_ml.ingest.mapping import ORDER_OF_DAY, Mapping
+from clv_ml.ingest.month_names import with_months, words_of_months
 from clv_ml.warehouse.quoting import quoted_text
 
 CLOCKS = ("", "%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p")
@@ -24,6 +25,14 @@ UNAMBIGUOUS = (
     "%A %B %d %Y",
 )
 SAMPLE = 2000
+FORMATS = tuple(
+    f"{day} {clock}".strip() for day in (*DAY_FIRST, *MONTH_FIRST, *UNAMBIGUOUS) for clock in CLOCKS
+)
+UNREAD = f"""
+utc_instant(value) is null
+and try_strptime(tidy_time(value), [{", ".join(map(quoted_text, FORMATS))}]) is null
+"""
+"""SQL that is true of a text that is no time in English."""
 
 _DATE_COUNTS = """
 select
@@ -51,15 +60,17 @@ def time_formats(
     mapping: Mapping,
     columns: tuple[str, ...],
     currency: str,
+    months: tuple[tuple[str, str], ...],
     notes: list[str],
 ) -> tuple[str, ...]:
     """strptime's formats that the times fit, the most frequent first; none where all are ISO 8601 already."""
-    values = told_values(mapping, columns, TIMES)
+    values = f"select feed_row, {with_months('value', months)} as value from ({_told(mapping, columns)})"
     if "%" in mapping.dates:
         tidy = re.sub(r"^(%\w)[./](%\w)[./]", r"\1-\2-", mapping.dates)
         return (re.sub("[, ]+", " ", tidy),)
-    others, epochs = connection.execute(
-        "select count(*), count(*) filter (regexp_full_match(value, '\\d{10}|\\d{13}|\\d{16}')) "
+    others, epochs, serials = connection.execute(
+        "select count(*), count(*) filter (regexp_full_match(value, '\\d{10}|\\d{13}|\\d{16}')), "
+        "count(*) filter (is_serial_time(value)) "
         f"from ({values}) as told where value is not null and utc_instant(value) is null"
     ).fetchall()[0]
     if not others:
@@ -69,6 +80,9 @@ def time_formats(
             "times: numbers of ten and more digits are seconds, milliseconds or microseconds since 1970"
         )
         return EPOCH
+    if serials * 2 > others:
+        notes.append("times: numbers of five digits are days as spreadsheets count them, 1 being 1900-01-01")
+        return SERIAL
     days = _day_order(connection, mapping, values, currency, notes)
     wanted = [f"{day} {clock}".strip() for day in (*days, *UNAMBIGUOUS) for clock in CLOCKS]
     counts = connection.execute(
@@ -82,6 +96,17 @@ def time_formats(
         key=lambda w: -counts[wanted.index(w)],
     )
     return tuple(dict.fromkeys([*seen, *(wish for wish in wanted if wish not in seen)]))
+
+
+def months_of(
+    connection: duckdb.DuckDBPyConnection, mapping: Mapping, columns: tuple[str, ...], notes: list[str]
+) -> tuple[tuple[str, str], ...]:
+    """The words for months in the times of the file, where not all of them can be read without."""
+    return words_of_months(connection, _told(mapping, columns), mapping.dates, UNREAD, notes)
+
+
+def _told(mapping: Mapping, columns: tuple[str, ...]) -> str:
+    return told_values(mapping, columns, TIMES)
 
 
 def zone_note(connection: duckdb.DuckDBPyConnection, mapping: Mapping, columns: tuple[str, ...]) -> str:
@@ -99,7 +124,7 @@ def _day_order(
     """
     Which number of 5/3/2024 is the day: the mapping, the numbers, their order in the file, or custom says.
     """
-    if mapping.dates:
+    if mapping.dates in ORDER_OF_DAY:
         return DAY_FIRST if mapping.dates == "day first" else MONTH_FIRST
     connection.execute("create or replace temp macro make_key(y, m, d) as y * 10000 + m * 100 + d")
     counts = connection.execute(_DATE_COUNTS.replace("{values}", values)).fetchall()[0]

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 import duckdb
 
 from clv_ml.ingest.currencies import currency_of, only_currency
-from clv_ml.ingest.dates import time_formats, zone_note
+from clv_ml.ingest.dates import months_of, time_formats, zone_note
+from clv_ml.ingest.grouped_lines import is_grouped
 from clv_ml.ingest.mapped_values import NUMBERS, Style, told_values
 from clv_ml.ingest.mapping import Mapping
 from clv_ml.ingest.minor_units import THREE_DECIMALS, WITHOUT_CENTS
@@ -35,10 +36,13 @@ def style_of(
     notes: list[str] = []
     currency, signs = currency_of(connection, mapping, columns, reporting_currency, notes)
     told = currency or only_currency(connection, mapping, columns)
+    months = months_of(connection, mapping, columns, notes)
     style = Style(
         _decimal(connection, mapping, columns, told, notes),
-        time_formats(connection, mapping, columns, currency or reporting_currency, notes),
+        time_formats(connection, mapping, columns, currency or reporting_currency, months, notes),
         currency,
+        months=months,
+        is_grouped=is_grouped(connection, mapping, columns, notes),
     )
     if mapping.amounts == "units" and (note := _whole(connection, mapping, columns, told)):
         notes.append(note)

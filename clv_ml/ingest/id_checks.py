@@ -182,8 +182,8 @@ def _alike(connection: duckdb.DuckDBPyConnection, file: NamedFile) -> str:
         return ""
     shown = "; ".join(" and ".join(map(repr, pair)) for pair in pairs)
     return (
-        f"{people:,} customers have ids that differ only in case, spaces, leading zeros or a trailing .0, "
-        f"such as {shown}: they count as different people. If they are not, "
+        f"{count_of(people, 'customer has', 'customers have')} ids that differ only in case, spaces, leading "
+        f"zeros or a trailing .0, such as {shown}: they count as different people. If they are not, "
         + file.remedy("plain_ids=yes", "feed the pairs as merges (preset id_history)")
         + "."
     )

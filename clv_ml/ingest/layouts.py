@@ -2,11 +2,12 @@
 What a file is read by, once it is known: its rows, its mapping or preset, and that as SQL for this file.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 
-from clv_ml.ingest.choice import Choice, chosen
+from clv_ml.ingest.choice import Choice, chosen, left_alone
 from clv_ml.ingest.evidence import style_of
 from clv_ml.ingest.feeds import Feed, read_feed
 from clv_ml.ingest.mapped_values import Style
@@ -24,7 +25,7 @@ def read_by(
     name, layout = chosen(choice, feed.columns, path)
     if isinstance(layout, Mapping) and layout.reading not in (choice.reading, Reading()):
         feed = read_feed(connection, path, layout.reading)
-    return feed, name, layout
+    return replace(feed, warnings=(*feed.warnings, *left_alone(choice))), name, layout
 
 
 def preset_of(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from clv_ml.ingest.mapping import Mapping, Source
 from clv_ml.ingest.minor_units import parts_of_unit
+from clv_ml.ingest.month_names import with_months
 from clv_ml.ingest.presets import column_key, same_column
 from clv_ml.warehouse.input_contract import contract
 from clv_ml.warehouse.quoting import quoted_name, quoted_text
@@ -19,13 +20,16 @@ GUESTS = ("guest", "undefined", "anonymous", "00000000-0000-0000-0000-0000000000
 """Ids that shops write for people who have none, in small letters."""
 EPOCH = ("epoch",)
 """In place of formats: times are numbers since 1970."""
+SERIAL = ("serial",)
+"""The same: times are days as spreadsheets count them."""
 
 
 @dataclass(frozen=True)
 class Style:
     """
     How the file writes numbers and times, the currency where no column says it, and what the texts of a
-    column of zones, and several signs beside amounts, mean.
+    column of zones, several signs beside amounts, and words for months mean. ``is_grouped``: lines that name
+    no order belong to the one above.
     """
 
     decimal: str = "."
@@ -33,6 +37,8 @@ class Style:
     currency: str = ""
     zones: tuple[tuple[str, str], ...] = ()
     signs: tuple[tuple[str, str], ...] = ()
+    months: tuple[tuple[str, str], ...] = ()
+    is_grouped: bool = False
 
 
 def found_column(name: str, columns: tuple[str, ...]) -> str | None:
@@ -74,13 +80,16 @@ def among(sql: str, values: Sequence[str]) -> str:
     return f"{_plain(sql)} in ({', '.join(quoted_text(column_key(value)) for value in values)})"
 
 
-def told_values(mapping: Mapping, columns: tuple[str, ...], fields: tuple[str, ...]) -> str:
-    """SQL for all texts of the fields' columns, each with its row."""
+def told_values(
+    mapping: Mapping, columns: tuple[str, ...], fields: tuple[str, ...], without: tuple[str, ...] = ()
+) -> str:
+    """SQL for all texts of the fields' columns, each with its row; factors of a product may be left out."""
     sources = [source for name, source in mapping.sources().items() if name in fields and not source.value]
     each = [
-        f"select feed_row, {raw(one, columns)} as value from feed"
+        f"select feed_row, plain_digits({raw(one, columns)}) as value from feed"
         for source in sources
         for one in _apart(source)
+        if not (source.product and one.first_of[0] in without)
     ]
     return " union all ".join(each) or "select 0 as feed_row, null::varchar as value where false"
 
@@ -89,17 +98,23 @@ def _apart(source: Source) -> list[Source]:
     return [Source(first_of=(name,)) for name in source.product] or [source]
 
 
-def texts(mapping: Mapping, columns: tuple[str, ...]) -> dict[str, str]:
-    """What the file's columns hold for each purpose; the factors of a product apart."""
+def texts(mapping: Mapping, columns: tuple[str, ...], style: Style) -> dict[str, str]:
+    """
+    What the file's columns hold for each purpose; the factors of a product apart, numbers and times in plain
+    digits, and months as numbers.
+    """
     found = {}
     for purpose, source in mapping.sources().items():
         for number, part in enumerate(_apart(source)):
             none = (*GUESTS, *map(str.lower, mapping.guests)) if purpose == "customer_id" else ()
-            found[_text_of(purpose, number)] = raw(part, columns, none)
+            text = raw(part, columns, none)
+            if purpose in (*NUMBERS, *TIMES):
+                text = f"plain_digits({text})"
+            found[text_of(purpose, number)] = with_months(text, style.months) if purpose in TIMES else text
     return found
 
 
-def _text_of(purpose: str, part: int = 0) -> str:
+def text_of(purpose: str, part: int = 0) -> str:
     return f"{purpose} text {part}"
 
 
@@ -108,10 +123,10 @@ def tidied(mapping: Mapping, style: Style) -> dict[str, str]:
     found = {"no text": "null"}
     for purpose, source in mapping.sources().items():
         for part in range(max(1, len(source.product))):
-            told = _text_of(purpose, part)
+            told = text_of(purpose, part)
             if purpose in NUMBERS:
                 found[f"{told} tidy"] = f"number_body({quoted_name(told)})"
-            elif purpose in TIMES and style.formats not in ((), EPOCH):
+            elif purpose in TIMES and style.formats not in ((), EPOCH, SERIAL):
                 found[f"{told} tidy"] = f"tidy_time({quoted_name(told)})"
     return found
 
@@ -128,12 +143,13 @@ def values(mapping: Mapping, style: Style) -> dict[str, str]:
 
 
 def value_of(mapping: Mapping, purpose: str) -> str:
-    return quoted_name(_text_of(purpose)) if purpose in mapping.sources() else "cast(null as varchar)"
+    return quoted_name(text_of(purpose)) if purpose in mapping.sources() else "cast(null as varchar)"
 
 
 def _field(mapping: Mapping, name: str, style: Style) -> str:
     if name == "event_id" and name not in mapping.columns and "line_id" in mapping.columns:
-        return f"{value_of(mapping, 'order_id')} || '/' || {value_of(mapping, 'line_id')}"
+        line = value_of(mapping, "line_id")
+        return f"{value_of(mapping, 'order_id')} || '/' || {line}" if "order_id" in mapping.columns else line
     if name == "order_id" and name not in mapping.columns:
         # no order number: what a customer buys on one day is one order
         day = f"substr(cast(utc_instant({_time(mapping, 'occurred_at', style)}) as varchar), 1, 10)"
@@ -158,7 +174,7 @@ def _by_sign(mapping: Mapping, style: Style) -> str:
     source = mapping.sources().get("amount")
     if not style.signs or not source:
         return "cast(null as varchar)"
-    texts = ", ".join(quoted_name(_text_of("amount", part)) for part in range(max(1, len(source.product))))
+    texts = ", ".join(quoted_name(text_of("amount", part)) for part in range(max(1, len(source.product))))
     codes = " ".join(f"when {quoted_text(sign)} then {quoted_text(code)}" for sign, code in style.signs)
     return f"case sign_beside(concat({texts})) {codes} end"
 
@@ -182,7 +198,7 @@ def _number(mapping: Mapping, purpose: str, style: Style) -> str:
         return "cast(null as varchar)"
     read = [
         f"shop_number({quoted_name(told)}, {quoted_name(told + ' tidy')}, {quoted_text(style.decimal)})"
-        for told in (_text_of(purpose, part) for part in range(max(1, len(source.product))))
+        for told in (text_of(purpose, part) for part in range(max(1, len(source.product))))
     ]
     is_cents = mapping.amounts == "cents" and purpose != "quantity"
     if len(read) == 1 and not is_cents:
@@ -207,8 +223,10 @@ def _clock_time(mapping: Mapping, purpose: str, style: Style) -> str:
         return told
     if style.formats == EPOCH:
         return f"epoch_time({told})"
+    if style.formats == SERIAL:
+        return f"serial_time({told})"
     formats = ", ".join(map(quoted_text, style.formats))
-    return f"shop_time({told}, {quoted_name(_text_of(purpose) + ' tidy')}, [{formats}])"
+    return f"shop_time({told}, {quoted_name(text_of(purpose) + ' tidy')}, [{formats}])"
 
 
 def _refund_amount(mapping: Mapping, style: Style) -> str:
@@ -227,3 +245,22 @@ def _refund_amount(mapping: Mapping, style: Style) -> str:
 def _refund_time(mapping: Mapping, style: Style) -> str:
     own = _time(mapping, "occurred_at", style)
     return f"refund_time({_time(mapping, 'refund time', style)}, {own})" if mapping.refund else own
+
+
+def row_label(mapping: Mapping, columns: tuple[str, ...]) -> str:
+    """
+    What a row says of itself that has no time, or is the last: its first cell that says it is a total, or
+    nothing where all its cells are empty. A product may be called ``Total Care``.
+    """
+    time = raw(mapping.sources()["occurred_at"], columns)
+    products = mapping.columns["product_id"].columns if "product_id" in mapping.columns else ()
+    named_so = {found_column(name, columns) for name in products}
+    texts_of = {column: f"clean_text({quoted_name(column)})" for column in columns}
+    cells = ", ".join(texts_of.values())
+    labels = ", ".join(
+        f"total_alone({text})" if column in named_so else text for column, text in texts_of.items()
+    )
+    filled = f"list_filter([{cells}], lambda cell: cell is not null)"
+    label = f"list_filter([{labels}], lambda cell: is_total_label(cell))[1]"
+    is_looked_at = f"{time} is null or is_total_label({time}) or feed_row = (select max(feed_row) from feed)"
+    return f"case when {is_looked_at} then case when len({filled}) = 0 then '' else {label} end end"

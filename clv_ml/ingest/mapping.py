@@ -19,7 +19,7 @@ file::
     amount_of: order                                # the order's total, which counts once; default: line
     orders: restated                                # an order that comes again replaces its older version
     decimal: ","
-    dates: day first                                # or month first, or a format of strptime
+    dates: day first                                # or month first, months in pl, or a format of strptime
     timezone: Europe/Berlin                         # or, under columns, the column that names it
     encoding: windows-1252
     delimiter: ";"
@@ -29,6 +29,7 @@ Names of columns, and values under ``status``, ``kind``, ``skip`` and ``events``
 spaces and punctuation.
 """
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -43,6 +44,8 @@ from clv_ml.warehouse.input_contract import contract
 
 FIELDS = (*contract()["events"], "line_id", "timezone")
 ORDER_OF_DAY = ("day first", "month first")
+MONTHS_IN = r"months in ([A-Za-z_]{2,20})"
+"""Says the language of names of months."""
 
 
 @cache
@@ -197,8 +200,10 @@ class Mapping(_Strict):
     @field_validator("dates")
     @classmethod
     def _known_dates(cls, value: str) -> str:
-        if value and value not in ORDER_OF_DAY and "%" not in value:
-            raise ValueError("write 'day first', 'month first' or a format such as %d.%m.%Y %H:%M")
+        if value and value not in ORDER_OF_DAY and "%" not in value and not re.fullmatch(MONTHS_IN, value):
+            raise ValueError(
+                "write 'day first', 'month first', 'months in de' or a format such as %d.%m.%Y %H:%M"
+            )
         return value
 
     @property

@@ -8,7 +8,8 @@ is no event carries ``skip``, a row that nobody can judge carries ``fault``.
 from collections.abc import Sequence
 
 from clv_ml.errors import InputError
-from clv_ml.ingest.mapped_values import Style, among, found_column, raw, texts, tidied, value_of, values
+from clv_ml.ingest.grouped_lines import filled_down, names_something
+from clv_ml.ingest.mapped_values import Style, among, found_column, row_label, texts, tidied, value_of, values
 from clv_ml.ingest.mapping import Mapping
 from clv_ml.ingest.presets import Preset
 from clv_ml.warehouse.input_contract import contract
@@ -81,12 +82,9 @@ def _sql(mapping: Mapping, columns: tuple[str, ...], style: Style) -> str:
     lines = {**values(mapping, style), "skip_rule": _skip(mapping)}
     return f"""
 with
-    texts as materialized (
-        select feed_row, {_row_label(mapping, columns)} as row_label, {_selected(texts(mapping, columns))}
-        from feed
-    ),
+    {_texts(mapping, columns, style)}
     tidied as materialized (select *, {_selected(tidied(mapping, style))} from texts),
-    lines as materialized (select feed_row, row_label, {_selected(lines)} from tidied),
+    lines as materialized (select feed_row, row_label, is_further, {_selected(lines)} from tidied),
     typed as (
         select
             *, {_event_type(mapping)} as kind, {_further_line(mapping)} as further, {TOTAL} as is_total
@@ -122,17 +120,18 @@ others.
 """
 
 
-def _row_label(mapping: Mapping, columns: tuple[str, ...]) -> str:
-    """
-    What a row says of itself that has no time, or is the last: its first cell that says it is a total, or
-    nothing where all its cells are empty.
-    """
-    time = raw(mapping.sources()["occurred_at"], columns)
-    cells = ", ".join(f"clean_text({quoted_name(column)})" for column in columns)
-    filled = f"list_filter([{cells}], lambda cell: cell is not null)"
-    label = f"list_filter({filled}, lambda cell: is_total_label(cell))[1]"
-    is_looked_at = f"{time} is null or is_total_label({time}) or feed_row = (select max(feed_row) from feed)"
-    return f"case when {is_looked_at} then case when len({filled}) = 0 then '' else {label} end end"
+def _texts(mapping: Mapping, columns: tuple[str, ...], style: Style) -> str:
+    """The texts of each row; in a report in groups, what a line leaves out is that of the line above."""
+    told = (
+        f"feed_row, {row_label(mapping, columns)} as row_label, {_selected(texts(mapping, columns, style))}"
+    )
+    if not style.is_grouped:
+        return f"texts as materialized (select {told}, false as is_further from feed),"
+    something = names_something(mapping, columns)
+    return f"""
+    all_texts as materialized (select {told}, {something} as names_something from feed),
+    {filled_down(mapping)}
+"""
 
 
 def _selected(expressions: dict[str, str]) -> str:
@@ -222,19 +221,19 @@ def _skip_reason(mapping: Mapping) -> str:
         "when skip_rule is not null then skip_rule",
     ]
     rules += [f"when {rule} then {said}" for rule, said in _no_purchases(mapping)]
-    rules.append("when further then 'further line of an order'")
+    rules.append("when further or is_further and amount is null then 'further line of an order'")
     if mapping.events:
         rules.append("when kind is null then 'other event: ' || event_type")
     return f"case {' '.join(rules)} end"
 
 
 def _fault(mapping: Mapping) -> str:
-    rules = []
+    rules = ["when customer_id is null and occurred_at is null then 'invalid_occurred_at'"]
     if told := mapping.status:
         rules.append(_unknown("state", (*told.purchase, *told.no_purchase), "unknown_status"))
     if kind := mapping.kind:
         rules.append(_unknown("kind_told", (*kind.purchase, *kind.refund, *kind.no_purchase), "unknown_kind"))
-    return f"case when further then null {' '.join(rules)} end" if rules else "cast(null as varchar)"
+    return f"case when further then null {' '.join(rules)} end"
 
 
 def _unknown(value: str, known: Sequence[str], reason: str) -> str:

@@ -127,10 +127,11 @@ def _as_mapping(
         written["refund"] = {"amount": used["refund"]}
     if "status" in used:
         written["status"] = meant_states(connection, used["status"], "refund" in used, notes)
-    if "order_id" in used and "line_id" not in used and _is_total(connection, used):
+    if "order_id" in used and "line_id" not in used and _is_total(connection, used, columns):
         written["amount_of"] = "order"
         notes.append(
-            f"{used['amount']!r} is the same on all lines of each order: it counts once (amount_of: order)"
+            f"{used['amount']!r} never differs on the lines of an order: it is the order's total and counts "
+            "once (--map amount_of=line for each line)"
         )
     unused = tuple(column for column in columns if column not in used.values())
     if kind := meant_kinds(connection, unused, notes):
@@ -191,15 +192,22 @@ def _moment(connection: Connection, columns: tuple[str, ...], used: dict[str, st
     return {"together": [column, clock]} if clock else column
 
 
-def _is_total(connection: Connection, used: dict[str, str]) -> bool:
-    """Whether at least three orders have several lines, and the amount never differs within one."""
+def _is_total(connection: Connection, used: dict[str, str], columns: tuple[str, ...]) -> bool:
+    """
+    Whether the amount never differs within an order of several lines, and is the order's: three orders say
+    so, or lines of one that leave it out, or another column that holds each line's own.
+    """
     if "unit_price" in used:
         return False
+    of_lines = synonyms()["line_amount"]
+    has_both = column_key(used["amount"]) not in of_lines and any(
+        column_key(column) in of_lines for column in columns
+    )
     order, amount = quoted_name(used["order_id"]), quoted_name(used["amount"])
     lines = f"select {order} as order_id, {amount} as amount from feed"
-    orders, differing = connection.execute(
-        "select count(*), count(*) filter (amounts > 1) from (select count(*) as rows, "
-        f"count(distinct amount) as amounts from ({lines}) as lines "
+    orders, differing, left_out = connection.execute(
+        "select count(*), count(*) filter (amounts > 1), count(*) filter (told = 1) from (select "
+        f"count(distinct amount) as amounts, count(amount) as told from ({lines}) as lines "
         "where order_id is not null group by order_id having count(*) > 1) as orders"
     ).fetchall()[0]
-    return orders >= 3 and not differing
+    return not differing and (orders >= 3 or left_out > 0 or (orders > 0 and has_both))

@@ -41,6 +41,70 @@ def _twice(connection: duckdb.DuckDBPyConnection, file: NamedFile) -> str:
     )
 
 
+_AGAIN = """
+with
+    lines as (
+        select
+            feed_row, order_id, amount,
+            concat_ws(chr(31), customer_id, occurred_at, product_id, quantity, amount) as content,
+            lag(order_id) over (order by feed_row) is distinct from order_id as is_start
+        from bought
+    ),
+    in_runs as (
+        select *, count(*) filter (is_start) over (partition by order_id order by feed_row) as run from lines
+    ),
+    contents as (
+        select order_id, amount, count(*) as copies, count(distinct run) as runs from in_runs
+        group by order_id, amount, content
+    ),
+    orders as (
+        select order_id, sum(amount * (copies - copies / greatest(runs, 2))) as money from contents
+        group by order_id
+        having min(copies) = max(copies) and min(copies) > 1 and (min(runs) > 1 or count(*) > 1)
+    )
+select count(*), cast(sum(money) as decimal(18, 2)), min(order_id) from orders
+"""
+"""
+Orders of which every line stands twice: after other orders' lines, or more lines than one. Two pieces of one
+product are two lines side by side.
+"""
+
+
+def _again(connection: duckdb.DuckDBPyConnection, file: NamedFile) -> str:
+    """Whole orders that the file holds twice, as one made of two exports does."""
+    mapping = file.layout
+    if not isinstance(mapping, Mapping) or mapping.amount_of == "order" or "line_id" in mapping.columns:
+        return ""
+    if _has_orders_alone(mapping, file.columns):
+        return ""
+    orders, money, example = connection.execute(_AGAIN).fetchall()[0]
+    if not orders:
+        return ""
+    return (
+        f"{count_of(orders, 'order stands', 'orders stand')} in it twice, line for line, such as "
+        f"{example!r}: {money:,} counts again. If two exports were put together, feed them one "
+        "by one: the same line of two files counts once. If the file is loaded already, "
+        f"take it back first: clv ingest --undo {file.name}."
+    )
+
+
+def _line_of_an_order(connection: duckdb.DuckDBPyConnection, file: NamedFile) -> str:
+    """What is mapped as a line's own id stands on lines that say different things."""
+    if not isinstance(file.layout, Mapping) or "line_id" not in file.layout.columns:
+        return ""
+    ((rows,),) = connection.execute(
+        "select count(*) from checked where reason = 'conflicting_event'"
+    ).fetchall()
+    if not rows:
+        return ""
+    named_so = file.named("line_id")
+    return (
+        f"{count_of(rows, 'line has', 'lines have')} the {named_so} of another line, with something else in "
+        f"it, so {named_so} is no line's own id. If it numbers orders, map it as that: --map order_id="
+        f"{named_so.replace(chr(39), chr(34))}, without line_id."
+    )
+
+
 def _on_several_days(connection: duckdb.DuckDBPyConnection, file: NamedFile) -> str:
     """A total that counts once a day stands on several: the order again, or another of its number."""
     if not isinstance(file.layout, Mapping) or file.layout.amount_of == "line":
@@ -183,6 +247,8 @@ def _refunds_of_others(connection: duckdb.DuckDBPyConnection, file: NamedFile) -
 
 CHECKS: tuple[Callable[[duckdb.DuckDBPyConnection, NamedFile], str], ...] = (
     _twice,
+    _again,
+    _line_of_an_order,
     _on_several_days,
     _says_otherwise,
     _flagged,

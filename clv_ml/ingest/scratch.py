@@ -81,7 +81,7 @@ def create_reading_macros(connection: duckdb.DuckDBPyConnection, timezone: str) 
 
 def create_shop_macros(connection: duckdb.DuckDBPyConnection) -> None:
     """How numbers and times as shops write them become plain text; after ``create_reading_macros``."""
-    for name in ("reading_shop_numbers", "reading_shop_times", "reading_totals"):
+    for name in ("reading_shop_numbers", "reading_shop_times", "reading_month_names", "reading_totals"):
         connection.execute(sql_text(name))
 
 

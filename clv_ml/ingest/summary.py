@@ -154,8 +154,9 @@ def _warnings(
         )
     if late := _late(connection, preset.table):
         warnings += (
-            f"{late:,} new rows of {path} happened before the newest date that features were built for. "
-            "What was known on that date stays as it was, so they count from the next date on "
+            f"{count_of(late, 'new row')} of {path} happened before the newest date that features were built "
+            "for. What was known on that date stays as it was, so "
+            f"{'it counts' if late == 1 else 'they count'} from the next date on "
             "(recorded_at in docs/reference/feeds.md).",
         )
     return warnings

@@ -11,6 +11,7 @@ from clv_ml.errors import HistoryError
 from clv_ml.measure.metrics import Array
 from clv_ml.settings import Settings
 from clv_ml.warehouse.queries import query_text
+from clv_ml.wording import count_of
 
 ASSUMED_MISSES, ASSUMED_MISS = 3, 0.15
 """Before any is known: three totals missed by 15 %, as those of most shops are."""
@@ -166,7 +167,7 @@ def reasons_for_caution(age_days: int, revenue: Array, few_customers: int) -> li
     reasons = []
     spent = np.maximum(revenue, 0.0)
     if age_days < YOUNG_DAYS:
-        reasons.append(f"{age_days} days of history, less than a year")
+        reasons.append(f"{count_of(age_days, 'day')} of history, less than a year")
     if spent.sum() > 0 and spent.max() > LARGE_CUSTOMER * spent.sum():
         reasons.append(f"one customer is {spent.max() / spent.sum():.0%} of the revenue to learn from")
     if revenue.size < few_customers:

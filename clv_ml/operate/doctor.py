@@ -22,6 +22,7 @@ from clv_ml.operate.publication import CURRENT, DATABASE, RECORD
 from clv_ml.settings import Settings, published_folder
 from clv_ml.warehouse import locking
 from clv_ml.warehouse.connection import connect, only_value
+from clv_ml.wording import count_of
 
 LIBRARIES = ("clv-ml", "duckdb", "dbt-core", "dbt-duckdb", "lightgbm", "onnxruntime")
 PUBLISHED = {"chosen_schema": "main"}
@@ -98,9 +99,8 @@ def _model(settings: Settings) -> Finding:
         "caution": manifest.parameters.get("caution"),
     }
     age = (datetime.now(UTC) - datetime.fromisoformat(manifest.created_at)).days
-    text = (
-        f"{manifest.version}{' (pinned)' if pinned else ''}, {age} days old, every file as it was published"
-    )
+    pin = " (pinned)" if pinned else ""
+    text = f"{manifest.version}{pin}, {count_of(age, 'day')} old, every file as it was published"
     warnings = []
     if fault := _unfit(settings):
         remedy = "pin another with model_version" if pinned else "run clv run, or clv train"

@@ -11,6 +11,7 @@ import duckdb
 from clv_ml.model.model_in_use import version_in_use
 from clv_ml.settings import Settings
 from clv_ml.warehouse.queries import ask
+from clv_ml.wording import count_of
 
 SHOWN = 3
 
@@ -38,8 +39,8 @@ def _scores(settings: Settings, connection: duckdb.DuckDBPyConnection) -> Findin
     if not row["customers"]:
         return Finding("scores", "absent", "nobody was scored yet; run clv run", row)
     text = (
-        f"{row['customers']:,} customers as of {row['as_of_date']}, {row['customers_of_model']:,} of them by "
-        f"{row['model_version'] or 'no model'}"
+        f"{count_of(row['customers'], 'customer')} as of {row['as_of_date']}, {row['customers_of_model']:,} "
+        f"of them by {row['model_version'] or 'no model'}"
     )
     in_use = version_in_use(settings)
     if row["model_version"] != in_use:
@@ -55,7 +56,7 @@ def _data(settings: Settings, connection: duckdb.DuckDBPyConnection) -> Finding:
     age = (datetime.now(UTC).replace(tzinfo=None) - newest[0]).days
     unusual = [row for row in checks if row["status"] != "ok"]
     details = {"newest_event_at": newest[0], "age_days": age, "unusual": unusual}
-    text = f"newest event {newest[0]:%Y-%m-%d %H:%M}, {age} days ago"
+    text = f"newest event {newest[0]:%Y-%m-%d %H:%M}, {count_of(age, 'day')} ago"
     if unusual:
         text += "; " + "; ".join(_unusual(row) for row in unusual[:SHOWN]) + _more(unusual)
     if any(row["status"] == "fail" for row in unusual):
@@ -93,7 +94,7 @@ def _accuracy(settings: Settings, connection: duckdb.DuckDBPyConnection) -> Find
     model = rows["model"]
     best = rows.get("typical", model)["nmae_to_best_baseline"]
     coverage, above, bias = model["interval_coverage"], model["above_high_share"], model["bias"]
-    texts = [f"predictions of {model['as_of_date']} for {model['customers']:,} customers"]
+    texts = [f"predictions of {model['as_of_date']} for {count_of(model['customers'], 'customer')}"]
     if bias is not None:
         texts.append(f"total off by {math.expm1(bias):+.0%}")
     if best is not None:

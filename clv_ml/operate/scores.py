@@ -120,8 +120,8 @@ def too_young(scoring: ScoringResult, horizon_days: int) -> str | None:
         return None
     share = scoring.formula_total / scoring.estimate_total if scoring.estimate_total else 1.0
     return (
-        f"The shop has {scoring.history_days:,} days of history and looks {horizon_days:,} days ahead: no "
-        f"estimate of such a length could be compared with what came. {share:.0%} of the total of "
+        f"The shop has {count_of(scoring.history_days, 'day')} of history and looks {horizon_days:,} days "
+        f"ahead: no estimate of such a length could be compared with what came. {share:.0%} of the total of "
         f"{scoring.estimate_total:,.0f} rests on that; all that was spent so far is "
         f"{scoring.revenue_total:,.2f}. Look less far ahead (horizon_days), or wait."
     )

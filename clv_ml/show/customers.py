@@ -74,7 +74,7 @@ def show_changes(result: ValueChanges) -> None:
     out.print(
         f"{sides}: {result.total_before:,.0f} to {result.total_after:,.0f} "
         f"({result.total_after - result.total_before:+,.0f}); {result.customers_before:,} and "
-        f"{result.customers_after:,} customers, {result.customers_on_both:,} on both sides."
+        f"{count_of(result.customers_after, 'customer')}, {result.customers_on_both:,} on both sides."
     )
     if result.is_other_model and result.from_date != result.to_date:
         err.print(

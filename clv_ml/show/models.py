@@ -10,6 +10,7 @@ from rich.table import Column, Table
 
 from clv_ml.settings import Settings
 from clv_ml.show.terminal import out, print_wide, say, warn_of_shop
+from clv_ml.wording import count_of
 
 if TYPE_CHECKING:
     from clv_ml.learn.training import TrainingResult
@@ -42,7 +43,7 @@ def show_fit(result: TrainingResult) -> None:
 
     state = "new" if result.is_new else "the same as before"
     test = ", ".join(result.training_dates["test"])
-    out.print(f"Model {result.version} ({state}), {result.rows_fitted:,} rows; measured on {test}:")
+    out.print(f"Model {result.version} ({state}), {count_of(result.rows_fitted, 'row')}; measured on {test}:")
     _show_metrics(result.metrics)
     out.print(f"Published as {result.reason}")
     if result.tuned_before:

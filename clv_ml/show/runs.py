@@ -125,8 +125,8 @@ def show_inspection(result: Inspection, again: str) -> None:
 def show_scoring(settings: Settings, result: ScoringResult, best: Sequence[TopCustomer]) -> None:
     methods = ", ".join(f"{method} {count:,}" for method, count in result.methods.items())
     out.print(
-        f"{result.customers:,} customers as of {result.as_of_date}; {settings.vars.horizon_days} days ahead, "
-        f"{settings.vars.reporting_currency} {result.estimate_total:,.0f} in all ({methods})."
+        f"{count_of(result.customers, 'customer')} as of {result.as_of_date}; {settings.vars.horizon_days} "
+        f"days ahead, {settings.vars.reporting_currency} {result.estimate_total:,.0f} in all ({methods})."
     )
     if best:
         out.print(_table_of_best(best))

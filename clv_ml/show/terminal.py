@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
@@ -20,18 +21,32 @@ Characters that a terminal obeys, but for tab and newline, and how they are show
 """
 
 
+NUMBER = re.compile(r"[-+]?[\d.,]+ ?%?")
+"""A cell that means another thing where it runs over two lines."""
 CONTROLS_IN_JSON = {code: f"\\u{code:04x}" for code in range(127, 160)}
 """Those that JSON leaves as they are."""
 
 
 class PlainConsole(Console):
-    """A console that shows control characters instead of obeying them."""
+    """A console that shows control characters instead of obeying them, and cuts off nothing in a table."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As rich prints, with every word of a table whole or folded, and every number whole."""
+        for table in (each for each in objects if isinstance(each, Table)):
+            for column in table.columns:
+                column.overflow = "fold"
+                column.no_wrap = column.no_wrap or all(map(_is_number, column.cells))
+        super().print(*objects, **options)
 
     def _render_buffer(self, buffer: Iterable[Segment]) -> str:
         return super()._render_buffer(
             segment if segment.control else segment._replace(text=segment.text.translate(CONTROLS))
             for segment in buffer
         )
+
+
+def _is_number(cell: Any) -> bool:
+    return not str(cell) or NUMBER.fullmatch(str(cell)) is not None
 
 
 out, err = PlainConsole(), PlainConsole(stderr=True)
@@ -81,4 +96,4 @@ def warn_of_shop(caution: str | None) -> None:
 
 def print_wide(table: Table) -> None:
     """A table that is not squeezed into a narrow terminal."""
-    Console(width=max(out.width, WIDEST_TABLE)).print(table)
+    PlainConsole(width=max(out.width, WIDEST_TABLE)).print(table)

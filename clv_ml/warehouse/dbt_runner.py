@@ -18,6 +18,7 @@ from clv_ml.settings import PROJECT_FILE, Settings, package_of, read_project, va
 from clv_ml.warehouse.connection import is_lock_conflict, opening_error, require_free
 from clv_ml.warehouse.own_project import link_package
 from clv_ml.warehouse.safe_files import sha256
+from clv_ml.wording import count_of
 
 PROFILES = "profiles.yml"
 PARSED_SETTINGS = ("raw_schema", "is_challenger")
@@ -141,7 +142,10 @@ def _warnings(result: dbtRunnerResult) -> tuple[str, ...]:
     nodes = getattr(result.result, "results", None) or []
     warned = [node for node in nodes if str(node.status) == "warn"]
     said = ((" ".join(node.node.description.split()), node) for node in warned)
-    return tuple(f"{text} (dbt test {node.node.name}: {node.failures} rows)".lstrip() for text, node in said)
+    return tuple(
+        f"{text} (dbt test {node.node.name}: {count_of(node.failures or 0, 'row')})".lstrip()
+        for text, node in said
+    )
 
 
 def _failure(verb: str, result: dbtRunnerResult, of_macros: Sequence[str]) -> str:

@@ -2,15 +2,28 @@
 -- fits no rule stays as it is, so that the check names it. What a macro needs twice is an argument of its
 -- own, since macros are expanded where they stand.
 --
+-- Digits and marks of other scripts as those of ASCII; text that is plain ASCII needs none of it.
+create or replace temp macro plain_digits(value) as
+    case
+        when regexp_full_match(value, '[ -~]*')
+        then value
+        else
+            translate(
+                value,
+                '٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹०१२३४५६७८९০১২৩৪৫৬৭৮৯๐๑๒๓๔๕๖๗๘๙０１２３４５６７８９٫٬．，：／－',
+                '012345678901234567890123456789012345678901234567890123456789.,.,:/-'
+            )
+    end;
+
 -- Apart from sign, brackets, spaces, and a currency's sign, code or word before or behind it.
 create or replace temp macro number_body(value) as
     regexp_replace(
         regexp_replace(
-            regexp_replace(value, '[\s\x{a0}\x{2007}\x{202f}]', '', 'g'),
+            regexp_replace(value, '[\s\x{a0}\x{2007}\x{2009}\x{200e}\x{200f}\x{202f}]', '', 'g'),
             '^([-+\x{2212}(]*)(\pL{1,3}[.]?|\p{Sc}|\pL{1,3}\p{Sc})([-+\x{2212}(]*[\d.,])',
             '\1\3'
         ),
-        '(\d[.,]?[-)]?)(\pL{1,4}[.]?|\p{Sc}|\p{Sc}\pL{1,3})([-)]?)$',
+        '(\d[.,]?[-)]?)(\pL[\pL.]{0,4}|\p{Sc}|\p{Sc}\pL{1,3})([-)]?)$',
         '\1\3'
     );
 
@@ -71,4 +84,4 @@ create or replace temp macro mark_told(body) as
 
 -- What stands beside a number: a currency's sign, code or word.
 create or replace temp macro sign_beside(value) as
-    trim(regexp_replace(value, '[\s\d.,''’()+\x{a0}\x{2007}\x{202f}\x{2212}-]', '', 'g'), '.');
+    trim(regexp_replace(value, '[\s\d.,''’()+\x{a0}\x{2007}\x{2009}\x{200e}\x{200f}\x{202f}\x{2212}-]', '', 'g'), '.');

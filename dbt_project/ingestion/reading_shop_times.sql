@@ -88,3 +88,19 @@ create or replace temp macro day_or_month(value, place) as
     try_cast(
         regexp_extract(value, '^(\d{1,2})[./-](\d{1,2})[./-](\d{4}|\d{2})(\D.*)?$', place) as integer
     );
+
+-- Days as spreadsheets count them since 1900, from 1954 up to 2064; a fraction is the time of day.
+create or replace temp macro is_serial_time(value) as
+    coalesce(regexp_full_match(value, '[2-5]\d{4}([.,]\d+)?'), false);
+
+create or replace temp macro serial_time(value) as
+    case
+        when is_serial_time(value)
+        then
+            strftime(
+                timestamp '1899-12-30'
+                + to_seconds(cast(round(try_cast(replace(value, ',', '.') as double) * 86400) as bigint)),
+                '%Y-%m-%d %H:%M:%S'
+            )
+        else value
+    end;

@@ -39,8 +39,8 @@ select
     ) as clv_method,
     predictions.clv_predicted,
     predictions.clv_typical,
-    coalesce(predictions.clv_low, fallbacks.clv_low) as clv_low,
-    coalesce(predictions.clv_high, fallbacks.clv_high) as clv_high,
+    coalesce(predictions.clv_low, returned.clv_low, fallbacks.clv_low) as clv_low,
+    coalesce(predictions.clv_high, returned.clv_high, fallbacks.clv_high) as clv_high,
     predictions.clv_prediction_confidence,
     coalesce(
         predictions.churn_probability, returned.churn_probability, fallbacks.churn_probability

@@ -1,6 +1,8 @@
 -- Grain: one row, or none before any date is labelled: what customers who had returned everything went on
 -- to spend in the horizon, on all dates whose answer is known. Few such cases say little: what buyers of
--- a single order spent stands in for the first ones.
+-- a single order spent stands in for the first ones, in the bounds as in the mean.
+{% set outside = (1 - setting("interval_coverage")) / 2 %}
+
 with
     labels as (select * from {{ ref("customer_labels") }}),
 
@@ -41,6 +43,35 @@ with
             coalesce({{ ratio("single_revenue", "single_cases") }}, 0.0e0) as single_mean,
             coalesce({{ ratio("single_away", "single_cases") }}, 0.0e0) as single_away_share
         from sums
+    ),
+
+    -- in whole numbers: a case of its own counts as often as there are single orders to share a stand-in
+    weighed as (
+        select
+            label_revenue,
+            case when is_returned = 1 then greatest(single_cases, 1) else stand_ins end as weight
+        from cases
+        cross join stood_in
+    ),
+
+    reached as (
+        select
+            label_revenue,
+            {{ ratio("sum(weight) over (order by label_revenue nulls last)", "sum(weight) over ()") }}
+            as share
+        from weighed
+    ),
+
+    -- rounded, or a sum of tenths misses the tenth that it is
+    bounds as (
+        select
+            min(
+                case when round(share, 9) >= {{ outside | round(9) }}e0 then label_revenue end
+            ) as low_revenue,
+            min(
+                case when round(share, 9) >= {{ (1 - outside) | round(9) }}e0 then label_revenue end
+            ) as high_revenue
+        from reached
     )
 
 select
@@ -49,8 +80,11 @@ select
         "greatest(0.0e0, (cast(returned_revenue as double) + stand_ins * single_mean) / (returned_cases + stand_ins))"
     ) }}
     as expected_revenue,
+    cast(greatest(0.0e0, cast(low_revenue as double)) * {{ discount_factor() }} as double) as clv_low,
+    cast(greatest(0.0e0, cast(high_revenue as double)) * {{ discount_factor() }} as double) as clv_high,
     cast(
         (returned_away + stand_ins * single_away_share) / (returned_cases + stand_ins) as double
     ) as churn_probability
 from stood_in
+cross join bounds
 where returned_cases + stand_ins > 0
