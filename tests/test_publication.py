@@ -71,15 +71,15 @@ def test_older_readers_open_what_is_published(shop: Settings):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("version", ["1.1.3", "1.4.4"])
-def test_clients_of_former_years_read_every_table_and_its_comments(
-    shop: Settings, tmp_path: Path, version: str
+@pytest.mark.parametrize("client", ["duckdb==0.10.3", "duckdb==1.1.3", "duckdb==1.4.4", "duckdb"])
+def test_the_oldest_client_and_the_newest_read_every_table_and_its_comments(
+    shop: Settings, tmp_path: Path, client: str
 ):
-    """BI tools and notebooks carry a DuckDB of their own, often an old one."""
-    place = ["install", "--quiet", "--no-deps", "--target", str(tmp_path / "client"), f"duckdb=={version}"]
+    """BI tools and notebooks carry a DuckDB of their own, often an old one, or one newer than ours."""
+    place = ["install", "--quiet", "--no-deps", "--target", str(tmp_path / "client"), client]
     installed = subprocess.run([sys.executable, "-m", "pip", *place], capture_output=True, text=True)
     if installed.returncode:
-        pytest.skip(f"duckdb {version} cannot be installed here")
+        pytest.skip(f"{client} cannot be installed here")
     published = publication.publish(shop)
     program = (
         "import sys, duckdb; connection = duckdb.connect(sys.argv[1], read_only=True)\n"
@@ -102,7 +102,9 @@ def test_clients_of_former_years_read_every_table_and_its_comments(
         (comments,) = reader.execute(
             "select count(*) from duckdb_columns() where comment is not null"
         ).fetchone()
-    assert read.stdout.split() == [version, str(len(published.rows) + 1), str(comments)]
+    version, *counts = read.stdout.split()
+    assert version == client.removeprefix("duckdb==") or client == "duckdb"
+    assert counts == [str(len(published.rows) + 1), str(comments)]
 
 
 def test_warehouses_in_one_folder_publish_apart(shop: Settings, monkeypatch: pytest.MonkeyPatch):

@@ -135,3 +135,26 @@
 {% macro duckdb__explode(elements) -%} unnest({{ elements }}) {%- endmacro %}
 
 {% macro spark__explode(elements) -%} explode({{ elements }}) {%- endmacro %}
+
+{#- Whether the functions of Python may be called. Without the plugin all is built as before the first fit; once there
+    was one, that would replace what it led to, and is refused. -#}
+{% macro formulas_are_here() -%}
+    {%- if not execute or has_functions() -%} {{ return(true) }} {%- endif -%}
+    {%- if run_query("select 1 from " ~ model_table("fitted_parameters") ~ " limit 1").rows | length -%}
+        {%- do exceptions.raise_compiler_error(
+            "`clv` has fitted here what its functions need, and this dbt has no such functions: nothing was replaced. Add to"
+            ~ " the target in profiles.yml: plugins: [{module: clv_ml.serve.dbt_plugin}]. Or build features alone,"
+            ~ " `dbt run --select +customer_features`, and let `clv score` do the rest."
+        ) -%}
+    {%- endif -%}
+    {{ return(false) }}
+{%- endmacro %}
+
+{#- Whether this session was given the functions. -#}
+{% macro has_functions() -%} {{ return(adapter.dispatch("has_functions", "clv")()) }} {%- endmacro %}
+
+{% macro duckdb__has_functions() -%}
+    {{ return(run_query("select 1 from duckdb_functions() where function_name = 'clv_plan'").rows | length > 0) }}
+{%- endmacro %}
+
+{% macro spark__has_functions() -%} {{ return(true) }} {%- endmacro %}

@@ -165,8 +165,7 @@
 
 {% macro duckdb__require_own_model() -%}
     {%- set asked = "select clv_foreign_model(max(shop_id)) from " ~ model_table("shop_identity") -%}
-    {%- set plugin = "select 1 from duckdb_functions() where function_name = 'clv_foreign_model'" -%}
-    {%- set refusal = run_query(asked).columns[0].values()[0] if run_query(plugin).rows | length else none -%}
+    {%- set refusal = run_query(asked).columns[0].values()[0] if has_functions() else none -%}
     {%- if refusal -%} {%- do exceptions.raise_compiler_error(refusal) -%} {%- endif -%}
 {%- endmacro %}
 

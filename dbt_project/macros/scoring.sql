@@ -5,6 +5,7 @@
     {#- named before any early return, so that dbt sees the dependency while it parses -#}
     {%- set rows = ref("scoring_rows") -%}
     {%- if not execute -%} {{ return({"method": "no model", "model": none}) }} {%- endif -%}
+    {%- if not formulas_are_here() -%} {{ return({"method": "no plugin", "model": none}) }} {%- endif -%}
     {%- set told = tojson(facts_of_today(rows)).replace("'", "''") -%}
     {%- set plan = fromjson(run_query("select clv_plan('" ~ told ~ "') as plan").columns[0].values()[0]) -%}
     {%- if plan.refusal and not setting("fallback_to_simple") -%}
@@ -16,6 +17,7 @@
 
 {#- The line that a run ends with where a formula values customers who have bought. -#}
 {% macro say_who_has_no_model(results) -%}
+    {%- set hints = {"no model": " `clv run` trains one.", "no plugin": " Another needs the plugin, a line of profiles.yml."} -%}
     {%- for result in (results if execute else []) if result.node.name == "customer_clv" and result.status == "success" -%}
         {%- set asked -%}
             select clv_method, count(*) as customers
@@ -27,7 +29,7 @@
         {%- for row in run_query(asked).rows[:1] -%}
             {%- do log(
                 "clv_estimate is a formula for " ~ row[1] ~ " customers (" ~ row[0] ~ "), the best of those that need no"
-                ~ " model." ~ (" `clv run` trains one." if row[0].endswith(": no model") else ""), info=true
+                ~ " model." ~ hints.get(row[0].split(": ")[-1], ""), info=true
             ) -%}
         {%- endfor -%}
     {%- endfor -%}
