@@ -28,6 +28,7 @@ from clv_ml.learn.training import TrainingResult
 from clv_ml.model.model_in_use import why_training_is_due
 from clv_ml.model.model_types import ModelType
 from clv_ml.operate import publication, refused, retention
+from clv_ml.operate.findings import with_what_moved
 from clv_ml.operate.publication import Publication
 from clv_ml.operate.retention import Removed
 from clv_ml.operate.scores import ScoringResult, read_scoring
@@ -39,7 +40,12 @@ SCORING = ("calibration+", "amount_quantiles+", "feature_bins+", "customer_predi
 """What asks for the model, as dbt selects it."""
 PACKAGE = f"package:{PACKAGE_NAME}"
 """The product's own models, in whatever project."""
-LEFT_OUT = ("all_money_is_converted", "attributes_are_read", "merges_lead_to_a_customer")
+LEFT_OUT = (
+    "all_money_is_converted",
+    "attributes_are_read",
+    "merges_lead_to_a_customer",
+    "pieces_can_be_counted",
+)
 """Tests that warn of rows which no mart holds."""
 Files = Path | tuple[Path, ...] | None
 """One file, several, or none."""
@@ -149,7 +155,7 @@ class DuckDB:
 
     def check_marts(self) -> tuple[str, ...]:
         publication.require_marts(self.settings)
-        return run_tests_of_marts(self.settings)
+        return with_what_moved(self.settings, run_tests_of_marts(self.settings))
 
     def publish(self) -> Publication:
         return publication.publish(self.settings)

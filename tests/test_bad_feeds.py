@@ -159,3 +159,17 @@ def test_a_damaged_file_is_refused_or_every_row_accounted_for(tmp_path_factory, 
         assert summary.rows_in == accounted_for(summary)
         assert len(stored(connection)) == summary.rows_kept
         assert len(stored(connection, table="quarantine")) == summary.rows_quarantined
+
+
+def test_a_header_of_megabytes_is_not_read_out(warehouse, tmp_path: Path):
+    """The message is one that a person reads, whatever the file gives for names, and however many."""
+    path = tmp_path / "long.csv"
+    path.write_text(
+        f"{'x' * 5_000},{','.join(f'c{number}' for number in range(1000))}\n1\n", encoding="utf-8"
+    )
+
+    with pytest.raises(InputError) as error:
+        feed(warehouse, path)
+
+    assert f"It has: {'x' * 60}…, c0, c1, " in str(error.value)
+    assert "and 961 more. Rename" in str(error.value) and len(str(error.value)) < 1000

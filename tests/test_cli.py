@@ -3,25 +3,30 @@ The command line: parse, call, print; exit codes 0 done, 1 failed, 2 usage; ``--
 """
 
 import csv
+import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from math import nan
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
 import pytest
 import typer
 from click.testing import Result
-from shops import BY_MODEL, by_formula, copied, execute, query, regular_shop
+from rich.console import Console
+from shops import BY_MODEL, ROOT, by_formula, copied, execute, query, regular_shop
 from typer.testing import CliRunner
 
 from clv_ml.cli import app
 from clv_ml.engines import DuckDB
 from clv_ml.model import registry
 from clv_ml.settings import Settings
+from clv_ml.show import progress
 from clv_ml.show.models import better_than_model
 
 COMMANDS = (
@@ -562,3 +567,33 @@ def test_the_demo_runs_and_runs_again(project: Path, tmp_path: Path, monkeypatch
     assert first["training"]["version"] in "".join(second.stdout.split())
     assert warehouse.read_bytes() == b"not a database"
     assert not (tmp_path / "mine" / "models").exists()
+
+
+@pytest.mark.parametrize(("is_terminal", "as_json"), [(True, False), (True, True), (False, False)])
+def test_a_terminal_shows_each_step_as_it_begins(
+    monkeypatch: pytest.MonkeyPatch, is_terminal: bool, as_json: bool
+):
+    """In words, each on a line of its own; nothing with --json, and nothing where stderr is no terminal."""
+    screen = io.StringIO()
+    monkeypatch.setattr(progress, "err", Console(file=screen, force_terminal=True, width=100))
+    monkeypatch.setattr("sys.stderr", SimpleNamespace(isatty=lambda: is_terminal))
+
+    with progress.steps(as_json) as on_step:
+        on_step("ingest")
+        on_step("score 2024-01-31")
+
+    shown = screen.getvalue()
+    if is_terminal and not as_json:
+        assert "Reading the files" in shown and "Score 2024-01-31" in shown
+        assert shown.index("Reading the files") < shown.index("Score 2024-01-31")
+    else:
+        assert shown == ""
+
+
+def test_every_step_has_words():
+    """No name of a step in the code is left to tell itself, but for those with a date or a version."""
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "clv_ml").rglob("*.py"))
+
+    named = set(re.findall(r'(?:on_step|clock)\("([^"]+)"\)', code))
+
+    assert named == set(progress.WORDS)

@@ -28,6 +28,7 @@ from clv_ml.ingest.losses import Limits
 from clv_ml.model import registry
 from clv_ml.settings import Settings, load_settings
 from clv_ml.warehouse.connection import connect
+from clv_ml.warehouse.dbt_runner import run_dbt
 
 DECLARED = {"tier": ["low", "top"], "household_size": "number"}
 HEADER = ("customer_id", "known_at", "tier", "household_size", "undeclared")
@@ -130,8 +131,8 @@ def _readers_see_the_attributes(settings: Settings) -> None:
 @pytest.mark.long
 def test_merged_customers_share_their_attributes_and_faults_are_named(open_shop):
     """
-    The newest row of either number counts for the person. An attribute that never arrived, or a number that
-    is none, is refused by name before anything is built.
+    The newest row of either number counts for the person. An attribute that never arrived is refused by name
+    before anything is built.
     """
     settings = open_shop(
         [purchase("ann", 10), purchase("nan", 20), purchase("ann", 100)],
@@ -162,10 +163,6 @@ def test_merged_customers_share_their_attributes_and_faults_are_named(open_shop)
             {"paln": ["plus"]},
             "declares 'paln', which no row of raw.attributes holds; a row holds: plan, size",
         ),
-        (
-            {"plan": "number"},
-            "declares 'plan' as a number, but a row of raw.attributes holds 'basic'",
-        ),
         ({"Plan": "number"}, "names 'Plan', which cannot be a column"),
         ({"customer_id": "number"}, "names 'customer_id', as a column of customer_clv"),
     ):
@@ -194,6 +191,23 @@ def _a_word_in_place_of_a_number_leaves_its_row_out(settings: Settings) -> None:
     assert {(plan, float(size)) for plan, size in query(settings, f"{newest} date '{day(80).date()}'")} == {
         (1, 2.5)
     }
+
+
+def test_a_number_that_never_is_one_stops_no_build(open_shop):
+    """A text declared as a number is a column of NULL, and a warning says which rows were left out."""
+    settings = open_shop([purchase("ann", 10)], customer_attributes={"plan": "number"})
+    execute(
+        settings,
+        "insert into raw.attributes (customer_id, known_at, attributes) "
+        f"values ('ann', timestamp '{day(1)}', '{{\"plan\": \"basic\"}}')",
+    )
+
+    build(settings, *FEATURES)
+    (warning,) = run_dbt(settings, ["test", "--select", "attributes_are_read"])
+
+    assert query(settings, "select distinct attribute_plan from customer_features") == [(None,)]
+    assert "a word stands where a number is declared" in warning
+    assert "1 rows" in warning
 
 
 def test_levels_in_any_script_become_columns(open_shop):

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from contextlib import contextmanager
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
@@ -18,6 +20,7 @@ from clv_ml.operate import doctor
 from clv_ml.operate.doctor import Finding, examine
 from clv_ml.operate.publication import publish
 from clv_ml.settings import Settings
+from clv_ml.warehouse.connection import connect
 from clv_ml.warehouse.locking import locked
 
 NAMES = [
@@ -204,6 +207,34 @@ def test_the_holder_of_the_lock_is_named(shop: Settings):
 
     assert during.details["process"] is not None and during.details["process"] in during.text
     assert after.details["process"] is None
+
+
+@pytest.mark.parametrize("place", ["the lock", "the file"])
+def test_a_killed_run_is_named_until_the_next_one(shop: Settings, place: str):
+    """A writer that is killed, with the lock of `clv` or, as plain dbt, without: say what to do."""
+    code = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from clv_ml.settings import load_settings\n"
+        "from clv_ml.warehouse.connection import connect\n"
+        "from clv_ml.warehouse.locking import locked\n"
+        "settings = load_settings(project=Path(sys.argv[1]))\n"
+        "settings = settings.model_copy(update={'warehouse': Path(sys.argv[2]), 'chosen_schema': 'main'})\n"
+        f"kept = locked(settings) if {place == 'the lock'} else connect(settings, read_only=False)\n"
+        "with kept as connection:\n"
+        "    if connection is not None: connection.execute('create table half_done as select 1 as x')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    assert findings(shop)["lock"].text == "no run is under way"
+    subprocess.run([sys.executable, "-c", code, str(shop.project), str(shop.warehouse)])
+
+    lock = findings(shop)["lock"]
+
+    assert lock.status == "warn"
+    assert "the last one was killed before it was done" in lock.text and "clv run" in lock.text
+    with locked(shop), connect(shop, read_only=False):
+        pass
+    assert findings(shop)["lock"].status == "ok"
 
 
 def test_a_busy_warehouse_is_read_from_the_published_copy(shop: Settings, monkeypatch: pytest.MonkeyPatch):

@@ -15,6 +15,7 @@ from shops import (
     build,
     by_formula,
     copied,
+    execute,
     feature_rows,
     one,
     purchase,
@@ -462,3 +463,14 @@ def test_window_edges_are_half_open(oddities: Settings):
     columns = "purchase_count_90d, revenue_90d, total_revenue"
 
     assert feature_rows(oddities, "on the edge", columns) == [(2, 101, 111)]
+
+
+def test_pieces_that_no_line_can_hold_are_said(open_shop: OpenShop):
+    """In a team's own events, which no ingestion has checked: left out of every count, with a warning."""
+    shop = open_shop([purchase("ann", 10), purchase("bob", 20)])
+    assert run_dbt(shop, ["test", "--select", "pieces_can_be_counted"]) == ()
+    execute(shop, "update raw.events set quantity = 99999999999999 where customer_id = 'ann'")
+
+    (warning,) = run_dbt(shop, ["test", "--select", "pieces_can_be_counted"])
+
+    assert warning.startswith("Pieces of lines are left out") and "1 rows" in warning

@@ -264,6 +264,14 @@ def test_times_without_a_zone_are_the_shops(warehouse, tmp_path):
     ]
 
 
+def test_a_zone_by_its_letters_is_refused_by_name(warehouse, tmp_path):
+    """The database takes BST for Dhaka's clock, and a shop means London's."""
+    path = write_csv(tmp_path / "x.csv", list(COLUMNS.values()), [["1", "ann", "2025-07-01 12:00", "5"]])
+
+    with pytest.raises(InputError, match="There is no time zone 'BST'"):
+        take(warehouse, path, by_options(columns=COLUMNS, timezone="BST"))
+
+
 def test_two_identical_lines_are_two_shirts_unless_the_feed_has_line_ids(warehouse, tmp_path):
     """Without a line id both count; with one, the same id twice is one line delivered twice."""
     header, row = [*COLUMNS.values(), "Line"], ["1", "ann", "2025-06-01", "5", "7"]

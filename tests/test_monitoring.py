@@ -301,7 +301,15 @@ def test_drift_warns_and_a_double_count_stops_publication(trained_copy: Settings
         "What arrived is unusual in its age, its volume, its losses or its copies: clv doctor says in which. "
         f"(dbt test data_quality_nothing_is_unusual: {unusual} rows)"
     ) in warnings
-    assert any(warning.startswith("Today's customers are far from those") for warning in warnings)
+    far = "Today's customers are far from those of every date around the model's training"
+    (drift,) = [warning for warning in warnings if warning.startswith(far)]
+    worst = "select feature from feature_drift order by unusual_psi desc nulls last, feature limit 1"
+    assert f": {one(trained_copy, worst)} (PSI " in drift
+    # the model is new: another training would be the same, and is not advised
+    assert drift.endswith("training now would learn from the same dates, none newer is 60 days past.")
+    execute(trained_copy, "update model_registry set trained_through = date '2024-01-01' where is_champion")
+    (drift,) = [warning for warning in engine_of(trained_copy).check_marts() if warning.startswith(far)]
+    assert "; if that stays, train (clv train): customers as of " in drift
 
     execute(trained_copy, "update data_quality set status = 'fail' where subject like 'events with%'")
     with pytest.raises(BuildError, match="data_quality_nothing_fails"):

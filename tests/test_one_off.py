@@ -128,16 +128,22 @@ def test_a_past_date_is_scored_aside_and_by_demand_in_place(
     assert query(settings, history) == [(False, 1), (True, 1)]
 
 
-def scores(version: str | None, total: float = 100.0, customers: int = 10) -> ScoringResult:
+def scores(version: str | None, total: float = 100.0, customers: int = 10, **unit: Any) -> ScoringResult:
     """Scores of a model, or of the formula."""
     return ScoringResult(
-        PAST, customers, {"model" if version else "simple: no model": customers}, total, version
+        PAST, customers, {"model" if version else "simple: no model": customers}, total, version, **unit
     )
+
+
+def of(days: int, currency: str, total: float = 100.0) -> ScoringResult:
+    """Scores for so many days in this currency."""
+    return scores("v1", total, horizon_days=days, reporting_currency=currency)
 
 
 @pytest.mark.parametrize(
     ("version", "history_days", "formula_total", "told"),
     [
+        (None, 2, None, "The total of 0 says what was seen in that time, not that nobody will buy"),
         (None, 2, 100.0, "2 days of history and looks 365 days ahead.* 100% of the total of 100 .* is 8.50"),
         (None, 364, 25.0, "364 days of history .* 25% of the total"),
         (None, 365, 100.0, None),
@@ -147,11 +153,17 @@ def scores(version: str | None, total: float = 100.0, customers: int = 10) -> Sc
     ],
 )
 def test_a_shop_younger_than_the_horizon_says_what_rests_on_that(
-    version: str | None, history_days: int | None, formula_total: float, told: str | None
+    version: str | None, history_days: int | None, formula_total: float | None, told: str | None
 ):
-    """By days, share of the total and what was spent; not where a model scored, nor after a whole horizon."""
+    """
+    By days, share of the total and what was spent; a total of 0 (``formula_total`` None) is no knowledge.
+    Nothing where a model scored, nor after a whole horizon.
+    """
     scoring = replace(
-        scores(version), history_days=history_days, formula_total=formula_total, revenue_total=8.5
+        scores(version, 0.0 if formula_total is None else 100.0),
+        history_days=history_days,
+        formula_total=formula_total or 0.0,
+        revenue_total=8.5,
     )
 
     found = too_young(scoring, 365)
@@ -168,8 +180,19 @@ def test_a_shop_younger_than_the_horizon_says_what_rests_on_that(
         (
             scores("v1"),
             scores("v1", 66.0),
-            ["66 as of 2024-08-01, and 100 in what readers have"],
+            ["66 as of 2024-08-01, and 100 as of 2024-08-01 in what readers have."],
         ),
+        (of(180, "GBP"), of(180, "GBP", 149.0), []),
+        (
+            of(180, "GBP"),
+            of(365, "GBP"),
+            [
+                "GBP 100 for 365 days as of 2024-08-01, and GBP 100 for 180 days as of 2024-08-01 in what "
+                "readers have: the horizon changed, so they do not compare."
+            ],
+        ),
+        (of(180, "GBP"), of(365, "EUR"), ["the horizon and the currency changed, so they do not compare."]),
+        (scores("v1"), of(365, "EUR"), []),
         (scores("v1"), scores("v1", customers=8), ["2 customers fewer than the 10"]),
         (scores("v1"), scores(None), ["No model scored; v1 did.", "valued by 'simple: no model'"]),
     ],

@@ -43,3 +43,25 @@ def test_totals_that_fell_short_are_named_too():
 def test_chance_is_no_habit(misses: tuple[float, ...]):
     """Few windows, small misses and misses on both sides say nothing."""
     assert _history(*misses).missed_on_one_side() == []
+
+
+@pytest.mark.parametrize(
+    ("misses", "factor"),
+    [
+        ((0.7, -0.7, 0.7), "2.0"),
+        ((-3.0, 2.0, -2.0, None), "10.8"),
+        ((0.6, -0.6, 0.7), None),
+        ((3.0, -3.0), None),
+        ((), None),
+    ],
+)
+def test_totals_that_are_missed_by_factors_are_said_to_be_a_guess(
+    misses: tuple[float | None, ...], factor: str | None
+):
+    """The root of the mean square of three logarithms or more, from a factor of two on, whatever the side."""
+    reasons = _history(*misses).missed_widely()
+
+    assert len(reasons) == (factor is not None)
+    assert all(
+        f"were off by a factor of {factor}, as this one may be, to either side" in one for one in reasons
+    )

@@ -2,6 +2,7 @@
 
 import re
 import zipfile
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from shops import ROOT, query, with_vars
 from clv_ml import pipeline
 from clv_ml.errors import BuildError
 from clv_ml.model import registry
-from clv_ml.settings import Settings
+from clv_ml.operate.publication import published_scoring
+from clv_ml.operate.scores import changes_since
+from clv_ml.settings import Settings, published_folder
 from clv_ml.warehouse.dbt_runner import create_tables
 
 SHOPS = sorted((ROOT / "tests" / "fixtures").glob("*.zip"))
@@ -74,6 +77,31 @@ def test_a_warehouse_of_the_first_version_is_refused_until_its_schema_is_named(
         create_tables(shop)
 
     assert shop.warehouse.read_bytes() == before
+
+
+def test_what_the_first_version_published_is_compared_without_its_unit(empty_shop: Settings, tmp_path: Path):
+    """Its rows say neither horizon nor currency: totals are compared, and neither is said to differ."""
+    shop = empty_shop.model_copy(update={"warehouse": tmp_path / "clv.duckdb"})
+    published_folder(shop).mkdir()
+    with duckdb.connect(published_folder(shop) / "clv.duckdb") as copy:
+        copy.execute(
+            "create table customer_clv as select 'model' as clv_method, 100.0 as clv_estimate, date "
+            "'2025-09-01' as as_of_date, 'v1' as clv_model_version, timestamp '2025-01-01' as "
+            "first_purchase_at, 50.0 as total_revenue"
+        )
+
+    published = published_scoring(shop)
+
+    assert published is not None
+    assert (published.estimate_total, published.horizon_days, published.reporting_currency) == (
+        100,
+        None,
+        None,
+    )
+    now = replace(published, estimate_total=200.0, horizon_days=60, reporting_currency="GBP")
+    assert changes_since(published, now) == [
+        "The total is GBP 200 for 60 days as of 2025-09-01, and 100 as of 2025-09-01 in what readers have."
+    ]
 
 
 @pytest.mark.long

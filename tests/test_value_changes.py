@@ -2,6 +2,7 @@
 
 import json
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 from shops import copied, execute, frame, one
@@ -11,6 +12,7 @@ from clv_ml.cli import app
 from clv_ml.errors import InputError, WarehouseError
 from clv_ml.operate.value_changes import ValueChanges, value_changes
 from clv_ml.settings import Settings
+from clv_ml.show.customers import show_changes
 
 CENT = 0.01
 
@@ -102,6 +104,25 @@ def test_what_was_changed_is_what_is_found(twice: Settings, changes: ValueChange
     assert moved[name] == pytest.approx(-7, abs=CENT)
     assert "(base)" not in moved
     assert changes.is_other_model and changes.model_before == "older"
+
+
+def test_sides_that_do_not_compare_are_said(
+    twice: Settings, dates: tuple[date, date], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Earlier values for half the days, in another currency: the difference is no change of value."""
+    settings = copied(twice, tmp_path)
+    assert value_changes(settings, *dates).unlike == ""
+    execute(
+        settings,
+        "update customer_predictions set horizon_days = 30, reporting_currency = 'USD' "
+        f"where as_of_date = date '{dates[0]}'",
+    )
+
+    show_changes(value_changes(settings, *dates))
+
+    said = " ".join(capsys.readouterr().err.split())
+    assert "Before: USD, 30 days ahead; after: GBP, " in said
+    assert "the horizon and the currency changed, so they do not compare." in said
 
 
 def test_a_date_without_scores_is_refused_with_those_there_are(twice: Settings, dates: tuple[date, date]):

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from clv_ml.cli.options import AsJson, AsOf, Horizon, Vars, reported, settings_of, steps
+from clv_ml.cli.options import AsJson, AsOf, Horizon, Vars, reported, settings_of
+from clv_ml.show.progress import steps
 from clv_ml.show.terminal import print_result
 
 
@@ -31,7 +32,7 @@ def backtest(
     from clv_ml.show.backtest_sheets import HEADS, show_backtest
 
     with reported(), kept_aside(settings_of(as_of, horizon_days, vars_), publishes=False) as (settings, _):
-        with steps() as on_step:
+        with steps(as_json) as on_step:
             on_step("build features")
             DuckDB(settings).build_features()
             on_step("backtest")
@@ -66,7 +67,7 @@ def tune(
     with reported():
         require_optuna()
         settings = settings_of(as_of, horizon_days, vars_)
-        with locked(settings), steps() as on_step:
+        with locked(settings), steps(as_json) as on_step:
             on_step("build features")
             DuckDB(settings).build_features()
             on_step("tune")
@@ -97,7 +98,7 @@ def compare_engines(
     with reported():
         settings = settings_of(as_of, horizon_days, vars_)
         compare = spark_module("compare")
-        with steps() as on_step:
+        with steps(as_json) as on_step:
             compared = compare.compare_engines(settings, on_step)
         print_result(compared, as_json, lambda: show_comparison(compared))
         if not all(table.is_equal for table in compared):

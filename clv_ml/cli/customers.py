@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from clv_ml.cli.options import AsJson, Horizon, Vars, reported, settings_of, steps
+from clv_ml.cli.options import AsJson, Horizon, Vars, reported, settings_of
+from clv_ml.show.progress import steps
 from clv_ml.show.terminal import print_result
 
 
@@ -62,7 +63,7 @@ def report(
 
     with reported():
         settings = settings_of(horizon_days=horizon_days, vars_=vars_)
-        with steps() as on_step:
+        with steps(as_json) as on_step:
             on_step("report")
             result = write_report(read_facts(settings), path or report_path(settings))
         print_result(result, as_json, lambda: show_report(result))
@@ -112,7 +113,7 @@ def forget(
         question = f"Erase this customer from {settings.warehouse} and what was published of it, for good?"
         if not yes and not typer.confirm(question, err=True):
             raise typer.Exit(1)
-        with locked(settings), steps() as on_step:
+        with locked(settings), steps(as_json) as on_step:
             on_step("erase")
             result = erase(settings, customer)
         print_result(result, as_json, lambda: show_erasure(result))

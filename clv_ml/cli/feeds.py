@@ -23,8 +23,8 @@ from clv_ml.cli.options import (
     reported,
     require_one_input,
     settings_of,
-    steps,
 )
+from clv_ml.show.progress import steps
 from clv_ml.show.terminal import print_result
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def ingest(
             orders=orders,
         )
         settings = settings_of(vars_=vars_)
-        with locked(settings), steps() as on_step:
+        with locked(settings), steps(as_json) as on_step:
             on_step("ingest")
             if source:
                 summaries = ingested_from(settings, choice, source)

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from clv_ml.cli.options import AsJson, Horizon, Vars, reported, settings_of, steps
+from clv_ml.cli.options import AsJson, Horizon, Vars, reported, settings_of
+from clv_ml.show.progress import steps
 from clv_ml.show.terminal import print_result
 
 
@@ -60,7 +61,7 @@ def diff_models(
 
     with reported():
         settings = settings_of(horizon_days=horizon_days, vars_=vars_)
-        with steps() as on_step:
+        with steps(as_json) as on_step:
             result = compare_models(settings, before, after, customer, customers, on_step)
         print_result(result, as_json, lambda: show_changes(result))
 

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -163,17 +163,3 @@ def _database_error() -> type[Exception]:
     from duckdb import Error
 
     return Error
-
-
-@contextmanager
-def steps() -> Iterator[Callable[[str], None]]:
-    """A line that names the step under way, on a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda step: None
-        return
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True) as progress:
-        task = progress.add_task("start", total=None)
-        yield lambda step: progress.update(task, description=step)

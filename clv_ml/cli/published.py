@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
-from clv_ml.cli.options import AsJson, Target, reported, settings_of, steps
+from clv_ml.cli.options import AsJson, Target, reported, settings_of
 from clv_ml.errors import SettingsError
+from clv_ml.show.progress import steps
 from clv_ml.show.terminal import print_result, say, warn
 
 
@@ -30,7 +31,7 @@ def publish(
         if to:
             _require_address(to, target)
         engine = engine_of(settings)
-        with locked(settings), steps() as on_step:
+        with locked(settings), steps(as_json) as on_step:
             on_step("check")
             warnings = engine.check_marts()
             on_step("publish")

@@ -32,8 +32,8 @@ from clv_ml.cli.options import (
     reported,
     require_one_input,
     settings_of,
-    steps,
 )
+from clv_ml.show.progress import steps
 from clv_ml.show.terminal import print_result, say, warn
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def demo(
     with reported():
         settings = _demo_settings()
         with locked(settings):
-            with steps() as on_step:
+            with steps(as_json) as on_step:
                 result = pipeline.demo(settings, customers, seed, on_step)
             print_result(result, as_json, lambda: show_run(settings, result, top_customers(settings)))
 
@@ -123,7 +123,7 @@ def train(
         kept_aside(settings_of(as_of, horizon_days, vars_, target), publishes) as (settings, note),
     ):
         engine, ingested = engine_of(settings), ()
-        with steps() as on_step:
+        with steps(as_json) as on_step:
             if data_dir is not None:
                 on_step("ingest")
                 engine, ingested = ingested_by(engine, preset, data_dir=data_dir)
@@ -154,7 +154,7 @@ def score(
         kept_aside(settings_of(as_of, horizon_days, vars_, target), publishes) as (settings, note),
     ):
         engine = engine_of(settings)
-        with steps() as on_step:
+        with steps(as_json) as on_step:
             on_step("build features")
             engine.build_features()
             on_step("score")
@@ -210,7 +210,7 @@ def run(
         )
         wanted = settings_of(as_of, horizon_days, vars_, target)
         with kept_aside(wanted, publishes) as (settings, note):
-            with steps() as on_step:
+            with steps(as_json) as on_step:
                 files = tuple(paths or ())
                 result = pipeline.run(settings, choice, files, data_dir, model_type, on_step, accept_loss)
             result = replace(result, warnings=(*note, *result.warnings))
@@ -230,7 +230,7 @@ def backfill(
 
     with reported():
         settings = settings_of(vars_=vars_)
-        with steps() as on_step:
+        with steps(as_json) as on_step:
             days = pipeline.backfill(settings, first.date(), last.date(), every_days, on_step)
         text = (
             f"Scored: {', '.join(map(str, days)) or 'nothing was missing'}. Readers see it after clv publish."

@@ -15,6 +15,7 @@ from clv_ml.ingest.mapping import Mapping
 from clv_ml.ingest.mapping_file import load_mapping
 from clv_ml.ingest.plain_text import Reading
 from clv_ml.ingest.presets import PRESETS_FOLDER, Preset, load_preset, same_column, sql_preset_names
+from clv_ml.wording import names_of
 
 OWN_FOLDER = "mappings"
 BY_CONTRACT = ("events", "id_history", "fx_rates", "attributes", "acquisition_costs")
@@ -132,7 +133,7 @@ def chosen(choice: Choice, columns: tuple[str, ...], path: Path) -> Found:
         found = ("mapping", Mapping())
     if found is None:
         raise InputError(
-            f"{path} is no export that is known: it has {', '.join(columns)}. "
+            f"{path} is no export that is known: it has {names_of(columns)}. "
             f"clv inspect {path} proposes a mapping of them; or name a preset with --preset."
             + "".join(f" {warning}" for warning in left_alone(choice))
         )

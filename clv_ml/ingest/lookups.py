@@ -15,6 +15,7 @@ from clv_ml.ingest.mapped_values import found_column
 from clv_ml.ingest.mapping import Lookup, Mapping
 from clv_ml.ingest.plain_text import Reading
 from clv_ml.warehouse.quoting import quoted_name
+from clv_ml.wording import names_of
 
 Group = tuple[Path, tuple[Path, ...]]
 
@@ -112,6 +113,6 @@ def _column(name: str, columns: tuple[str, ...]) -> str:
     column = found_column(name, columns)
     if column is None:
         raise InputError(
-            f"No file has the column {name!r}, which the lookup names. It has: {', '.join(columns)}."
+            f"No file has the column {name!r}, which the lookup names. It has: {names_of(columns)}."
         )
     return column

@@ -21,6 +21,7 @@ from clv_ml.ingest.summary import IngestSummary
 from clv_ml.settings import Settings
 from clv_ml.warehouse.postgres import connect_postgres, place_of, run
 from clv_ml.warehouse.quoting import quoted_name, quoted_text
+from clv_ml.wording import names_of
 
 if TYPE_CHECKING:
     import psycopg
@@ -132,7 +133,7 @@ def _columns(connection: psycopg.Connection, source: Source) -> dict[str, int]:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"{source.name} gives {', '.join(twice)} twice. Name each column of the query once.")
     if source.watermark and source.watermark not in names:
-        raise InputError(f"{source.name} has no column {source.watermark!r}. It has: {', '.join(names)}.")
+        raise InputError(f"{source.name} has no column {source.watermark!r}. It has: {names_of(names)}.")
     return {column.name: column.type_code for column in found}
 
 

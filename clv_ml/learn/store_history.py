@@ -19,6 +19,8 @@ WORST_MISS = 1.0
 """As a logarithm: a total missed by more than a factor of e is a break in the history and no measure."""
 FEWEST_WINDOWS, ONE_SIDED, NOTABLE_MISS = 3, 0.9, 0.2
 """How many known totals, what share of them missed on one side, and by how much on average, make a habit."""
+WIDE_MISS = float(np.log(2.0))
+"""As a logarithm: from a factor of two on, whoever plans by the total must know."""
 YOUNG_DAYS = 365
 """A younger history has not seen every season."""
 LARGE_CUSTOMER = 0.10
@@ -72,9 +74,7 @@ class StoreHistory:
         That this shop's known totals were nearly all missed on one side, and by much on average: in words, at
         most one sentence.
         """
-        excess = np.array(
-            [one.expected_pace - one.pace for one in self.windows.values() if one.pace is not None]
-        )
+        excess = self._excess()
         if excess.size < FEWEST_WINDOWS or abs(excess.mean()) < np.log1p(NOTABLE_MISS):
             return []
         alike = int((np.sign(excess) == np.sign(excess.mean())).sum())
@@ -83,6 +83,23 @@ class StoreHistory:
         side, share = "over" if excess.mean() > 0 else "under", abs(float(np.expm1(excess.mean())))
         times = f"{alike} times of {excess.size}"
         return [f"totals of this shop were {side}-forecast {times}, by {share:.0%} on average"]
+
+    def missed_widely(self) -> list[str]:
+        """That a usual total of this shop was missed by a factor of two and more; at most one sentence."""
+        excess = self._excess()
+        usual = float(np.sqrt(np.mean(excess**2))) if excess.size else 0.0
+        if excess.size < FEWEST_WINDOWS or usual < WIDE_MISS:
+            return []
+        return [
+            f"{excess.size} past totals were off by a factor of {np.exp(usual):.1f}, as this one may be, to "
+            "either side"
+        ]
+
+    def _excess(self) -> Array:
+        """By how much each known total was forecast too high, as a logarithm."""
+        return np.array(
+            [one.expected_pace - one.pace for one in self.windows.values() if one.pace is not None]
+        )
 
     def pace(self, day: np.datetime64) -> float:
         """How busy a date's window was, as a logarithm; until that is known, what was expected of it."""

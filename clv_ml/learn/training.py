@@ -260,7 +260,7 @@ def _caution(task: Task, metrics: Mapping[str, Mapping[str, float]]) -> str | No
     reasons = reasons_for_caution(
         task.history.age_days, newest.revenue, task.settings.vars.small_shop_customers
     )
-    reasons += task.history.missed_on_one_side()
+    reasons += task.history.missed_on_one_side() + task.history.missed_widely()
     if metrics["model"]["r2"] < LEAST_R2:
         reasons.append(f"R² of {metrics['model']['r2']:.2f} on the test dates")
     return "; ".join(reasons) or None

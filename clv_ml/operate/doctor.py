@@ -64,7 +64,22 @@ def _versions(settings: Settings) -> Finding:
 def _lock(settings: Settings) -> Finding:
     process = locking.locking_process(settings)
     text = f"a run has locked the warehouse: process {process}" if process else "no run is under way"
-    return Finding("lock", "ok", text, {"process": process})
+    details = {"process": process}
+    if process or _is_open_elsewhere(settings) or not locking.was_killed(settings):
+        return Finding("lock", "ok", text, details)
+    left = "the last one was killed before it was done, so tables may be of two dates"
+    remedy = "readers have what was published before; start it again (clv run)"
+    return Finding("lock", "warn", f"{text}; {left}: {remedy}", details)
+
+
+def _is_open_elsewhere(settings: Settings) -> bool:
+    try:
+        with connect(settings):
+            return False
+    except WarehouseBusyError:
+        return True
+    except WarehouseError:  # none, or none that opens: the finding on the warehouse says so
+        return False
 
 
 def _warehouse(settings: Settings) -> Finding:

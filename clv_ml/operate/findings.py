@@ -1,19 +1,25 @@
 """What `clv doctor` reads from tables: scores, data, drift and accuracy."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 import duckdb
 
+from clv_ml.errors import WarehouseError
 from clv_ml.model.model_in_use import version_in_use
 from clv_ml.settings import Settings
+from clv_ml.warehouse.connection import connect
 from clv_ml.warehouse.queries import ask
 from clv_ml.wording import count_of
 
 SHOWN = 3
+FEATURE = "feature"
+"""The kind of what a model reads; other kinds are what it says, and how estimates were made."""
+DRIFTS = {"feature_drift_is_not_large": True, "prediction_drift_is_not_large": False}
+"""dbt's tests that warn of drift, and whether it is that of features."""
 
 Status = Literal["ok", "absent", "warn", "fail"]
 
@@ -78,12 +84,53 @@ def _drift(settings: Settings, connection: duckdb.DuckDBPyConnection) -> Finding
     large = [row for row in rows if row["drift"] == "large"]
     text = f"{len(large)} of {len(rows)} features and outputs moved far"
     if large:
-        names = (
-            row["measure"] + (f" (PSI {row['psi']:.2f})" if row["psi"] is not None else "")
-            for row in large[:SHOWN]
-        )
-        text += f": {', '.join(names)}{_more(large)}"
+        text += f": {_moved(large)}"
+    if any(row["kind"] == FEATURE for row in large):
+        text += f"; {_training_helps(settings, connection)}"
     return Finding("drift", "warn" if large else "ok", text, {"compared": len(rows), "large": large})
+
+
+def _moved(large: list[dict[str, Any]]) -> str:
+    """What moved most, by name, and how far."""
+    return ", ".join(f"{row['measure']} ({_how_far(row)})" for row in large[:SHOWN]) + _more(large)
+
+
+def _how_far(row: Mapping[str, Any]) -> str:
+    texts = {
+        "psi": "PSI {:.2f}",
+        "total_change": "total {:+.0%}",
+        "share_change": "share {:+.0%}",
+        "missing_change": "without a value {:+.0%}",
+    }
+    return ", ".join(text.format(row[name]) for name, text in texts.items() if row[name] is not None)
+
+
+def _training_helps(settings: Settings, connection: duckdb.DuckDBPyConnection) -> str:
+    """Whether a training today would see dates that the model in use has not learned from."""
+    try:
+        (row,) = ask(connection, "newest_learned", {"version": version_in_use(settings)})
+    except WarehouseError:  # the published copy does not know
+        return "once no run is under way, clv doctor says whether training helps"
+    newest, learned = row["newest_labelled"], row["learned_until"]
+    if newest is None or (learned is not None and newest <= learned):
+        days = settings.vars.label_days
+        return f"training now would learn from the same dates, none newer is {days} days past"
+    return f"if that stays, train (clv train): customers as of {newest} can be learned from since"
+
+
+def with_what_moved(settings: Settings, warnings: Sequence[str]) -> tuple[str, ...]:
+    """dbt's warnings, with the names of what moved where they tell of drift, and whether training helps."""
+    told = [(text, is_feature) for text in warnings for test, is_feature in DRIFTS.items() if test in text]
+    if not told:
+        return tuple(warnings)
+    with connect(settings) as connection:
+        large = [row for row in ask(connection, "doctor_drift") if row["drift"] == "large"]
+        named = {
+            text: f"{text}: {_moved([row for row in large if (row['kind'] == FEATURE) == is_feature])}"
+            + (f"; {_training_helps(settings, connection)}." if is_feature else ".")
+            for text, is_feature in told
+        }
+    return tuple(named.get(text, text) for text in warnings)
 
 
 def _accuracy(settings: Settings, connection: duckdb.DuckDBPyConnection) -> Finding:

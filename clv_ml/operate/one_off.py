@@ -14,11 +14,12 @@ import duckdb
 
 from clv_ml.errors import NotBuiltError, SettingsError
 from clv_ml.operate.preflight import preflight
+from clv_ml.operate.scores import UNIT
 from clv_ml.settings import Settings, load_settings, one_off_folder
 from clv_ml.warehouse.connection import connect
 from clv_ml.warehouse.locking import locked
 
-KEPT_BY_READERS = ("horizon_days", "reporting_currency", "annual_discount_rate")
+KEPT_BY_READERS = (*UNIT, "annual_discount_rate")
 """Settings whose value the rows of ``customer_clv`` carry."""
 
 

@@ -18,7 +18,7 @@ import duckdb
 
 from clv_ml.errors import PublishError
 from clv_ml.operate.published_functions import FUNCTIONS
-from clv_ml.operate.scores import SUMMARY, ScoringResult, scoring_result
+from clv_ml.operate.scores import ScoringResult, summary_of
 from clv_ml.settings import Settings, models_of, published_folder
 from clv_ml.warehouse.connection import connect, only_value
 from clv_ml.warehouse.quoting import quoted_name, quoted_text
@@ -115,7 +115,7 @@ def published_scoring(settings: Settings) -> ScoringResult | None:
     if not path.exists():
         return None
     with duckdb.connect(path, read_only=True) as reader:
-        return scoring_result(settings, reader.execute(SUMMARY.format(table="customer_clv")).fetchall())
+        return summary_of(settings, reader)
 
 
 def require_marts(settings: Settings) -> None:

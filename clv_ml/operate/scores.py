@@ -1,10 +1,12 @@
 """The scores as they stand in ``customer_clv``: how many, by which method, the total, and the best ones."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
+
+import duckdb
 
 from clv_ml.errors import InputError
 from clv_ml.model.model_in_use import manifest_of
@@ -13,14 +15,8 @@ from clv_ml.warehouse.connection import connect
 from clv_ml.warehouse.queries import query_text
 from clv_ml.wording import count_of
 
-SUMMARY = (
-    "select clv_method, count(*), sum(clv_estimate), max(as_of_date), max(clv_model_version), "
-    "min(first_purchase_at), sum(total_revenue) "
-    "from {table} group by clv_method order by count(*) desc, clv_method"
-)
-"""
-Per method: customers, their estimates' sum, the date, the model version, the first purchase, what was spent.
-"""
+UNIT = ("horizon_days", "reporting_currency")
+"""What values are for; rows made before 0.2.0 do not say it."""
 
 NO_MODEL = ": "
 """What `clv_method` has between a formula and why no model scored."""
@@ -34,7 +30,7 @@ class ScoringResult:
     What stands in ``customer_clv`` now: customers by ``clv_method``, the total in the reporting currency,
     the model that scored (or None), and what speaks against it. ``history_days`` lie between the first
     purchase of all and the date; ``revenue_total`` is what was spent in them, and ``formula_total`` the part
-    of the total that no model said.
+    of the total that no model said. Horizon and currency are None in rows that do not say them.
     """
 
     as_of_date: date | None
@@ -46,6 +42,8 @@ class ScoringResult:
     history_days: int | None = None
     revenue_total: float = 0.0
     formula_total: float = 0.0
+    horizon_days: int | None = None
+    reporting_currency: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,11 +60,30 @@ class TopCustomer:
 def read_scoring(settings: Settings) -> ScoringResult:
     """The summary of ``customer_clv`` as it stands in the warehouse."""
     with connect(settings) as connection:
-        return scoring_result(settings, connection.sql(SUMMARY.format(table="customer_clv")).fetchall())
+        return summary_of(settings, connection)
+
+
+def summary_of(settings: Settings, connection: duckdb.DuckDBPyConnection) -> ScoringResult:
+    """The summary of ``customer_clv`` in an open warehouse or publication."""
+    columns = connection.sql("select * from customer_clv limit 0").columns
+    return scoring_result(settings, connection.sql(summary_query("customer_clv", columns)).fetchall())
+
+
+def summary_query(table: str, columns: Collection[str]) -> str:
+    """
+    Per method: customers, their estimates' sum, the date, the model version, the first purchase, what was
+    spent, and what values are for.
+    """
+    unit = ", ".join(f"max({name})" if name in columns else "null" for name in UNIT)
+    return (
+        "select clv_method, count(*), sum(clv_estimate), max(as_of_date), max(clv_model_version), "
+        f"min(first_purchase_at), sum(total_revenue), {unit} "
+        f"from {table} group by clv_method order by count(*) desc, clv_method"
+    )
 
 
 def scoring_result(settings: Settings, rows: Sequence[tuple[Any, ...]]) -> ScoringResult:
-    """The summary from the rows of ``SUMMARY``, with what the model that scored says against itself."""
+    """The summary from the rows of ``summary_query``, with what the model that scored says against itself."""
     date_scored = max((row[3] for row in rows), default=None)
     first_purchase = min((row[5] for row in rows if row[5]), default=None)
     result = ScoringResult(
@@ -78,6 +95,8 @@ def scoring_result(settings: Settings, rows: Sequence[tuple[Any, ...]]) -> Scori
         history_days=(date_scored - first_purchase.date()).days if date_scored and first_purchase else None,
         revenue_total=float(sum(row[6] or 0 for row in rows)),
         formula_total=float(sum(row[2] for row in rows if NO_MODEL in row[0])),
+        horizon_days=max((row[7] for row in rows if row[7]), default=None),
+        reporting_currency=max((row[8] for row in rows if row[8]), default=None),
     )
     manifest = manifest_of(settings, result.model_version)
     caution = manifest.parameters.get("caution") if manifest else None
@@ -102,12 +121,35 @@ def changes_since(published: ScoringResult | None, now: ScoringResult) -> list[s
             f"{count_of(fewer, 'customer')} fewer than the {published.customers:,} that readers have."
         )
     low, high = sorted((published.estimate_total, now.estimate_total))
-    if high > LARGEST_CHANGE * low:
+    other = unlike(_unit(published), _unit(now))
+    if other or high > LARGEST_CHANGE * low:
         told.append(
-            f"The total is {now.estimate_total:,.0f} as of {now.as_of_date}, and "
-            f"{published.estimate_total:,.0f} in what readers have, as of {published.as_of_date}."
+            f"The total is {_total(now)}, and {_total(published)} in what readers have"
+            f"{': ' if other else ''}{other}."
         )
     return told
+
+
+def unlike(before: Sequence[Any], after: Sequence[Any]) -> str:
+    """In what two totals are no measure of the same, where both say horizon and currency; else empty."""
+    names = [
+        name for name, *sides in zip(("horizon", "currency"), before, after, strict=True) if _differ(*sides)
+    ]
+    return f"the {' and the '.join(names)} changed, so they do not compare" if names else ""
+
+
+def _differ(before: Any, after: Any) -> bool:
+    return None not in (before, after) and before != after
+
+
+def _unit(scores: ScoringResult) -> tuple[int | None, str | None]:
+    return scores.horizon_days, scores.reporting_currency
+
+
+def _total(scores: ScoringResult) -> str:
+    currency = f"{scores.reporting_currency} " if scores.reporting_currency else ""
+    days = f" for {scores.horizon_days} days" if scores.horizon_days else ""
+    return f"{currency}{scores.estimate_total:,.0f}{days} as of {scores.as_of_date}"
 
 
 def too_young(scoring: ScoringResult, horizon_days: int) -> str | None:
@@ -118,12 +160,16 @@ def too_young(scoring: ScoringResult, horizon_days: int) -> str | None:
     is_formula = any(NO_MODEL in method for method in scoring.methods)
     if scoring.history_days is None or scoring.history_days >= horizon_days or not is_formula:
         return None
-    share = scoring.formula_total / scoring.estimate_total if scoring.estimate_total else 1.0
+    rests = (
+        f"{scoring.formula_total / scoring.estimate_total:.0%} of the total of "
+        f"{scoring.estimate_total:,.0f} rests on that"
+        if scoring.estimate_total
+        else "The total of 0 says what was seen in that time, not that nobody will buy"
+    )
     return (
         f"The shop has {count_of(scoring.history_days, 'day')} of history and looks {horizon_days:,} days "
-        f"ahead: no estimate of such a length could be compared with what came. {share:.0%} of the total of "
-        f"{scoring.estimate_total:,.0f} rests on that; all that was spent so far is "
-        f"{scoring.revenue_total:,.2f}. Look less far ahead (horizon_days), or wait."
+        f"ahead: no estimate of such a length could be compared with what came. {rests}; all that was spent "
+        f"so far is {scoring.revenue_total:,.2f}. Look less far ahead (horizon_days), or wait."
     )
 
 

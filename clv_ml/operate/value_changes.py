@@ -15,6 +15,7 @@ import duckdb
 from clv_ml.errors import InputError, WarehouseError
 from clv_ml.model import registry
 from clv_ml.model.manifest import check_version
+from clv_ml.operate.scores import unlike
 from clv_ml.operate.steps import Step, no_steps
 from clv_ml.settings import Settings
 from clv_ml.warehouse.connection import connect
@@ -30,8 +31,8 @@ IN_USE, CHALLENGER = "customer", "challenger"
 @dataclass(frozen=True)
 class ValueChanges:
     """
-    What moved from one side to the other, in the reporting currency; the dates of two models are one
-    date.
+    What moved from one side to the other; the dates of two models are one date. ``unlike`` says where the
+    sides look differently far ahead, or are in different currencies; empty where they compare.
 
     ``drivers`` has a row per driver over all customers, which add up to the change of the total;
     ``customers`` has those whose value changed most, each with its own ``drivers``. Where
@@ -48,6 +49,11 @@ class ValueChanges:
     customers_on_both: int
     total_before: Decimal
     total_after: Decimal
+    horizon_before: int | None
+    horizon_after: int | None
+    currency_before: str | None
+    currency_after: str | None
+    unlike: str
     drivers: tuple[Row, ...]
     customers: tuple[Row, ...]
 
@@ -170,6 +176,10 @@ def _changes(
         from_date=sides[0].as_of_date,
         to_date=sides[1].as_of_date,
         **totals,
+        unlike=unlike(
+            (totals["horizon_before"], totals["currency_before"]),
+            (totals["horizon_after"], totals["currency_after"]),
+        ),
         is_other_model=totals["model_before"] != totals["model_after"],
         drivers=tuple(ask(connection, "diff_total_changes")),
         customers=tuple(

@@ -76,6 +76,10 @@ def show_changes(result: ValueChanges) -> None:
         f"({result.total_after - result.total_before:+,.0f}); {result.customers_before:,} and "
         f"{count_of(result.customers_after, 'customer')}, {result.customers_on_both:,} on both sides."
     )
+    if result.unlike:
+        before = f"{result.currency_before}, {result.horizon_before} days ahead"
+        after = f"{result.currency_after}, {result.horizon_after} days ahead"
+        warn([f"Before: {before}; after: {after}: {result.unlike}."])
     if result.is_other_model and result.from_date != result.to_date:
         err.print(
             f"[yellow]Caution:[/yellow] {result.model_before} predicted then and {result.model_after} now; "

@@ -25,7 +25,7 @@ from clv_ml.learn.training import TrainingResult
 from clv_ml.model.model_in_use import why_training_is_due
 from clv_ml.model.model_types import ModelType
 from clv_ml.model.registry_tables import write_registry_tables
-from clv_ml.operate import refused, scores
+from clv_ml.operate import refused
 from clv_ml.operate.publication import Publication
 from clv_ml.operate.retention import Removed
 from clv_ml.operate.scores import ScoringResult
@@ -109,8 +109,7 @@ class Spark:
         register(spark, self.settings)
         _write_registry_tables(spark, self.settings)
         run_dbt(self.settings, ["run", "--select", "scoring_rows", *SCORING])
-        rows = spark.sql(scores.SUMMARY.format(table=f"{_schema()}.customer_clv")).collect()
-        return scores.scoring_result(self.settings, [tuple(row) for row in rows])
+        return tables.summary_of(self.settings, spark, f"{_schema()}.customer_clv")
 
     def check_marts(self) -> tuple[str, ...]:
         open_session(self.settings)

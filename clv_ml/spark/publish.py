@@ -15,8 +15,9 @@ from pyspark.sql import SparkSession
 
 from clv_ml.errors import PublishError
 from clv_ml.operate.publication import NOBODY, RECORD, Publication, published_tables, record_query
-from clv_ml.operate.scores import SUMMARY, ScoringResult, scoring_result
+from clv_ml.operate.scores import ScoringResult
 from clv_ml.settings import Settings
+from clv_ml.spark import tables
 from clv_ml.spark.session import SparkPlaces, open_session
 
 KEPT_RUNS = 3
@@ -55,7 +56,7 @@ def published_scoring(settings: Settings) -> ScoringResult | None:
     spark, table = open_session(settings), f"{SparkPlaces().schema_name}_published.customer_clv"
     if not spark.catalog.tableExists(table):
         return None
-    return scoring_result(settings, [tuple(row) for row in spark.sql(SUMMARY.format(table=table)).collect()])
+    return tables.summary_of(settings, spark, table)
 
 
 def _copy(spark: SparkSession, mart: str, copy: str) -> int:

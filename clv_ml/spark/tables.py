@@ -9,6 +9,7 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 
 from clv_ml.errors import InputError, WarehouseError
+from clv_ml.operate.scores import ScoringResult, scoring_result, summary_query
 from clv_ml.settings import Settings
 from clv_ml.warehouse.input_contract import source_tables
 
@@ -25,6 +26,12 @@ RAW_TABLES = (
     "undone_attributes",
 )
 BUCKETS = 1_000_000
+
+
+def summary_of(settings: Settings, spark: SparkSession, table: str) -> ScoringResult:
+    """The summary of the scores in a table."""
+    rows = spark.sql(summary_query(table, spark.table(table).columns)).collect()
+    return scoring_result(settings, [tuple(row) for row in rows])
 
 
 def name_raw_tables(spark: SparkSession, settings: Settings, folder: Path | str) -> tuple[str, ...]:

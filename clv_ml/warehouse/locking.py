@@ -67,6 +67,15 @@ def locking_process(settings: Settings) -> str | None:
         return process
 
 
+def was_killed(settings: Settings) -> bool:
+    """
+    Whether the last writer ended before it was done: a run leaves its number, any other, such as dbt, what it
+    had not yet written into the file. Ask where nobody has the warehouse.
+    """
+    unwritten = settings.warehouse.with_name(f"{settings.warehouse.name}.wal")
+    return _pid_file(settings).exists() or unwritten.exists()
+
+
 def _lock(settings: Settings) -> FileLock:
     """The same object for the same file, so that it knows within a thread whether it is locked already."""
     path = settings.warehouse.absolute().with_name(f"{settings.warehouse.name}.lock")

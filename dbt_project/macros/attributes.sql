@@ -146,19 +146,16 @@
     )
 {%- endmacro %}
 
-{#- Fails the model where a declared attribute never arrived, or one declared as a number never is one: a column that is
-    silently NULL would teach a model nothing and tell nobody. -#}
+{#- Fails the model where a declared attribute never arrived: a column that is silently NULL would teach a model nothing and
+    tell nobody. Of a number that never is one a test warns. -#}
 {% macro refuse_attributes() -%}
     {%- if execute -%}
         {%- set delivered = ref("stg_attributes") -%}
-        {%- for attribute, kind in setting("customer_attributes").items() -%}
+        {%- for attribute in setting("customer_attributes") -%}
             {%- set found -%}
                 select
                     count(*) as row_count,
                     count({{ attribute_text(attribute) }}) as known_count,
-                    count({{ attribute_number(attribute_text(attribute)) }}) as number_count,
-                    min(case when {{ attribute_number(attribute_text(attribute)) }} is null then {{ attribute_text(attribute) }} end)
-                        as no_number,
                     min({{ json_names("attributes") }}) as names
                 from {{ delivered }}
             {%- endset -%}
@@ -166,14 +163,8 @@
             {%- if row[0] > 0 and row[1] == 0 -%}
                 {{ exceptions.raise_compiler_error(
                     "Setting 'customer_attributes' declares '" ~ attribute ~ "', which no row of " ~ setting("raw_schema")
-                    ~ ".attributes holds; a row holds: " ~ row[4] ~ ". Declare one of these, or feed the attribute"
+                    ~ ".attributes holds; a row holds: " ~ row[2] ~ ". Declare one of these, or feed the attribute"
                     ~ " (clv ingest --preset attributes)."
-                ) }}
-            {%- elif kind == "number" and row[0] > 0 and row[2] == 0 -%}
-                {{ exceptions.raise_compiler_error(
-                    "Setting 'customer_attributes' declares '" ~ attribute ~ "' as a number, but a row of "
-                    ~ setting("raw_schema") ~ ".attributes holds '" ~ row[3] ~ "', and none holds a number. Declare its"
-                    ~ " levels instead."
                 ) }}
             {%- endif -%}
         {%- endfor -%}

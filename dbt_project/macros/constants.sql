@@ -7,6 +7,8 @@
 
 {% macro largest_quantity() -%} 1000000000 {%- endmacro %}
 
+{% macro days_until_overtaken() -%} 92 {%- endmacro %}
+
 {#- The product. -#}
 {% macro product_version() -%} {{ return("0.2.0") }} {%- endmacro %}
 

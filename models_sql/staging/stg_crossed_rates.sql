@@ -1,6 +1,6 @@
 -- Grain: one row per currency, currency that its rate leads over, and instant from which that way gives this
 -- rate into the reporting currency. The direct way leads over the reporting currency itself. What holds of
--- either side on the day counts.
+-- either side on the day counts; `told_at` is the older of the two.
 {%- set reporting = setting("reporting_currency") %}
 {%- set so_far = "partition by currency, over_currency order by valid_from rows between unbounded preceding and current row" %}
 with
@@ -72,7 +72,9 @@ with
             valid_from,
             max(delivered_rate) over (partition by currency, over_currency, near_number) as delivered_rate,
             max(rate_to_quote) over (partition by currency, over_currency, near_number)
-            * max(rate_onwards) over (partition by currency, over_currency, far_number) as crossed_rate
+            * max(rate_onwards) over (partition by currency, over_currency, far_number) as crossed_rate,
+            min(valid_from) over (partition by currency, over_currency, near_number) as near_told_at,
+            min(valid_from) over (partition by currency, over_currency, far_number) as far_told_at
         from numbered
     ),
 
@@ -85,10 +87,13 @@ with
                 when over_currency = '{{ reporting }}' and delivered_rate is not null
                 then delivered_rate
                 else {{ exchange_rate("crossed_rate") }}
-            end as rate_to_reporting
+            end as rate_to_reporting,
+            case
+                when over_currency = '{{ reporting }}' then near_told_at else least(near_told_at, far_told_at)
+            end as told_at
         from held
     )
 
-select currency, over_currency, valid_from, rate_to_reporting
+select currency, over_currency, valid_from, told_at, rate_to_reporting
 from rounded
 where rate_to_reporting > 0
