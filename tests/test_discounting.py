@@ -1,5 +1,6 @@
 """With ``annual_discount_rate`` every value is what its money is worth on the date."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ from clv_ml.engines import engine_of
 from clv_ml.errors import BuildError
 from clv_ml.learn.training import train
 from clv_ml.model import registry
+from clv_ml.operate.report_facts import read_facts
 from clv_ml.settings import Settings
+from clv_ml.show.report import render
 
 RATE = 1.0
 TOTAL = "select cast(sum(clv_estimate) as double) from customer_clv"
@@ -42,3 +45,11 @@ def test_values_are_discounted_and_say_so(trained: Settings, tmp_path: Path):
     assert one(settings, TOTAL) / undiscounted == pytest.approx(2 ** (-30 / 365), rel=0.02)
     assert one(settings, OFF) < 1e-9
     assert one(settings, FALLING) == 0
+
+
+def test_the_report_says_the_rate(trained: Settings):
+    """Beside horizon and currency, where there is a rate."""
+    facts = read_facts(trained)
+
+    assert "in GBP.</p>" in render(facts)
+    assert "in GBP, discounted at 10 % a year.</p>" in render(replace(facts, annual_discount_rate=0.1))

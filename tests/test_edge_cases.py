@@ -473,4 +473,4 @@ def test_pieces_that_no_line_can_hold_are_said(open_shop: OpenShop):
 
     (warning,) = run_dbt(shop, ["test", "--select", "pieces_can_be_counted"])
 
-    assert warning.startswith("Pieces of lines are left out") and "1 rows" in warning
+    assert warning.startswith("Pieces of lines are left out") and "1 row)" in warning

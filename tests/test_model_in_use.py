@@ -135,7 +135,7 @@ def test_the_caution_is_that_of_the_model_that_scored(pinned: TwoVersions, tmp_p
     registry.promote(models, "v2", "for a test")
     settings = pinned.settings.model_copy(update={"models": models})
     scored = {
-        version: scoring_result(settings, [("model", 1, 1.0, pinned.today, version, None, 0)])
+        version: scoring_result(settings, [("model", 1, 1.0, pinned.today, version, None, 0, 60, "GBP")])
         for version in ("v1", "v2", None)
     }
 

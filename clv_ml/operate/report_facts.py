@@ -54,6 +54,7 @@ class Facts:
     found: Mapping[str, Rows]
     currency: str
     horizon_days: int
+    annual_discount_rate: float
     coverage: float
     dates: Mapping[str, Sequence[str]]
     caution: str | None
@@ -87,6 +88,9 @@ def read_facts(settings: Settings) -> Facts:
         found=found,
         currency=model.get("reporting_currency") or settings.vars.reporting_currency,
         horizon_days=model.get("horizon_days") or settings.vars.horizon_days,
+        annual_discount_rate=manifest.annual_discount_rate
+        if manifest
+        else settings.vars.annual_discount_rate,
         coverage=IntervalBins.from_json(manifest.calibration).coverage
         if manifest
         else settings.vars.interval_coverage,

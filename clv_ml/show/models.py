@@ -155,7 +155,9 @@ def show_model(model: ListedModel, in_use: str | None) -> None:
         _fact("median", text)
     if manifest.parameters.get("caution"):
         _fact("caution", manifest.parameters["caution"])
-    _fact("predicts", f"{manifest.horizon_days} days, {manifest.reporting_currency}")
+    rate = 100 * manifest.annual_discount_rate
+    discount = f", discounted at {rate:.3g} % a year" if rate else ""
+    _fact("predicts", f"{manifest.horizon_days} days, {manifest.reporting_currency}{discount}")
     for split, dates in manifest.training_dates.items():
         _fact(split, f"{len(dates)} dates, {dates[0]} to {dates[-1]}" if dates else "no dates")
     calibration = IntervalBins.from_json(manifest.calibration)
