@@ -193,6 +193,7 @@ def _a_word_in_place_of_a_number_leaves_its_row_out(settings: Settings) -> None:
     }
 
 
+@pytest.mark.long
 def test_a_number_that_never_is_one_stops_no_build(open_shop):
     """A text declared as a number is a column of NULL, and a warning says which rows were left out."""
     settings = open_shop([purchase("ann", 10)], customer_attributes={"plan": "number"})

@@ -465,6 +465,7 @@ def test_window_edges_are_half_open(oddities: Settings):
     assert feature_rows(oddities, "on the edge", columns) == [(2, 101, 111)]
 
 
+@pytest.mark.long
 def test_pieces_that_no_line_can_hold_are_said(open_shop: OpenShop):
     """In a team's own events, which no ingestion has checked: left out of every count, with a warning."""
     shop = open_shop([purchase("ann", 10), purchase("bob", 20)])
